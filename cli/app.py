@@ -1,0 +1,75 @@
+"""The Typer app: the commands in the order a user meets them, and errors turned into a sentence and an exit code."""
+
+import sys
+from typing import Any
+
+import typer
+from typer.core import TyperGroup
+
+from dainr import __version__
+from dainr.cli import convert, doctor, evaluate, export, fit, info, methods, report, simulate
+from dainr.errors import DainrError, Interrupted
+
+
+class Commands(TyperGroup):
+    """Commands in the order they were added; a DainrError ends the program with its message and its code."""
+
+    def list_commands(self, ctx: Any) -> list[str]:
+        """Names in the order of definition."""
+        return list(self.commands)
+
+    def invoke(self, ctx: Any) -> Any:
+        """Run a command."""
+        try:
+            return super().invoke(ctx)
+        except DainrError as error:
+            typer.echo(f"dainr: {error}", err=True)
+            raise typer.Exit(error.exit_code) from error
+        except KeyboardInterrupt as error:
+            typer.echo("dainr: interrupted.", err=True)
+            raise typer.Exit(Interrupted.exit_code) from error
+        except MemoryError as error:
+            typer.echo("dainr: out of memory: choose fewer --slices or a smaller --matrix.", err=True)
+            raise typer.Exit(3) from error
+
+
+app = typer.Typer(
+    name="dainr",
+    cls=Commands,
+    help="From one undersampled dynamic MRI scan to a cine volume, by fitting a neural field to that scan alone.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+
+
+def _version(value: bool) -> None:
+    if value:
+        typer.echo(f"dainr {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def root(version: bool = typer.Option(False, "--version", callback=_version, is_eager=True, help="Print the version.")) -> None:
+    """From one undersampled dynamic MRI scan to a cine volume, by fitting a neural field to that scan alone."""
+
+
+for name, command in {
+    "fit": fit.fit,
+    "export": export.export,
+    "evaluate": evaluate.evaluate,
+    "report": report.report,
+    "info": info.info,
+    "convert": convert.convert,
+    "simulate": simulate.simulate,
+    "methods": methods.methods,
+    "doctor": doctor.doctor,
+}.items():
+    app.command(name)(command)
+
+
+def main() -> None:
+    """Entry point of the console script."""
+    app()
+    sys.exit(0)

@@ -1,0 +1,30 @@
+"""`dainr convert`: a scan from one format to another."""
+
+from pathlib import Path
+from typing import Annotated, Optional
+
+import typer
+
+from dainr.errors import BadRequest
+
+
+def convert(
+    scan: Annotated[Path, typer.Argument(help="Scan file of any known format.")],
+    out: Annotated[Path, typer.Argument(help="File to write.")],
+    to: Annotated[Optional[str], typer.Option(help="native or ismrmrd.  [default: ismrmrd for .mrd, else native]")] = None,
+    force: Annotated[bool, typer.Option("--force", help="Replace the file if it exists.")] = False,
+) -> None:
+    """Write a scan in another format: dainr's native HDF5 or ISMRMRD.
+
+    Example: dainr convert scan.h5 scan_native.h5
+    """
+    from dainr.io import WRITERS, load
+
+    kind = to or ("ismrmrd" if out.suffix == ".mrd" else "native")
+    if kind not in WRITERS:
+        raise BadRequest(f"--to {kind}", "there is no such format", f"choose {' or '.join(WRITERS)}")
+    if out.exists() and not force:
+        raise BadRequest(str(out), "it exists already", "choose another name, or --force to replace it")
+    loaded = load(scan)
+    WRITERS[kind](loaded, out)
+    typer.echo(f"{out}: {kind}, {loaded.n_slices} slices, {loaded.n_readouts} readouts", err=True)

@@ -1,0 +1,36 @@
+"""`dainr export`: write the cine of a run, at any number of frames and any matrix."""
+
+from pathlib import Path
+from typing import Annotated, Optional
+
+import typer
+
+from dainr.cli.options import parse_matrix, parse_times
+from dainr.errors import BadRequest
+
+
+def export(
+    run: Annotated[Path, typer.Argument(help="Folder of a run.")],
+    out: Annotated[Path, typer.Argument(help="File to write: .npy .h5 .nii .nii.gz .mp4 .gif .png")],
+    frames: Annotated[Optional[int], typer.Option(help="Render N frames, evenly spaced.")] = None,
+    times: Annotated[Optional[str], typer.Option(help="Render these times in s: 0,0.1,0.2.")] = None,
+    matrix: Annotated[Optional[str], typer.Option(help="Render on another matrix: 256 or 384x312.")] = None,
+    magnitude: Annotated[bool, typer.Option("--magnitude", help="float32 magnitudes instead of complex (.npy, .h5).")] = False,
+    force: Annotated[bool, typer.Option("--force", help="Replace the file if it exists.")] = False,
+) -> None:
+    """Write the cine of a run, in the format the suffix of OUT names.
+
+    Example: dainr export run cine.nii.gz --frames 50 --matrix 384
+    """
+    from dainr.export import check_target
+    from dainr.export import export as write
+    from dainr.run import load_run
+
+    check_target(out, force)
+    if frames is not None and times is not None:
+        raise BadRequest("--frames and --times", "both say which frames to render", "give one of them")
+    size, moments = parse_matrix(matrix), parse_times(times)
+    cine = load_run(run).render(frames, moments, size)
+    write(cine, out, magnitude)
+    n_slices, n_frames, ny, nx = cine.data.shape
+    typer.echo(f"{out}: {n_slices} slice{'s' * (n_slices > 1)}, {n_frames} frames of {ny} x {nx}", err=True)

@@ -1,0 +1,26 @@
+"""`dainr info`: what is in a scan file, and what a fit would do with it."""
+
+import json
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+
+def info(
+    scan: Annotated[Path, typer.Argument(help="Scan file: ISMRMRD or native HDF5.")],
+    as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False,
+) -> None:
+    """Say in plain words what is in a scan file and what a fit would do with it.
+
+    Example: dainr info scan.h5
+    """
+    from dainr.describe import describe, in_words
+    from dainr.io import load
+
+    loaded = load(scan)
+    if as_json:
+        typer.echo(json.dumps(describe(loaded)))
+        return
+    content, plan = in_words(loaded)
+    typer.echo("\n".join([str(scan), *(f"  {line}" for line in content), "A fit would:", *(f"  {line}" for line in plan)]))

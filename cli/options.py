@@ -1,0 +1,51 @@
+"""Parsing what several commands take: sizes, slices, budgets, times."""
+
+import re
+
+from dainr.errors import BadRequest
+
+UNITS = {"": 1.0, "s": 1.0, "m": 60.0, "min": 60.0, "h": 3600.0}
+
+
+def parse_matrix(text: str | None) -> tuple[int, int] | None:
+    """(ny, nx) of "128" or "192x156"."""
+    if text is None:
+        return None
+    match = re.fullmatch(r"(\d{1,5})(?:[xX](\d{1,5}))?", text.strip())
+    if not match:
+        raise BadRequest(f"--matrix {text}", "it is no size", "write 128 or 192x156 (y x x)")
+    ny = int(match[1])
+    return ny, int(match[2] or ny)
+
+
+def parse_slices(text: str | None) -> list[int] | None:
+    """Slice numbers of "0-3", "2" or "0,2,5"."""
+    if text is None:
+        return None
+    numbers: list[int] = []
+    for part in text.split(","):
+        match = re.fullmatch(r"(\d{1,5})(?:-(\d{1,5}))?", part.strip())
+        if not match or (match[2] and int(match[2]) < int(match[1])):
+            raise BadRequest(f"--slices {text}", "it names no slices", "write 0-3, 2 or 0,2,5")
+        numbers += range(int(match[1]), int(match[2] or match[1]) + 1)
+    return sorted(set(numbers))
+
+
+def parse_budget(text: str | None) -> float | None:
+    """Seconds of "60s", "5m", "1h" or "90"."""
+    if text is None:
+        return None
+    match = re.fullmatch(r"(\d+(?:\.\d*)?|\.\d+)\s*([a-z]*)", text.strip().lower())
+    if not match or match[2] not in UNITS or not float(match[1]) > 0:
+        raise BadRequest(f"--budget {text}", "it is no length of time", "write 60s, 5m or 1h")
+    return float(match[1]) * UNITS[match[2]]
+
+
+def parse_times(text: str | None) -> list[float] | None:
+    """Times in s of "0,0.5,1"."""
+    if text is None:
+        return None
+    try:
+        return [float(part) for part in text.split(",")]
+    except ValueError:
+        raise BadRequest(f"--times {text}", "they are no numbers", "give seconds, such as 0,0.5,1") from None

@@ -1,0 +1,72 @@
+"""Progress on stderr: a bar on a terminal, a line every few seconds otherwise."""
+
+import sys
+import time
+from typing import TYPE_CHECKING, Any
+
+import typer
+
+if TYPE_CHECKING:
+    from dainr.fit import Step
+
+LINE_EVERY_S = 5.0
+
+
+class Progress:
+    """An observer of a fit that shows step, loss, held-out error and time left."""
+
+    def __init__(self, quiet: bool) -> None:
+        self.quiet = quiet
+        self.heldout: float | None = None
+        self._bar: Any = None
+        self._task: Any = None
+        self._slice = -1
+        self._printed_at = 0.0
+
+    def say(self, text: str) -> None:
+        """One line, unless quiet."""
+        if not self.quiet:
+            typer.echo(text, err=True)
+
+    def __call__(self, step: "Step") -> None:
+        """Show a step."""
+        if step.heldout is not None:
+            self.heldout = step.heldout
+        if self.quiet:
+            return
+        if sys.stderr.isatty():
+            self._show_bar(step)
+        elif step.stopped or time.monotonic() - self._printed_at > LINE_EVERY_S:
+            self._printed_at = time.monotonic()
+            typer.echo(f"{self._label(step)} {step.step}/{step.iterations}  {self._figures(step)}", err=True)
+
+    def close(self) -> None:
+        """Take the bar down."""
+        if self._bar is not None:
+            self._bar.stop()
+
+    def _label(self, step: "Step") -> str:
+        return f"slice {step.slice + 1} of {step.n_slices}, step" if step.n_slices > 1 else "step"
+
+    def _figures(self, step: "Step") -> str:
+        heldout = "" if self.heldout is None else f"  held-out {self.heldout:.4f} (best {step.best_heldout:.4f})"
+        return f"loss {step.loss:.4g}{heldout}  {_clock(step.seconds_left)} left"
+
+    def _show_bar(self, step: "Step") -> None:
+        from rich.console import Console
+        from rich.progress import BarColumn, MofNCompleteColumn, TextColumn
+        from rich.progress import Progress as Bar
+
+        if self._bar is None:
+            columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TextColumn("{task.fields[figures]}"))
+            self._bar = Bar(*columns, console=Console(stderr=True))
+            self._bar.start()
+        if step.slice != self._slice:
+            self._slice = step.slice
+            self._task = self._bar.add_task(self._label(step), total=step.iterations, figures="")
+        self._bar.update(self._task, completed=step.step, figures=self._figures(step))
+
+
+def _clock(seconds: float) -> str:
+    minutes, rest = divmod(round(seconds), 60)
+    return f"{minutes}:{rest:02d}"

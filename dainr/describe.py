@@ -1,0 +1,102 @@
+"""A scan in plain words: what is in the file, and what a fit would do with it."""
+
+import math
+from typing import Any
+
+import numpy as np
+
+from dainr.scan import Scan
+
+
+def describe(scan: Scan) -> dict[str, Any]:
+    """The facts of a scan, ready for JSON."""
+    ny, nx = scan.matrix
+    facts: dict[str, Any] = {
+        "name": scan.name,
+        "sampling": "Cartesian" if scan.is_cartesian else "radial" if is_radial(scan) else "non-Cartesian",
+        "matrix": [ny, nx],
+        "fov_mm": [round(f, 3) for f in scan.fov_mm],
+        "pixel_mm": [round(scan.fov_mm[0] / ny, 3), round(scan.fov_mm[1] / nx, 3)],
+        "slice_thickness_mm": scan.slice_thickness_mm,
+        "slices": scan.n_slices,
+        "coils": scan.n_coils,
+        "readouts": scan.n_readouts,
+        "samples_per_readout": scan.n_samples,
+        "frames": scan.n_frames or None,
+        "readouts_per_frame": None,
+        "acceleration": None,
+        "duration_s": round(float(np.ptp(scan.times)), 4),
+        "noise_measurement": scan.noise is not None,
+        "coil_maps": scan.coil_maps is not None,
+        "cardiac_phases": scan.phase is not None,
+        "reference": scan.reference is not None,
+        "oriented": scan.affine is not None,
+        "notes": list(scan.notes),
+    }
+    if scan.n_frames:
+        counts = scan.readouts_per_frame
+        facts["readouts_per_frame"] = [int(counts.min()), int(counts.max())]
+        facts["acceleration"] = round(full_sampling(scan) / float(counts.mean()), 1)
+    return facts
+
+
+def full_sampling(scan: Scan) -> float:
+    """Readouts a frame needs by Nyquist: every line, or pi/2 spokes for each pixel across."""
+    return float(scan.matrix[0]) if scan.is_cartesian else math.pi / 2 * max(scan.matrix)
+
+
+def is_radial(scan: Scan) -> bool:
+    """Whether every readout is a straight line through the k-space centre."""
+    k = scan.trajectory[0]
+    passes = np.hypot(k[..., 0], k[..., 1]).min(1) < 2.0 / scan.n_samples
+    cross = k[:, -1, 0] * k[:, 0, 1] - k[:, -1, 1] * k[:, 0, 0]
+    return bool(passes.all() and np.abs(cross).max() < 1e-3)
+
+
+def in_words(scan: Scan) -> tuple[list[str], list[str]]:
+    """What is in the scan, and what a fit would do with it: sentences."""
+    f = describe(scan)
+    readout = {"Cartesian": "lines", "radial": "spokes"}.get(f["sampling"], "readouts")
+    content = [
+        f"{f['sampling']} scan, {f['slices']} slice{'s' * (f['slices'] > 1)}, {f['coils']} coils,"
+        f" {f['readouts']} {readout} of {f['samples_per_readout']} samples{' each slice' * (f['slices'] > 1)}.",
+        f"Image {f['matrix'][0]} x {f['matrix'][1]} (y, x), pixels {f['pixel_mm'][0]:g} x {f['pixel_mm'][1]:g} mm,"
+        f" slice {f['slice_thickness_mm']:g} mm{'' if f['oriented'] else ', no orientation stored'}.",
+        f"It lasts {f['duration_s']:g} s.",
+    ]
+    if f["frames"]:
+        low, high = f["readouts_per_frame"]
+        content.append(
+            f"{f['frames']} frames of {low if low == high else f'{low} to {high}'} {readout}:"
+            f" {f['acceleration']:g} times fewer than full sampling."
+        )
+    else:
+        content.append("Its readouts are not binned into frames.")
+    content.append(
+        ("A noise measurement" if f["noise_measurement"] else "No noise measurement")
+        + (", coil maps" if f["coil_maps"] else ", no coil maps")
+        + (", a reference to score against." if f["reference"] else ".")
+    )
+    return content + [note[0].upper() + note[1:] + "." for note in f["notes"]], _plan(scan, f)
+
+
+def _plan(scan: Scan, f: dict[str, Any]) -> list[str]:
+    if not f["frames"]:
+        suggestion = max(1, round(full_sampling(scan) / 20))
+        return [
+            "A fit needs frames: choose --spokes-per-frame N"
+            f" (such as {min(suggestion, scan.n_readouts)}, for {max(scan.n_readouts // suggestion, 1)} frames)"
+            + (" or --frames-per-cycle N." if f["cardiac_phases"] else ".")
+        ]
+    plan = [
+        "Whiten the coils " + ("by the noise measurement." if f["noise_measurement"] else "by the k-space edge."),
+        "Use the coil maps of the file." if f["coil_maps"] else "Estimate coil maps from the time average (ESPIRiT).",
+        "Transform by a plain FFT: all samples lie on the grid."
+        if scan.is_cartesian
+        else "Transform by the fastest NUFFT on this machine, ramp density compensation.",
+        f"Fit {f['frames']} frames of {f['matrix'][0]} x {f['matrix'][1]}"
+        + (f", {f['slices']} slices in turn." if f["slices"] > 1 else "."),
+    ]
+    if f["frames"] == 1:
+        plan.append("There is a single frame: the result will be a still image.")
+    return plan

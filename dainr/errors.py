@@ -1,0 +1,44 @@
+"""What can go wrong, in one sentence each: what happened, why, and what to do about it.
+
+The library raises these; the command line alone turns them into a message and an exit code.
+"""
+
+
+class DainrError(Exception):
+    """An error a user can act on; its text is one sentence, "what: why; fix."."""
+
+    exit_code = 1
+
+    def __init__(self, what: str, why: str, fix: str) -> None:
+        self.what, self.why, self.fix = what, why, fix
+        super().__init__(f"{what}: {why}; {fix}.")
+
+
+class BadRequest(DainrError):
+    """The request itself cannot be met: an unknown preset, a wrong value, an output that exists."""
+
+    exit_code = 2
+
+
+class BadScan(DainrError):
+    """The data cannot be reconstructed: truncated, malformed, not finite, out of range."""
+
+    exit_code = 3
+
+
+class MissingBackend(DainrError):
+    """A device or an optional package was asked for by name and is not here."""
+
+    exit_code = 4
+
+
+class Diverged(DainrError):
+    """The fit ran away: its loss or its gradient is no longer finite, or it left the scale of the data."""
+
+    exit_code = 5
+
+
+class Interrupted(DainrError):
+    """The user stopped the run; its state is saved."""
+
+    exit_code = 130

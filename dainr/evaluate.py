@@ -1,0 +1,147 @@
+"""Scores against a reference: PSNR, SSIM, NRMSE and HaarPSI, for the whole image and for the region that moves.
+
+Conventions: magnitudes; one least-squares scale for the whole series; peak = maximum of the reference. The dynamic region
+is the 10 % of pixels with the largest temporal standard deviation of the reference. PSNR, SSIM and HaarPSI of the whole
+image are means over frames. Only this module and the commands built on it ever read a reference.
+"""
+
+import warnings
+from dataclasses import dataclass
+
+import numpy as np
+from jaxtyping import Bool, Float
+from scipy.ndimage import convolve
+from skimage.metrics import structural_similarity
+
+from dainr.errors import BadScan
+
+DYNAMIC_SHARE = 0.1
+SSIM_WINDOW = 7  # pixels a side, uniform weights: scikit-image's default
+HAARPSI_C, HAARPSI_ALPHA = 30.0, 4.2  # for images in [0, 255]
+
+
+@dataclass(frozen=True)
+class Scores:
+    """Scores of one region: PSNR in dB (larger is better), SSIM and HaarPSI (1 is best), NRMSE (0 is best)."""
+
+    psnr: float
+    ssim: float
+    nrmse: float
+    haarpsi: float
+
+
+@dataclass(frozen=True)
+class Evaluation:
+    """Scores of a reconstruction: whole image and dynamic region; means over slices."""
+
+    whole: Scores
+    dynamic: Scores
+    ssim_window: int = SSIM_WINDOW
+
+
+def evaluate(recon: np.ndarray, reference: np.ndarray) -> Evaluation:
+    """Score a series `slice frame y x` against a reference of the same shape, complex or magnitude.
+
+    Raises BadScan when the shapes differ, the reference is empty or either is not finite.
+    """
+    image, truth = np.abs(recon).astype(np.float64), np.abs(reference).astype(np.float64)
+    if image.shape != truth.shape:
+        raise BadScan(
+            "reference",
+            f"its shape {truth.shape} is not the reconstruction's {image.shape} (slice, frame, y, x)",
+            "export the run with the reference's --frames and --matrix",
+        )
+    if not np.isfinite(truth).all() or not truth.max() > 0:
+        raise BadScan("reference", "it is empty or holds NaN or Inf", "give the fully sampled magnitude images")
+    if not np.isfinite(image).all():
+        raise BadScan("reconstruction", "it holds NaN or Inf", "fit the scan again")
+    pairs = [_scaled(a, b) for a, b in zip(image, truth, strict=True)]
+    each = [(_whole(a, b), _dynamic(a, b)) for a, b in pairs]
+    return Evaluation(_mean([whole for whole, _ in each]), _mean([dynamic for _, dynamic in each]))
+
+
+def dynamic_region(truth: Float[np.ndarray, "frame y x"]) -> Bool[np.ndarray, "y x"]:
+    """The pixels that move most. A series of one frame has none that move: all count."""
+    spread = truth.std(0)
+    return spread > np.quantile(spread, 1 - DYNAMIC_SHARE) if spread.max() > 0 else np.ones(spread.shape, bool)
+
+
+def psnr(error: np.ndarray) -> float:
+    """Peak signal-to-noise ratio in dB of an error relative to the peak."""
+    return float(-10 * np.log10(max(float(np.mean(error**2)), 1e-20)))
+
+
+def haarpsi(
+    image: Float[np.ndarray, "y x"], truth: Float[np.ndarray, "y x"], region: Bool[np.ndarray, "y x"] | None = None
+) -> float:
+    """Haar wavelet perceptual similarity of two images in [0, 1] (Reisenhofer et al., Signal Process Image Commun 2018;61:33).
+
+    Computed without subsampling. With a region, only the similarities inside it are pooled.
+    """
+    a, b = 255 * image, 255 * truth
+    similarity, weight = [], []
+    for axis in (0, 1):
+        fine = [(_haar(a, level, axis), _haar(b, level, axis)) for level in (1, 2)]
+        similarity.append(
+            np.mean([(2 * p * q + HAARPSI_C**2) / (p**2 + q**2 + HAARPSI_C**2) for p, q in fine], axis=0)
+        )
+        weight.append(np.maximum(_haar(a, 3, axis), _haar(b, 3, axis)))
+    s, w = np.array(similarity), np.array(weight)
+    if region is not None:
+        s, w = s[:, region], w[:, region]
+    squashed = 1 / (1 + np.exp(-HAARPSI_ALPHA * s))
+    pooled = (squashed * w).sum() / w.sum() if w.sum() > 0 else squashed.mean()
+    return float((np.log(pooled / (1 - pooled)) / HAARPSI_ALPHA) ** 2)
+
+
+def _haar(image: np.ndarray, level: int, axis: int) -> np.ndarray:
+    """Magnitude of the Haar response at a level: mean of one half of a 2^level window less that of the other."""
+    n = 2**level
+    kernel = np.full((n, n), 2.0**-level)
+    kernel[: n // 2] *= -1
+    return np.abs(convolve(image, kernel if axis == 0 else kernel.T, mode="constant"))
+
+
+def _scaled(image: np.ndarray, truth: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Both relative to the reference's maximum, the image brought to it by least squares."""
+    energy = (image * image).sum()
+    peak = truth.max() if truth.max() > 0 else 1.0
+    return image * ((image * truth).sum() / energy if energy > 0 else 0.0) / peak, truth / peak
+
+
+def _whole(image: np.ndarray, truth: np.ndarray) -> Scores:
+    return Scores(
+        psnr=float(np.mean([psnr(a - b) for a, b in zip(image, truth, strict=True)])),
+        ssim=float(np.mean([_ssim(a, b).mean() for a, b in zip(image, truth, strict=True)])),
+        nrmse=float(np.linalg.norm(image - truth) / np.linalg.norm(truth)),
+        haarpsi=float(np.mean([haarpsi(a, b) for a, b in zip(image, truth, strict=True)])),
+    )
+
+
+def _dynamic(image: np.ndarray, truth: np.ndarray) -> Scores:
+    region = dynamic_region(truth)
+    error = (image - truth)[:, region]
+    return Scores(
+        psnr=psnr(error),
+        ssim=float(np.mean([_ssim(a, b)[region].mean() for a, b in zip(image, truth, strict=True)])),
+        nrmse=float(np.linalg.norm(error) / max(float(np.linalg.norm(truth[:, region])), 1e-20)),
+        haarpsi=float(np.mean([haarpsi(a, b, region) for a, b in zip(image, truth, strict=True)])),
+    )
+
+
+def _ssim(image: np.ndarray, truth: np.ndarray) -> np.ndarray:
+    """The SSIM map with its border cut off where the window would leave the image, as its mean is defined."""
+    window = min(SSIM_WINDOW, *(n - 1 + n % 2 for n in truth.shape))
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", RuntimeWarning)
+        _, local = structural_similarity(truth, image, data_range=1.0, win_size=window, full=True)
+    border = (window - 1) // 2
+    inside = np.full(local.shape, np.nan)
+    core = (slice(border, -border or None),) * 2
+    inside[core] = local[core]
+    return np.ma.masked_invalid(inside)
+
+
+def _mean(scores: list[Scores]) -> Scores:
+    names = ("psnr", "ssim", "nrmse", "haarpsi")
+    return Scores(**{name: float(np.mean([getattr(s, name) for s in scores])) for name in names})

@@ -1,0 +1,61 @@
+"""Writing a reconstruction in the format its suffix names."""
+
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+
+from dainr.errors import BadRequest
+from dainr.io.cine import write_cine
+from dainr.io.hdf5 import write_whole
+from dainr.io.nifti import write_nifti
+from dainr.io.video import write_movie, write_sheet
+from dainr.scan import Cine
+
+
+def _write_hdf5(cine: Cine, path: Path) -> None:
+    write_cine(cine, path)
+
+
+WRITERS: dict[str, Callable[[Cine, Path], None]] = {
+    ".h5": _write_hdf5,
+    ".nii.gz": write_nifti,
+    ".nii": write_nifti,
+    ".mp4": write_movie,
+    ".gif": write_movie,
+    ".png": write_sheet,
+}
+SUFFIXES = (".npy", *WRITERS)
+
+
+def check_target(path: Path, force: bool) -> None:
+    """Refuse, before anything is rendered, an unknown suffix, a missing folder and a file that exists.
+
+    Raises BadRequest.
+    """
+    if not path.name.endswith(SUFFIXES):
+        raise BadRequest(str(path), "its suffix names no format", f"end it with one of {' '.join(SUFFIXES)}")
+    if not path.parent.is_dir():
+        raise BadRequest(str(path), f"there is no folder {path.parent}", "create it first")
+    if path.is_dir():
+        raise BadRequest(str(path), "it is a folder", "name a file in it")
+    if path.exists() and not force:
+        raise BadRequest(str(path), "it exists already", "choose another name, or --force to replace it")
+
+
+def export(cine: Cine, path: Path, magnitude: bool = False) -> None:
+    """Write a cine as .npy (complex64 `slice frame y x`; float32 with `magnitude`), .h5, NIfTI, .mp4, .gif or .png.
+
+    NIfTI, film and contact sheet always hold magnitudes.
+    """
+    if path.suffix == ".npy":
+        with write_whole(path) as temporary:
+            data = np.abs(cine.data) if magnitude else cine.data
+            np.save(temporary, data.astype(np.float32 if magnitude else np.complex64))
+        return
+    suffix = next(s for s in WRITERS if path.name.endswith(s))
+    if magnitude and suffix == ".h5":
+        write_cine(Cine(np.abs(cine.data).astype(np.complex64), cine.times, cine.fov_mm, cine.slice_thickness_mm,
+                        cine.affine), path)
+        return
+    WRITERS[suffix](cine, path)

@@ -1,0 +1,1 @@
+"""Image features that condition the canonical network."""

@@ -1,0 +1,113 @@
+"""Multiresolution grid encoding in two dimensions (Mueller et al., ACM ToG 2022;41:102), in torch.
+
+Level l cuts the unit square into N_l cells a side and holds F features at their corners, in a table of at most T entries:
+`hash` scatters larger levels over the table, `tiled` repeats them with period T, `dense` stores every corner. Features are
+interpolated bilinearly. Layout, level sizes and hash are those of tiny-cuda-nn, so that tables move between the two.
+"""
+
+import math
+from dataclasses import dataclass
+from typing import Literal
+
+import torch
+from jaxtyping import Float, Int64
+from torch import Tensor, nn
+
+from dainr.errors import BadRequest
+
+PRIME = 2654435761  # for y; x is taken as it is
+INIT_RANGE = 1e-4
+Indexing = Literal["hash", "tiled", "dense"]
+
+
+@dataclass(frozen=True)
+class GridConfig:
+    """Shape of a multiresolution grid, in the paper's symbols L, F, N_min, N_max and log2 T."""
+
+    levels: int = 16  # L
+    features_per_level: int = 2  # F
+    base: int = 16  # N_min
+    finest: int = 2048  # N_max
+    log2_table: int = 19  # log2 T
+    indexing: Indexing = "tiled"
+
+    def __post_init__(self) -> None:
+        if min(self.levels, self.features_per_level, self.base) < 1 or self.finest < self.base:
+            raise BadRequest("the hash grid", f"{self} is not a grid", "choose positive sizes with finest >= base")
+        if not 4 <= self.log2_table <= 28:
+            raise BadRequest(f"log2_table={self.log2_table}", "the table would be too small or too large", "choose 4 to 28")
+
+    @property
+    def growth(self) -> float:
+        """Ratio b between the resolutions of neighbouring levels."""
+        return (self.finest / self.base) ** (1 / max(self.levels - 1, 1))
+
+
+@dataclass(frozen=True)
+class Level:
+    """One level: corners a side, cells per unit length, and its part of the table."""
+
+    resolution: int
+    scale: float
+    offset: int
+    size: int
+    hashed: bool
+
+
+def grid_levels(config: GridConfig) -> list[Level]:
+    """The levels of a grid and where they lie in its table."""
+    levels, offset = [], 0
+    for index in range(config.levels):
+        scale = config.base * 2 ** (index * math.log2(config.growth)) - 1
+        resolution = math.ceil(scale) + 1
+        size = 8 * math.ceil(resolution**2 / 8)
+        if config.indexing != "dense":
+            size = min(size, 2**config.log2_table)
+        hashed = config.indexing == "hash" and resolution**2 > size
+        levels.append(Level(resolution, scale, offset, size, hashed))
+        offset += size
+    return levels
+
+
+class HashGrid(nn.Module):
+    """The encoding as a module; `table` is its only parameter, `entry feature`."""
+
+    def __init__(self, config: GridConfig) -> None:
+        super().__init__()
+        self.levels = grid_levels(config)
+        self.n_features = config.levels * config.features_per_level
+        entries = self.levels[-1].offset + self.levels[-1].size
+        self.table = nn.Parameter(torch.empty(entries, config.features_per_level).uniform_(-INIT_RANGE, INIT_RANGE))
+
+    def forward(self, positions: Float[Tensor, "point 2"]) -> Float[Tensor, "point feature"]:
+        """Features at positions (x, y) in the unit square; those outside it are moved to its edge."""
+        positions = positions.clamp(0, 1)
+        if positions.device.type == "cpu" and self.table.dtype == torch.float32:
+            from dainr.fields.hash_grid_cpu import interpolate_cpu
+
+            return interpolate_cpu(positions, self.table, self.levels)
+        return interpolate(positions, self.table, self.levels)
+
+
+def interpolate(
+    positions: Float[Tensor, "point 2"], table: Float[Tensor, "entry per_level"], levels: list[Level]
+) -> Float[Tensor, "point feature"]:
+    """The encoding in plain torch: the reference, and the path on CUDA without tiny-cuda-nn."""
+    features = []
+    for level in levels:
+        cell = positions * level.scale + 0.5
+        corner = cell.detach().floor()
+        x, y = (cell - corner).unbind(1)
+        i, j = corner.long().unbind(1)
+        total = torch.zeros((), dtype=table.dtype, device=table.device)
+        for di, wx in ((0, 1 - x), (1, x)):
+            for dj, wy in ((0, 1 - y), (1, y)):
+                total = total + (wx * wy)[:, None] * table[entry_index(i + di, j + dj, level)]
+        features.append(total)
+    return torch.cat(features, 1)
+
+
+def entry_index(i: Int64[Tensor, " point"], j: Int64[Tensor, " point"], level: Level) -> Int64[Tensor, " point"]:
+    """Table entry of the corner (i, j) of a level."""
+    index = (i ^ ((j * PRIME) & 0xFFFFFFFF)) if level.hashed else i + j * level.resolution
+    return level.offset + index % level.size

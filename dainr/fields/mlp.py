@@ -1,0 +1,26 @@
+"""Plain multilayer perceptrons: linear layers without bias, ReLU between them."""
+
+from collections.abc import Sequence
+from itertools import pairwise
+
+import torch
+from jaxtyping import Float
+from torch import Tensor, nn
+
+
+class MLP(nn.Module):
+    """Linear layers of the given widths; the input may come in parts, each `point feature` or one row for all points."""
+
+    def __init__(self, widths: Sequence[int]) -> None:
+        super().__init__()
+        self.layers = nn.ModuleList(nn.Linear(a, b, bias=False) for a, b in pairwise(widths))
+
+    def forward(self, parts: Sequence[Float[Tensor, "point_or_1 feature"]]) -> Float[Tensor, "point output"]:
+        """The network at all points; what is the same for all points is multiplied once."""
+        hidden = torch.zeros((), device=parts[0].device)
+        weights = self.layers[0].weight.split([p.shape[1] for p in parts], 1)
+        for part, weight in zip(parts, weights, strict=True):
+            hidden = hidden + part @ weight.T
+        for layer in list(self.layers)[1:]:
+            hidden = layer(torch.relu_(hidden))
+        return hidden

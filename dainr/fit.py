@@ -1,0 +1,297 @@
+"""The fit: one flat loop over steps, with held-out validation, a budget, checkpoints and observers.
+
+Everything a step needs follows from the seed and the step number, so a fit that is resumed from a checkpoint takes the
+same steps as one that was never interrupted.
+"""
+
+import math
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Literal
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from dainr.errors import BadRequest, Diverged
+from dainr.losses import Loss, residual
+from dainr.operators.acquisition import Acquisition
+from dainr.operators.batch import Batch
+
+STEADY_STEPS = 3  # first steps compile and allocate; the pace is measured after them
+
+
+@dataclass(frozen=True)
+class FitConfig:
+    """Optimiser, schedule, budget and validation."""
+
+    iterations: int = 1001
+    budget_s: float = 0.0  # wall-clock for the steps of a slice; 0: iterations alone decide
+    learning_rate: float = 1e-3
+    weight_decay: float = 0.01
+    schedule: Literal["halving", "cosine"] = "halving"
+    halve_every: int = 2000
+    validate_every: int = 25
+    patience: int = 16  # validations without a better held-out error before the fit stops; 0: never
+    checkpoint_every_s: float = 20.0
+
+    def __post_init__(self) -> None:
+        if self.iterations < 1 or self.validate_every < 1 or self.halve_every < 1:
+            raise BadRequest("the fit's settings", "a number of steps is below 1", "choose at least 1")
+        if not (self.learning_rate > 0 and self.budget_s >= 0 and self.patience >= 0 and self.weight_decay >= 0):
+            raise BadRequest("the fit's settings", "a rate, budget or patience is negative", "choose positive values")
+
+
+@dataclass(frozen=True, eq=False)
+class FrameData:
+    """The measured samples of some readouts of one slice, frame by frame, and the operator that measures them."""
+
+    kspace: Tensor  # coil, point
+    density: Tensor  # point
+    times: Tensor  # frame, s
+    operator: Acquisition
+    frames: tuple[int, ...]  # the series' numbers of the frames that have readouts here
+    starts: tuple[int, ...]  # frame -> first point, and the end
+
+    def batch(self, position: int) -> Batch:
+        """One frame, by its position among those that have readouts."""
+        points = slice(self.starts[position], self.starts[position + 1])
+        return Batch(
+            frames=(self.frames[position],),
+            times=self.times[position : position + 1],
+            kspace=self.kspace[:, points],
+            density=self.density[points],
+            operator=self.operator.select([position]),
+        )
+
+
+@dataclass(frozen=True)
+class Validation:
+    """One validation: held-out and in-sample error, relative to the data they are measured on."""
+
+    step: int
+    heldout: float
+    seconds: float
+
+
+@dataclass
+class FitState:
+    """What a fit knows beside its tensors; with them, all that resuming needs."""
+
+    step: int = 0
+    seconds: float = 0.0
+    best_step: int = 0
+    best_heldout: float = math.inf
+    since_best: int = 0
+    losses: list[float] = field(default_factory=list)  # one per step
+    validations: list[Validation] = field(default_factory=list)
+    stopped: str = ""
+
+
+@dataclass(frozen=True, eq=False)
+class Step:
+    """What an observer sees after each step."""
+
+    slice: int
+    n_slices: int
+    step: int
+    iterations: int
+    loss: float
+    heldout: float | None  # set on steps that validated
+    best_heldout: float
+    seconds: float
+    seconds_left: float
+    learning_rate: float
+    stopped: str  # why the fit of this slice ends with this step, or ""
+    model: nn.Module  # as it is now; to look at, not to change
+    checkpoint: Callable[[], "Checkpoint"]
+
+
+@dataclass(frozen=True, eq=False)
+class Checkpoint:
+    """The tensors of a fit by name, and its state."""
+
+    tensors: dict[str, Tensor]
+    state: FitState
+
+
+Observer = Callable[[Step], bool | None]  # False stops the fit
+
+
+class Fit:
+    """One model fitted to one slice; `run` is the loop, `best` holds the tensors the held-out readouts chose."""
+
+    def __init__(
+        self,
+        model: nn.Module,
+        loss: Loss,
+        data: FrameData,
+        heldout: FrameData | None,
+        config: FitConfig,
+        seed: int,
+        place: tuple[int, int] = (0, 1),
+    ) -> None:
+        self.model, self.loss, self.data, self.heldout = model, loss, data, heldout
+        self.config, self.seed, self.place = config, seed, place
+        self.optimizer = torch.optim.AdamW(
+            model.parameters(), lr=config.learning_rate, weight_decay=config.weight_decay, eps=1e-15, fused=True
+        )
+        self.state = FitState()
+        self.best: dict[str, Tensor] = {}
+        self.first_loss = math.nan
+        self._order: tuple[int, list[int]] = (-1, [])
+
+    def run(self, observers: Sequence[Observer] = ()) -> FitState:
+        """Fit until the budget is spent, the held-out error stops falling, or an observer says stop.
+
+        Raises Diverged when the loss is no longer finite or a hundred times what it was at the start.
+        """
+        state, config = self.state, self.config
+        started = time.perf_counter() - state.seconds
+        begun_at, begun_seconds = state.step, state.seconds
+        while not state.stopped:
+            rate = self._set_learning_rate()
+            batch = self.data.batch(self._frame(state.step))
+            self.optimizer.zero_grad(set_to_none=True)
+            loss = self.loss(self.model, batch)
+            loss.backward()
+            self._check(float(loss.detach()))
+            self.optimizer.step()
+            state.step += 1
+            state.seconds = time.perf_counter() - started
+            last = self._is_last(begun_at, begun_seconds)
+            heldout = None
+            if state.step % config.validate_every == 0 or last:
+                heldout = self._validate()
+                state.seconds = time.perf_counter() - started
+            if last and not state.stopped:
+                state.stopped = "budget"
+            if not self._observe(observers, rate, heldout, begun_at, begun_seconds):
+                state.stopped = state.stopped or "interrupted"
+        return state
+
+    def checkpoint(self) -> Checkpoint:
+        """All tensors and the state, as they are after the last step."""
+        tensors = {f"model.{name}": value.detach() for name, value in self.model.state_dict().items()}
+        tensors |= {f"best.{name}": value for name, value in self.best.items()}
+        for index, slots in self.optimizer.state_dict()["state"].items():
+            tensors |= {f"optimizer.{index}.{slot}": value for slot, value in slots.items()}
+        return Checkpoint(tensors, replace(self.state, stopped=""))
+
+    def restore(self, checkpoint: Checkpoint) -> None:
+        """Continue from a checkpoint as if the fit had never stopped."""
+        parts: dict[str, dict[str, Tensor]] = {"model": {}, "best": {}, "optimizer": {}}
+        for name, value in checkpoint.tensors.items():
+            group, rest = name.split(".", 1)
+            parts[group][rest] = value
+        self.model.load_state_dict(parts["model"])
+        self.best = parts["best"]
+        slots: dict[int, dict[str, Tensor]] = {}
+        for name, value in parts["optimizer"].items():
+            index, slot = name.split(".", 1)
+            slots.setdefault(int(index), {})[slot] = value
+        self.optimizer.load_state_dict({"state": slots, "param_groups": self.optimizer.state_dict()["param_groups"]})
+        self.state = replace(checkpoint.state)
+        if self.state.losses:
+            self.first_loss = self.state.losses[0]
+
+    def _frame(self, step: int) -> int:
+        """Every frame once per round, each round in its own random order."""
+        n_frames = len(self.data.frames)
+        cycle = step // n_frames
+        if self._order[0] != cycle:
+            self._order = (cycle, np.random.default_rng([self.seed, cycle]).permutation(n_frames).tolist())
+        return self._order[1][step % n_frames]
+
+    def _progress(self) -> float:
+        by_steps = self.state.step / self.config.iterations
+        by_time = self.state.seconds / self.config.budget_s if self.config.budget_s else 0.0
+        return min(max(by_steps, by_time), 1.0)
+
+    def _set_learning_rate(self) -> float:
+        config = self.config
+        if config.schedule == "cosine":
+            factor = 0.5 * (1 + math.cos(math.pi * self._progress()))
+        else:
+            factor = 0.5 ** (self.state.step // config.halve_every)
+        for group in self.optimizer.param_groups:
+            group["lr"] = config.learning_rate * factor
+        return config.learning_rate * factor
+
+    def _is_last(self, begun_at: int, begun_seconds: float) -> bool:
+        state, config = self.state, self.config
+        pace = (state.seconds - begun_seconds) / max(state.step - begun_at, 1)
+        out_of_time = config.budget_s > 0 and state.seconds + 0.5 * pace >= config.budget_s
+        return state.step >= config.iterations or out_of_time
+
+    def _check(self, loss: float) -> None:
+        if not self.state.losses:
+            self.first_loss = loss
+        if not math.isfinite(loss) or loss > 100 * max(self.first_loss, 1e-12):
+            raise Diverged(
+                "the fit diverged",
+                f"its loss was {loss:.3g} at step {self.state.step} and {self.first_loss:.3g} at the start",
+                "lower learning_rate with --set learning_rate=...; the last good state is kept for --resume",
+            )
+        self.state.losses.append(loss)
+
+    @torch.no_grad()
+    def _validate(self) -> float:
+        """The held-out error; without held-out readouts the in-sample loss stands in and the last state wins."""
+        state = self.state
+        error = relative_error(self.model, self.heldout) if self.heldout else state.losses[-1]
+        if not math.isfinite(error):
+            raise Diverged("the fit diverged", f"its held-out error is {error} at step {state.step}", "lower learning_rate")
+        state.validations.append(Validation(state.step, error, state.seconds))
+        if error < state.best_heldout or self.heldout is None:
+            state.best_heldout, state.best_step, state.since_best = error, state.step, 0
+            self.best = {name: value.detach().clone() for name, value in self.model.state_dict().items()}
+        else:
+            state.since_best += 1
+            if self.config.patience and state.since_best >= self.config.patience:
+                state.stopped = "converged"
+        return error
+
+    def _observe(
+        self, observers: Sequence[Observer], rate: float, heldout: float | None, begun_at: int, begun_seconds: float
+    ) -> bool:
+        state, config = self.state, self.config
+        pace = (state.seconds - begun_seconds) / (state.step - begun_at)
+        left = (config.iterations - state.step) * pace
+        if config.budget_s:
+            left = min(left, max(config.budget_s - state.seconds, 0.0))
+        step = Step(
+            slice=self.place[0],
+            n_slices=self.place[1],
+            step=state.step,
+            iterations=config.iterations,
+            loss=state.losses[-1],
+            heldout=heldout,
+            best_heldout=state.best_heldout,
+            seconds=state.seconds,
+            seconds_left=0.0 if state.stopped else left,
+            learning_rate=rate,
+            stopped=state.stopped,
+            model=self.model,
+            checkpoint=self.checkpoint,
+        )
+        return all([observer(step) is not False for observer in observers])
+
+
+def relative_error(model: nn.Module, data: FrameData) -> float:
+    """Density-weighted root mean square residual over that of the data: by Parseval, an error in the image."""
+    error, signal = frame_energies(model, data)
+    return math.sqrt(error.sum() / max(signal.sum(), np.finfo(np.float32).tiny))
+
+
+@torch.no_grad()
+def frame_energies(model: nn.Module, data: FrameData) -> tuple[np.ndarray, np.ndarray]:
+    """Density-weighted energy of the residual and of the data, each `frame`."""
+    energies = []
+    for position in range(len(data.frames)):
+        batch = data.batch(position)
+        r = residual(model, batch)
+        energies.append([float((batch.density * z.abs().square()).sum()) for z in (r, batch.kspace)])
+    error, signal = np.array(energies).T
+    return error, signal

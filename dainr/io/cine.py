@@ -1,0 +1,85 @@
+"""Reconstructed series in files: dainr's own HDF5 (schema `dainr-cine`, version 1), and reading the series others wrote."""
+
+from pathlib import Path
+
+import h5py
+import nibabel
+import numpy as np
+
+from dainr.errors import BadScan
+from dainr.io.hdf5 import is_hdf5, open_hdf5, read_array, write_whole
+from dainr.scan import Cine
+
+SCHEMA, VERSION = "dainr-cine", 1
+
+
+def write_cine(cine: Cine, path: Path, **extra: np.ndarray) -> None:
+    """Write a cine, and arrays that go with it, as HDF5; the file appears only once it is complete."""
+    with write_whole(path) as temporary, h5py.File(temporary, "w") as file:
+        file.create_dataset("cine", data=cine.data)
+        file.create_dataset("times", data=np.asarray(cine.times, np.float64))
+        for name, array in extra.items():
+            file.create_dataset(name, data=array)
+        file.attrs["schema"], file.attrs["version"] = SCHEMA, VERSION
+        file.attrs["fov_mm"], file.attrs["slice_thickness_mm"] = cine.fov_mm, cine.slice_thickness_mm
+        if cine.affine is not None:
+            file.attrs["affine"] = cine.affine
+
+
+def read_cine(path: Path) -> tuple[Cine, dict[str, np.ndarray]]:
+    """The cine in a file that `write_cine` wrote, and the arrays that go with it.
+
+    Raises BadScan when the file is not one.
+    """
+    where = str(path)
+    if not path.is_file() or not is_hdf5(path):
+        raise BadScan(where, "there is no cine file here", "name a finished run, or export it again")
+    with open_hdf5(path) as file:
+        if file.attrs.get("schema") != SCHEMA or "cine" not in file or "times" not in file:
+            raise BadScan(where, f"it is no {SCHEMA} file", "name one that dainr wrote")
+        arrays = {name: read_array(file, name, where) for name in file}
+        fov, thickness = file.attrs["fov_mm"], float(file.attrs["slice_thickness_mm"])
+        affine = file.attrs.get("affine")
+    data, times = arrays.pop("cine"), arrays.pop("times")
+    assert data is not None and times is not None
+    cine = Cine(data.astype(np.complex64), times, (float(fov[0]), float(fov[1])), thickness, affine)
+    return cine, {name: array for name, array in arrays.items() if array is not None}
+
+
+def read_series(path: Path) -> np.ndarray:
+    """A series `slice frame y x` from .npy, NIfTI, a dainr cine, or the reference inside a scan file.
+
+    Raises BadScan when the file is missing, of another kind, or not such a series.
+    """
+    where = str(path)
+    if not path.is_file():
+        raise BadScan(where, "there is no such file", "name a .npy, NIfTI or HDF5 file")
+    try:
+        if path.suffix == ".npy":
+            series = np.load(path, allow_pickle=False)
+        elif path.name.endswith((".nii", ".nii.gz")):
+            series = _read_nifti(path)
+        elif is_hdf5(path):
+            series = _read_hdf5(path)
+        else:
+            raise BadScan(where, "its kind is not known", "give .npy, NIfTI or HDF5")
+    except (OSError, ValueError, EOFError, nibabel.filebasedimages.ImageFileError) as error:
+        raise BadScan(where, f"it cannot be read ({error})", "export it again") from error
+    if series.dtype.kind not in "iufc" or series.ndim not in (3, 4) or 0 in series.shape:
+        raise BadScan(where, f"it holds {series.dtype} of shape {series.shape}", "store slice, frame, y, x")
+    return series if series.ndim == 4 else series[None]
+
+
+def _read_nifti(path: Path) -> np.ndarray:
+    data = np.asarray(nibabel.loadsave.load(path).dataobj)  # type: ignore[attr-defined]
+    return data.reshape(*data.shape, *[1] * (4 - data.ndim)).transpose(2, 3, 1, 0)
+
+
+def _read_hdf5(path: Path) -> np.ndarray:
+    where = str(path)
+    with open_hdf5(path) as file:
+        for name in ("reference", "cine"):
+            series = read_array(file, name, where)
+            if series is not None:
+                return series
+    raise BadScan(where, "it holds neither a reference nor a cine", "give the fully sampled images")

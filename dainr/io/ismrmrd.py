@@ -1,0 +1,198 @@
+"""ISMRMRD raw data: radial (or any) with stored trajectories, and Cartesian without, through the `ismrmrd` package.
+
+Every readout keeps the phase, repetition or time that bins it into a frame; everything the reader had to decide goes
+into the scan's notes. Format: Inati et al., Magn Reson Med 2017;77:411.
+"""
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import h5py
+import ismrmrd
+import numpy as np
+
+from dainr.errors import BadScan
+from dainr.io.hdf5 import is_hdf5, open_hdf5, read_array
+from dainr.io.ismrmrd_geometry import Geometry, read_geometry, slice_affine
+from dainr.io.ismrmrd_trajectory import cartesian_readouts, stored_trajectory
+from dainr.scan import Scan
+
+NAME = "an ISMRMRD file"
+TICK_S = 2.5e-3  # Siemens' unit of acquisition_time_stamp, kept by the converters
+NOISE = ismrmrd.ACQ_IS_NOISE_MEASUREMENT
+SKIPPED = {
+    ismrmrd.ACQ_IS_PARALLEL_CALIBRATION: "parallel-imaging calibration",
+    ismrmrd.ACQ_IS_NAVIGATION_DATA: "navigator",
+    ismrmrd.ACQ_IS_PHASECORR_DATA: "phase correction",
+    ismrmrd.ACQ_IS_HPFEEDBACK_DATA: "feedback",
+    ismrmrd.ACQ_IS_RTFEEDBACK_DATA: "feedback",
+    ismrmrd.ACQ_IS_DUMMYSCAN_DATA: "dummy",
+    ismrmrd.ACQ_IS_SURFACECOILCORRECTIONSCAN_DATA: "surface-coil correction",
+    ismrmrd.ACQ_IS_PHASE_STABILIZATION_REFERENCE: "phase stabilisation",
+    ismrmrd.ACQ_IS_PHASE_STABILIZATION: "phase stabilisation",
+}
+
+
+@dataclass
+class _Readouts:
+    """The acquisitions of a file, sorted by what they are for."""
+
+    imaging: list[Any]
+    noise: list[Any]
+    skipped: dict[str, int]
+
+
+def recognises(path: Path) -> bool:
+    """Whether this is an HDF5 file with a group that holds an ISMRMRD header and acquisitions."""
+    if not is_hdf5(path):
+        return False
+    with open_hdf5(path) as file:
+        return _group(file) is not None
+
+
+def read(path: Path) -> Scan:
+    """The scan in an ISMRMRD file. Raises BadScan when it holds no imaging data, mixes sizes or is three-dimensional."""
+    where = str(path)
+    with open_hdf5(path) as file:
+        group = _group(file)
+        assert group is not None
+        extra = {name: read_array(file[group], name, where) for name in ("coil_maps", "reference")}
+    header, readouts = _read_acquisitions(path, group)
+    notes: list[str] = [f"{count} {kind} readouts skipped" for kind, count in readouts.skipped.items()]
+    _check_alike(readouts.imaging, where)
+    geometry = read_geometry(header, where, notes)
+    slices = _by_slice(readouts.imaging, where)
+    frame = _frames(slices, notes)
+    if frame is not None:
+        order = [np.argsort(index, kind="stable") for index in frame]
+        slices = [[acquisitions[i] for i in ranks] for acquisitions, ranks in zip(slices, order, strict=True)]
+        frame = [np.sort(index) for index in frame]
+        if any(not np.array_equal(index, frame[0]) for index in frame):
+            raise BadScan(where, "the slices have different numbers of readouts per frame", "convert one slice at a time")
+    kspace, trajectory = _samples(slices, geometry, where, notes)
+    stamps = np.array([[a.acquisition_time_stamp for a in acquisitions] for acquisitions in slices], np.float64)
+    return Scan(
+        kspace=kspace,
+        trajectory=trajectory,
+        times=_seconds(stamps, geometry, notes),
+        matrix=geometry.matrix,
+        fov_mm=geometry.fov_mm,
+        slice_thickness_mm=geometry.slice_thickness_mm,
+        affine=slice_affine([acquisitions[0] for acquisitions in slices], geometry, notes),
+        frame=None if frame is None else frame[0].astype(np.int32),
+        coil_maps=None if extra["coil_maps"] is None else _complex(extra["coil_maps"], kspace.shape, geometry),
+        noise=np.concatenate([a.data for a in readouts.noise], 1).astype(np.complex64) if readouts.noise else None,
+        reference=None if extra["reference"] is None else extra["reference"].reshape(len(slices), -1, *geometry.matrix),
+        name=where,
+        notes=tuple(notes),
+    )
+
+
+def _group(file: h5py.File) -> str | None:
+    for name, item in file.items():
+        if isinstance(item, h5py.Group) and "xml" in item and "data" in item:
+            return name
+    return None
+
+
+def _read_acquisitions(path: Path, group: str) -> tuple[Any, _Readouts]:
+    where = str(path)
+    readouts = _Readouts([], [], {})
+    try:
+        dataset = ismrmrd.Dataset(str(path), group, create_if_needed=False)
+        try:
+            header = ismrmrd.xsd.CreateFromDocument(dataset.read_xml_header())
+            for index in range(dataset.number_of_acquisitions()):
+                _sort_acquisition(dataset.read_acquisition(index), readouts)
+        finally:
+            dataset.close()
+    except (OSError, RuntimeError, LookupError, ValueError, TypeError) as error:
+        raise BadScan(where, f"its ISMRMRD content cannot be read ({error})", "export it again") from error
+    if not header.encoding:
+        raise BadScan(where, "its header describes no encoding", "export it again with the full header")
+    if not readouts.imaging:
+        raise BadScan(where, "it holds no imaging readouts", "export the imaging measurement, not only noise or calibration")
+    return header, readouts
+
+
+def _sort_acquisition(acquisition: Any, readouts: _Readouts) -> None:
+    if acquisition.is_flag_set(NOISE):
+        readouts.noise.append(acquisition)
+        return
+    reasons = [kind for flag, kind in SKIPPED.items() if acquisition.is_flag_set(flag)]
+    if acquisition.encoding_space_ref != 0:
+        reasons.append("other encoding space's")
+    elif acquisition.idx.contrast or acquisition.idx.set:
+        reasons.append("further contrast or set")
+    if reasons:
+        readouts.skipped[reasons[0]] = readouts.skipped.get(reasons[0], 0) + 1
+    else:
+        readouts.imaging.append(acquisition)
+
+
+def _check_alike(acquisitions: list[Any], where: str) -> None:
+    shapes = {a.data.shape for a in acquisitions}
+    if len(shapes) > 1:
+        raise BadScan(where, f"its readouts have different sizes (coil, sample): {sorted(shapes)}", "export one protocol")
+    if 0 in next(iter(shapes)):
+        raise BadScan(where, "its readouts hold no samples", "export it again")
+    if any(a.idx.kspace_encode_step_2 for a in acquisitions):
+        raise BadScan(where, "it is encoded in three dimensions", "reconstruct stacks of 2-D slices, one file each")
+
+
+def _by_slice(acquisitions: list[Any], where: str) -> list[list[Any]]:
+    numbers = sorted({a.idx.slice for a in acquisitions})
+    slices: list[list[Any]] = [[a for a in acquisitions if a.idx.slice == number] for number in numbers]
+    counts = sorted({len(group) for group in slices})
+    if len(counts) > 1:
+        raise BadScan(where, f"its slices have from {counts[0]} to {counts[-1]} readouts", "convert complete slices only")
+    return slices
+
+
+def _frames(slices: list[list[Any]], notes: list[str]) -> list[np.ndarray] | None:
+    for counter in ("phase", "repetition"):
+        index = [np.array([getattr(a.idx, counter) for a in acquisitions]) for acquisitions in slices]
+        values = np.unique(index[0])
+        if len(values) > 1:
+            notes.append(f"frames are the file's idx.{counter} ({len(values)} values)")
+            return [np.searchsorted(values, one) for one in index]
+    notes.append("the file bins nothing into frames: choose --spokes-per-frame")
+    return None
+
+
+def _samples(
+    slices: list[list[Any]], geometry: Geometry, where: str, notes: list[str]
+) -> tuple[np.ndarray, np.ndarray]:
+    """K-space `slice coil readout sample` and trajectory `slice readout sample 2`, discarded samples removed."""
+    first = slices[0][0]
+    keep = slice(first.discard_pre, first.number_of_samples - first.discard_post)
+    if first.discard_pre or first.discard_post:
+        notes.append(f"{first.discard_pre} samples at the start and {first.discard_post} at the end of readouts dropped")
+    has_trajectory = all(a.traj.shape[1] >= 2 for acquisitions in slices for a in acquisitions)
+    if not has_trajectory and not geometry.is_cartesian:
+        raise BadScan(where, "it is not Cartesian and stores no trajectory", "export it with trajectories")
+    data, positions = [], []
+    for acquisitions in slices:
+        if has_trajectory:
+            kspace = np.stack([a.data for a in acquisitions], 1)
+            trajectory = stored_trajectory(acquisitions, geometry, where, notes if not data else [])
+            kspace, trajectory = kspace[..., keep], trajectory[:, keep]
+        else:
+            kspace, trajectory = cartesian_readouts(acquisitions, keep, geometry, notes if not data else [])
+        data.append(kspace)
+        positions.append(trajectory)
+    return np.stack(data).astype(np.complex64), np.stack(positions).astype(np.float32)
+
+
+def _seconds(stamps: np.ndarray, geometry: Geometry, notes: list[str]) -> np.ndarray:
+    if np.ptp(stamps) > 0:
+        notes.append(f"time stamps read in ticks of {TICK_S * 1e3:g} ms")
+        return (stamps - stamps.min()) * TICK_S
+    step = geometry.repetition_time_s or 1e-3
+    notes.append(f"no time stamps: readouts are taken as {step * 1e3:g} ms apart")
+    return np.broadcast_to(np.arange(stamps.shape[1]) * step, stamps.shape)
+
+
+def _complex(maps: np.ndarray, kspace_shape: tuple[int, ...], geometry: Geometry) -> np.ndarray:
+    return maps.reshape(kspace_shape[0], kspace_shape[1], *geometry.matrix).astype(np.complex64)

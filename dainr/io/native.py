@@ -1,0 +1,116 @@
+"""dainr's own scan file: HDF5, schema `dainr-scan`, version 1 (docs/conventions.md lists every dataset)."""
+
+from pathlib import Path
+from typing import Any
+
+import h5py
+import numpy as np
+
+from dainr.errors import BadScan
+from dainr.io.hdf5 import is_hdf5, open_hdf5, read_array, write_whole
+from dainr.scan import Scan
+
+NAME = "a native dainr-scan HDF5 file"
+SCHEMA, VERSION = "dainr-scan", 1
+REQUIRED = ("kspace", "trajectory", "times")
+OPTIONAL = ("frame", "phase", "coil_maps", "noise", "reference")
+KINDS = {"kspace": np.complex64, "coil_maps": np.complex64, "noise": np.complex64, "trajectory": np.float32}
+KINDS |= {"times": np.float64, "frame": np.int32, "phase": np.float32}
+
+
+def recognises(path: Path) -> bool:
+    """Whether this is an HDF5 file that calls itself a dainr scan, or has its k-space at the top level."""
+    if not is_hdf5(path):
+        return False
+    with open_hdf5(path) as file:
+        return file.attrs.get("schema") == SCHEMA or "kspace" in file
+
+
+def read(path: Path) -> Scan:
+    """The scan in a native file. Raises BadScan with the part that is missing or wrong."""
+    where = str(path)
+    with open_hdf5(path) as file:
+        _check_header(file, where)
+        for name in REQUIRED:
+            if name not in file:
+                raise BadScan(where, f"the dataset {name} is missing", "write it as docs/conventions.md describes")
+        parts = {name: read_array(file, name, where) for name in (*REQUIRED, *OPTIONAL)}
+        attributes = {key: _numbers(file, key, where) for key in ("matrix", "fov_mm", "slice_thickness_mm", "affine")}
+    for name, kind in KINDS.items():
+        if parts[name] is not None:
+            parts[name] = _cast(parts[name], np.dtype(kind), name, where)
+    kspace, trajectory, times = parts["kspace"], parts["trajectory"], parts["times"]
+    if kspace.ndim != 4:
+        raise BadScan(where, f"kspace has shape {kspace.shape}", "store it as slice, coil, readout, sample")
+    if trajectory.ndim == 3:
+        parts["trajectory"] = np.broadcast_to(trajectory, (len(kspace), *trajectory.shape))
+    if times.ndim == 1:
+        parts["times"] = np.broadcast_to(times, (len(kspace), *times.shape))
+    if parts["reference"] is not None and parts["reference"].dtype.kind != "c":
+        parts["reference"] = parts["reference"].astype(np.float32)
+    return Scan(**parts, **_geometry(attributes, where), name=where)
+
+
+def write(scan: Scan, path: Path) -> None:
+    """Write a scan as a native file; the file appears only once it is complete."""
+    with write_whole(path) as temporary, h5py.File(temporary, "w") as file:
+        for name in (*REQUIRED, *OPTIONAL):
+            array = getattr(scan, name)
+            if array is not None:
+                kind = KINDS.get(name, array.dtype)
+                file.create_dataset(name, data=np.ascontiguousarray(array, dtype=kind))
+        file.attrs["schema"], file.attrs["version"] = SCHEMA, VERSION
+        file.attrs["matrix"], file.attrs["fov_mm"] = scan.matrix, scan.fov_mm
+        file.attrs["slice_thickness_mm"] = scan.slice_thickness_mm
+        if scan.affine is not None:
+            file.attrs["affine"] = scan.affine
+
+
+def _check_header(file: h5py.File, where: str) -> None:
+    schema, version = file.attrs.get("schema"), file.attrs.get("version")
+    if schema != SCHEMA:
+        raise BadScan(
+            where, f"the attribute schema is {schema!r}, not {SCHEMA!r}", "set it if the file follows that layout"
+        )
+    if version is None or np.ndim(version) or int(version) != VERSION:
+        raise BadScan(
+            where, f"it is version {version} of the native format, this program reads {VERSION}", "update dainr"
+        )
+
+
+def _numbers(file: h5py.File, key: str, where: str) -> np.ndarray | None:
+    value = file.attrs.get(key)
+    if value is None:
+        return None
+    array = np.asarray(value)
+    if array.dtype.kind not in "iuf" or not np.isfinite(array).all():
+        raise BadScan(where, f"the attribute {key} is {value!r}", f"store {key} as finite numbers")
+    return array
+
+
+def _cast(array: np.ndarray, kind: np.dtype, name: str, where: str) -> np.ndarray:
+    if array.dtype.kind == "c" and kind.kind != "c":
+        raise BadScan(where, f"{name} is complex", f"store it as {kind}")
+    if kind.kind == "c" and array.dtype.kind != "c" and name != "noise":
+        raise BadScan(where, f"{name} is {array.dtype}, not complex", f"store it as {kind}")
+    if kind.kind == "i" and array.dtype.kind == "f" and not np.array_equal(array, np.rint(array)):
+        raise BadScan(where, f"{name} holds fractions", f"store it as {kind}")
+    return array.astype(kind, copy=False)
+
+
+def _geometry(attributes: dict[str, np.ndarray | None], where: str) -> dict[str, Any]:
+    matrix, fov = attributes["matrix"], attributes["fov_mm"]
+    for key, value in (("matrix", matrix), ("fov_mm", fov)):
+        if value is None or value.shape != (2,):
+            raise BadScan(where, f"the attribute {key} is missing or not a pair (y, x)", f"store {key} as two numbers")
+    thickness = attributes["slice_thickness_mm"]
+    if thickness is None or thickness.size != 1:
+        raise BadScan(where, "the attribute slice_thickness_mm is missing", "store the slice thickness in mm")
+    assert matrix is not None and fov is not None
+    affine = attributes["affine"]
+    return {
+        "matrix": (int(matrix[0]), int(matrix[1])),
+        "fov_mm": (float(fov[0]), float(fov[1])),
+        "slice_thickness_mm": float(thickness.reshape(-1)[0]),
+        "affine": None if affine is None else affine.astype(np.float64),
+    }

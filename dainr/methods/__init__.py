@@ -1,0 +1,53 @@
+"""Reconstruction methods: same call, same result type.
+
+Adding a method is one module with a class that fulfils `Method`, and one entry in `METHODS`.
+"""
+
+import importlib
+from collections.abc import Mapping, Sequence
+from typing import Any, Protocol
+
+from torch import Tensor
+
+from dainr.errors import BadRequest
+from dainr.fields.cine import CineField
+from dainr.fit import Checkpoint, Observer
+from dainr.methods.common import RunState
+from dainr.recon import Recon
+from dainr.scan import Scan
+
+METHODS = {
+    "dainr": ("dainr.methods.dainr", "Dainr"),
+    "gridding": ("dainr.methods.gridding", "Gridding"),
+}
+
+
+class Method(Protocol):
+    """A way from a scan to a reconstruction. `Config` is a dataclass; every setting of it has a default."""
+
+    Config: type[Any]
+    about: str
+
+    def resolve(self, scan: Scan, config: Any) -> tuple[Any, dict[str, Any]]:
+        """The config with every "auto" replaced by what it stands for here, and what was measured to choose."""
+        ...
+
+    def __call__(
+        self, scan: Scan, config: Any, observers: Sequence[Observer] = (), resume: RunState | None = None
+    ) -> Recon:
+        """Reconstruct a scan whose readouts are binned and in frame order."""
+        ...
+
+    def restore(
+        self, config: Any, matrix: tuple[int, int], finished: Mapping[int, Checkpoint], features: Mapping[str, Tensor]
+    ) -> tuple[CineField, ...]:
+        """The fields of a finished run, one per slice, on the CPU; none where the method fits none."""
+        ...
+
+
+def get_method(name: str) -> Method:
+    """The method of that name. Raises BadRequest when there is none."""
+    if name not in METHODS:
+        raise BadRequest(f"--method {name}", "there is no such method", f"choose {' or '.join(METHODS)}")
+    module, kind = METHODS[name]
+    return getattr(importlib.import_module(module), kind)()

@@ -1,0 +1,112 @@
+"""What methods share: the device, the operators of a prepared slice, gridding, and the state of an unfinished run."""
+
+from dataclasses import dataclass, field, replace
+from typing import Any, Literal, TypeVar
+
+import numpy as np
+import torch
+from jaxtyping import Complex
+from torch import Tensor
+
+from dainr.errors import BadRequest, MissingBackend
+from dainr.fit import Checkpoint, FrameData
+from dainr.operators.acquisition import acquisition
+from dainr.operators.fourier import frame_points
+from dainr.operators.nufft import BACKENDS, choose_backend, make_nufft
+from dainr.prepare import PrepareConfig, Prepared
+from dainr.scan import Scan
+
+NufftName = Literal["auto", "finufft", "cufinufft", "sparse", "torchkbnufft"]
+
+
+@dataclass(frozen=True)
+class MethodConfig:
+    """Settings every method has."""
+
+    device: str = "auto"  # cpu, cuda, cuda:1; auto takes CUDA where it is
+    seed: int = 0
+    nufft: NufftName = "auto"
+    prepare: PrepareConfig = field(default_factory=PrepareConfig)
+
+
+AnyConfig = TypeVar("AnyConfig", bound=MethodConfig)
+
+
+@dataclass(frozen=True, eq=False)
+class RunState:
+    """An unfinished run: the fields of the slices that are done, and the checkpoint of the one in progress."""
+
+    finished: dict[int, Checkpoint] = field(default_factory=dict)
+    current: tuple[int, Checkpoint] | None = None
+
+
+def resolve_device(name: str) -> torch.device:
+    """The device of that name. Raises MissingBackend when CUDA is named and not here, BadRequest for other names."""
+    if name == "auto":
+        return torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    try:
+        device = torch.device(name)
+    except RuntimeError:
+        device = None
+    if device is None or device.type not in ("cpu", "cuda"):
+        raise BadRequest(f"--device {name}", "there is no such device", "choose auto, cpu, cuda or cuda:0")
+    if device.type == "cuda":
+        count = torch.cuda.device_count() if torch.cuda.is_available() else 0
+        if not count:
+            raise MissingBackend(f"--device {name}", "torch sees no CUDA device", "use --device cpu")
+        if (device.index or 0) >= count:
+            raise MissingBackend(f"--device {name}", f"there are {count} CUDA devices", "choose a smaller number")
+    return device
+
+
+def resolve_common(scan: Scan, config: AnyConfig) -> tuple[AnyConfig, dict[str, Any]]:
+    """The config with device and NUFFT backend decided, and the timings that decided it."""
+    device = resolve_device(config.device)
+    record: dict[str, Any] = {}
+    nufft = config.nufft
+    if not scan.is_cartesian:
+        points = frame_points(scan.trajectory[0], _binned(scan), scan.n_frames)
+        n_coils = config.prepare.virtual_coils or scan.n_coils
+        if nufft == "auto":
+            chosen, timings = choose_backend(max(points, key=len), scan.matrix, n_coils, device)
+            record["nufft_seconds_per_frame"] = {name: round(seconds, 5) for name, seconds in timings.items()}
+            nufft = chosen  # type: ignore[assignment]
+        else:
+            make_nufft(nufft, points[:1], scan.matrix, n_coils, device)
+    record["fourier"] = "fft" if scan.is_cartesian else nufft
+    return replace(config, device=str(device), nufft=nufft if nufft in BACKENDS else "auto"), record
+
+
+def frame_data(prepared: Prepared, readouts: np.ndarray, nufft: str, device: torch.device) -> FrameData:
+    """Samples and operator of some readouts (a mask) of a prepared slice."""
+    frames, position = np.unique(prepared.frame[readouts], return_inverse=True)
+    trajectory, density = prepared.trajectory[readouts], prepared.density[readouts]
+    n_samples = trajectory.shape[1]
+    starts = np.concatenate([[0], np.cumsum(np.bincount(position, minlength=len(frames)))]) * n_samples
+    operator = acquisition(
+        prepared.coil_maps, trajectory, position, len(frames), prepared.cartesian, nufft, device
+    )
+    kspace = np.ascontiguousarray(prepared.kspace[:, readouts]).reshape(len(prepared.kspace), -1)
+    return FrameData(
+        kspace=torch.from_numpy(kspace).to(device),
+        density=torch.from_numpy(np.ascontiguousarray(density.reshape(-1))).to(device),
+        times=torch.from_numpy(prepared.frame_times[frames]),
+        operator=operator,
+        frames=tuple(int(f) for f in frames),
+        starts=tuple(int(s) for s in starts),
+    )
+
+
+@torch.no_grad()
+def grid_frames(data: FrameData) -> Complex[Tensor, "frame y x"]:
+    """The gridded frames A^H W y, brought to the scale of the data by least squares, one factor for the series."""
+    images = data.operator.adjoint(data.kspace * data.density)
+    predicted = data.operator(images)
+    weighted = (data.density * predicted).conj()
+    factor = (weighted * data.kspace).sum() / (weighted * predicted).sum().real.clamp(min=torch.finfo().tiny)
+    return images * factor.abs()
+
+
+def _binned(scan: Scan) -> np.ndarray:
+    assert scan.frame is not None
+    return scan.frame

@@ -1,0 +1,200 @@
+"""DA-INR: a deformation field and a canonical field conditioned on MDSR features, fitted to one scan alone.
+
+    x(r, t) = C(r + D(r, t), t, f(r, t)),   min  sum_j w_j | (A x)_j - y_j |_1
+
+Baik & Yoo, MICCAI 2025, arXiv 2501.09049. Slices are fitted in turn.
+"""
+
+import math
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, field, replace
+from typing import Any, Literal
+
+import numpy as np
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+from dainr.features.maps import FeatureMaps, mdsr_features
+from dainr.features.mdsr import load_mdsr
+from dainr.fields.canonical import CanonicalConfig
+from dainr.fields.cine import CineField
+from dainr.fields.deformation import DeformationConfig
+from dainr.fields.grid import choose_grid
+from dainr.fit import Checkpoint, Fit, FitConfig, FitState, FrameData, Observer, frame_energies
+from dainr.losses import l1_loss
+from dainr.methods.common import MethodConfig, RunState, frame_data, grid_frames, resolve_common, resolve_device
+from dainr.prepare import Prepared, prepare_slice
+from dainr.recon import Recon
+from dainr.scan import Cine, Scan
+
+
+@dataclass(frozen=True)
+class DainrConfig(MethodConfig):
+    """Settings of the fit, its fields and their features."""
+
+    grid: Literal["auto", "native", "tinycudann"] = "auto"
+    features: Literal["none", "mdsr"] = "none"
+    mdsr_weights: str = "random"  # a checkpoint's path, or "random": drawn from the seed
+    deformation: DeformationConfig = field(default_factory=DeformationConfig)
+    canonical: CanonicalConfig = field(default_factory=CanonicalConfig)
+    fit: FitConfig = field(default_factory=FitConfig)
+
+
+class Dainr:
+    """The neural field, fitted slice by slice."""
+
+    Config = DainrConfig
+    about = "deformation and canonical neural field fitted to the scan alone; continuous in space and time"
+
+    def resolve(self, scan: Scan, config: DainrConfig) -> tuple[DainrConfig, dict[str, Any]]:
+        """Device, NUFFT and grid backend decided. Raises MissingBackend for one that is named and not here."""
+        config, record = resolve_common(scan, config)
+        grid = choose_grid(config.grid, config.canonical.table, torch.device(config.device))
+        if config.deformation.encoding == "hash":
+            choose_grid(grid, config.deformation.table, torch.device(config.device))
+        if config.features == "mdsr":
+            load_mdsr(config.mdsr_weights, config.seed)
+        return replace(config, grid=grid), record  # type: ignore[arg-type]
+
+    def __call__(
+        self,
+        scan: Scan,
+        config: DainrConfig,
+        observers: Sequence[Observer] = (),
+        resume: RunState | None = None,
+    ) -> Recon:
+        """Fit every slice and render the cine at the frames of the scan from the states the held-out readouts chose.
+
+        Raises Diverged. An observer that returns False ends the run after the step in progress; slices not fitted by
+        then are left out of the result.
+        """
+        resume = resume or RunState()
+        fits, started = [], time.perf_counter()
+        for index in range(scan.n_slices):
+            fits.append(_fit_slice(scan, index, config, observers, resume))
+            if fits[-1].state.stopped == "interrupted":
+                break
+        images = np.stack([f.scale * render_series(f.model) for f in fits])
+        record = {
+            "slices": [f.record for f in fits],
+            "parameters": sum(p.numel() for p in fits[0].model.parameters()),
+            "seconds": {
+                "total": time.perf_counter() - started,
+                "fit": sum(f.state.seconds for f in fits),
+                "prepare": sum(f.prepare_seconds for f in fits),
+            },
+        }
+        times = fits[0].model.frame_times.cpu().numpy()
+        return Recon(
+            method="dainr",
+            cine=Cine(images.astype(np.complex64), times, scan.fov_mm, scan.slice_thickness_mm, scan.affine),
+            record=record,
+            gridded=np.stack([f.gridded for f in fits]),
+            fields=tuple(f.model for f in fits),
+            scales=tuple(f.scale for f in fits),
+            histories=tuple(f.state for f in fits),
+        )
+
+
+    def restore(
+        self,
+        config: DainrConfig,
+        matrix: tuple[int, int],
+        finished: Mapping[int, Checkpoint],
+        features: Mapping[str, Tensor],
+    ) -> tuple[CineField, ...]:
+        """The fields a run saved; a grid fitted by tiny-cuda-nn continues in torch, their layout is the same."""
+        fields = []
+        for index in sorted(finished):
+            tensors = finished[index].tensors
+            maps = FeatureMaps(features[f"maps.{index}"]) if f"maps.{index}" in features else None
+            here = replace(config, device="cpu", grid="native")
+            model = build_field(here, tensors["frame_times"].tolist(), matrix, maps)
+            model.load_state_dict(tensors)
+            fields.append(model.eval())
+        return tuple(fields)
+
+
+@dataclass(frozen=True, eq=False)
+class _SliceFit:
+    model: CineField
+    state: FitState
+    scale: float
+    gridded: Float[np.ndarray, "frame y x"]
+    record: dict[str, Any]
+    prepare_seconds: float
+
+
+def build_field(
+    config: DainrConfig, frame_times: Sequence[float], matrix: tuple[int, int], features: FeatureMaps | None
+) -> CineField:
+    """The field of one slice, drawn from the seed."""
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(config.seed)
+        model = CineField(config.deformation, config.canonical, config.grid, frame_times, matrix, features)
+    return model.to(config.device)
+
+
+def render_series(model: CineField) -> np.ndarray:
+    """The series at its own frames and matrix, `frame y x`, in the units of the fit."""
+    with torch.no_grad():
+        frames = [model.render([time], model.matrix)[0].cpu() for time in model.frame_times.tolist()]
+    return torch.stack(frames).numpy()
+
+
+def _fit_slice(
+    scan: Scan, index: int, config: DainrConfig, observers: Sequence[Observer], resume: RunState
+) -> _SliceFit:
+    started = time.perf_counter()
+    device = resolve_device(config.device)
+    prepared = prepare_slice(scan, index, config.prepare, config.seed)
+    data = frame_data(prepared, ~prepared.held_out, config.nufft, device)
+    heldout = frame_data(prepared, prepared.held_out, config.nufft, device) if prepared.held_out.any() else None
+    gridded = grid_frames(data).abs()
+    features = None
+    if config.features == "mdsr":
+        features = mdsr_features(load_mdsr(config.mdsr_weights, config.seed).to(device), gridded)
+    model = build_field(config, prepared.frame_times.tolist(), prepared.matrix, features)
+    fit = Fit(model, l1_loss, data, heldout, config.fit, config.seed, (index, scan.n_slices))
+    prepare_seconds = time.perf_counter() - started
+    if index in resume.finished:
+        fit.best, fit.state = resume.finished[index].tensors, resume.finished[index].state
+    else:
+        if resume.current and resume.current[0] == index:
+            fit.restore(resume.current[1])
+        fit.run(observers)
+    if fit.best:
+        model.load_state_dict(fit.best)
+    record = {"prepare": prepared.record, "fit": _summary(fit.state, model, data, heldout, prepared)}
+    return _SliceFit(
+        model, fit.state, prepared.scale, (prepared.scale * gridded).cpu().numpy(), record, prepare_seconds
+    )
+
+
+def _summary(
+    state: FitState, model: CineField, data: FrameData, heldout: FrameData | None, prepared: Prepared
+) -> dict[str, Any]:
+    """How well the chosen state explains the readouts it saw and those it did not, and what noise alone would leave."""
+    error, signal = frame_energies(model, data)
+    noise = float(data.density.sum()) * len(data.kspace) * prepared.noise_std**2
+    with torch.no_grad():
+        moved = [model.displacement(float(f), prepared.matrix).norm(dim=1) for f in range(len(prepared.frame_times))]
+    summary = {
+        "steps": state.step,
+        "stopped": state.stopped,
+        "best_step": state.best_step,
+        "seconds": state.seconds,
+        "in_sample_error": math.sqrt(error.sum() / signal.sum()),
+        "noise_error": math.sqrt(noise / signal.sum()),
+        "frame_errors": [round(math.sqrt(e / s), 5) for e, s in zip(error, signal, strict=True)],
+        "largest_displacement_pixels": round(max(float(m.kthvalue(math.ceil(0.99 * len(m))).values) for m in moved), 2),
+        "validations": [asdict(v) for v in state.validations],
+    }
+    if heldout is not None:
+        error, signal = frame_energies(model, heldout)
+        noise = float(heldout.density.sum()) * len(heldout.kspace) * prepared.noise_std**2
+        summary["heldout_error"] = math.sqrt(error.sum() / signal.sum())
+        summary["heldout_noise_error"] = math.sqrt(noise / signal.sum())
+    return summary

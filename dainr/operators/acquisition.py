@@ -1,0 +1,71 @@
+"""The acquisition operator A: coil maps, then the Fourier transform at each frame's own samples."""
+
+from collections.abc import Sequence
+
+import numpy as np
+import torch
+from jaxtyping import Complex, Float, Integer
+from torch import Tensor
+
+from dainr.operators.cartesian import CartesianOperator
+from dainr.operators.coils import CoilOperator
+from dainr.operators.fourier import FourierOperator, frame_points
+from dainr.operators.linear import LinearOperator
+from dainr.operators.nufft import choose_backend, make_nufft
+
+
+class Acquisition(LinearOperator):
+    """Images `frame y x` to k-space `coil point`; all frames and coils in one call.
+
+    `backend` names the Fourier transform in use and `timings` what choosing it measured (s), if it was measured.
+    """
+
+    def __init__(
+        self, coils: CoilOperator, fourier: FourierOperator, backend: str, timings: dict[str, float]
+    ) -> None:
+        super().__init__()
+        self.coils, self.fourier = coils, fourier
+        self.backend, self.timings = backend, timings
+
+    @property
+    def n_frames(self) -> int:
+        """Number of frames it measures."""
+        return len(self.fourier.frames)
+
+    def select(self, frames: Sequence[int]) -> "Acquisition":
+        """The same operator for some frames only, in the given order."""
+        return Acquisition(self.coils, self.fourier.select(frames), self.backend, self.timings)
+
+    def _map(self, x: Complex[Tensor, "frame y x"]) -> Complex[Tensor, "coil point"]:
+        return self.fourier._map(self.coils._map(x))
+
+    def _map_adjoint(self, y: Complex[Tensor, "coil point"]) -> Complex[Tensor, "frame y x"]:
+        return self.coils._map_adjoint(self.fourier._map_adjoint(y))
+
+
+def acquisition(
+    coil_maps: Complex[np.ndarray, "coil y x"],
+    trajectory: Float[np.ndarray, "readout sample 2"],
+    frame: Integer[np.ndarray, " readout"],
+    n_frames: int,
+    cartesian: bool,
+    backend: str,
+    device: torch.device,
+) -> Acquisition:
+    """The acquisition operator of readouts in frame order.
+
+    On-grid data takes the plain FFT whatever the backend; otherwise "auto" measures what is installed and takes the
+    fastest. Raises MissingBackend when the named one is not installed.
+    """
+    maps = torch.from_numpy(np.ascontiguousarray(coil_maps)).to(device)
+    matrix, n_coils = (maps.shape[1], maps.shape[2]), maps.shape[0]
+    points = frame_points(trajectory, frame, n_frames)
+    timings: dict[str, float] = {}
+    if cartesian:
+        fourier: FourierOperator = CartesianOperator(points, matrix, n_coils, device)
+        backend = "fft"
+    else:
+        if backend == "auto":
+            backend, timings = choose_backend(max(points, key=len), matrix, n_coils, device)
+        fourier = make_nufft(backend, points, matrix, n_coils, device)
+    return Acquisition(CoilOperator(maps), fourier, backend, timings)

@@ -1,0 +1,37 @@
+"""The plain FFT for samples on the grid: orthonormal, centred at index n // 2, then a gather of the measured points."""
+
+from collections.abc import Sequence
+
+import numpy as np
+import torch
+from jaxtyping import Complex, Float
+from torch import Tensor
+
+from dainr.operators.fourier import FourierOperator
+
+
+class CartesianOperator(FourierOperator):
+    """FFT and sampling for trajectories whose every point is a multiple of 1 / n."""
+
+    def __init__(
+        self,
+        points: Sequence[Float[np.ndarray, "point 2"]],
+        matrix: tuple[int, int],
+        n_coils: int,
+        device: torch.device,
+    ) -> None:
+        super().__init__(matrix, [len(p) for p in points])
+        cells = [np.rint(p * np.array(matrix)).astype(np.int64) % np.array(matrix) for p in points]
+        self.plans = [torch.from_numpy(c[:, 0] * matrix[1] + c[:, 1]).to(device) for c in cells]
+
+    def _map(self, x: Complex[Tensor, "frame coil y x"]) -> Complex[Tensor, "coil point"]:
+        k = torch.fft.fft2(torch.fft.ifftshift(x, dim=(-2, -1)), norm="ortho").flatten(2)
+        return torch.cat([k[i].index_select(1, self.plans[frame]) for i, frame in enumerate(self.frames)], 1)
+
+    def _map_adjoint(self, y: Complex[Tensor, "coil point"]) -> Complex[Tensor, "frame coil y x"]:
+        pieces = y.split([self.n_points[frame] for frame in self.frames], 1)
+        grid = y.new_zeros(len(self.frames), len(y), self.matrix[0] * self.matrix[1])
+        for i, (piece, frame) in enumerate(zip(pieces, self.frames, strict=True)):
+            grid[i].index_add_(1, self.plans[frame], piece)
+        images = torch.fft.ifft2(grid.unflatten(2, self.matrix), norm="ortho")
+        return torch.fft.fftshift(images, dim=(-2, -1))

@@ -1,0 +1,83 @@
+"""NUFFT backends: one module each, same operator; `auto` takes the fastest measured on the device.
+
+Adding a backend is one module with a `FourierOperator` and one entry in `BACKENDS`.
+"""
+
+import importlib
+import importlib.util
+import time
+from collections.abc import Sequence
+
+import numpy as np
+import torch
+from jaxtyping import Float
+
+from dainr.errors import BadRequest, MissingBackend
+from dainr.operators.fourier import FourierOperator
+
+# name -> module, class, package it needs, devices it runs on; in order of preference when the clock cannot tell
+BACKENDS = {
+    "finufft": ("dainr.operators.nufft.finufft", "FinufftOperator", "finufft", ("cpu",)),
+    "cufinufft": ("dainr.operators.nufft.cufinufft", "CufinufftOperator", "cufinufft", ("cuda",)),
+    "sparse": ("dainr.operators.nufft.sparse", "SparseNufftOperator", "torch", ("cpu", "cuda")),
+    "torchkbnufft": ("dainr.operators.nufft.torchkbnufft", "TorchKbNufftOperator", "torchkbnufft", ("cpu", "cuda")),
+}
+TIE = 1.25  # a later backend must be this much faster, so that the choice does not depend on the clock's noise
+
+
+def available_backends(device: torch.device) -> list[str]:
+    """Names of the backends that are installed and run on the device."""
+    return [
+        name
+        for name, (_, _, package, devices) in BACKENDS.items()
+        if device.type in devices and importlib.util.find_spec(package) is not None
+    ]
+
+
+def make_nufft(
+    name: str,
+    points: Sequence[Float[np.ndarray, "point 2"]],
+    matrix: tuple[int, int],
+    n_coils: int,
+    device: torch.device,
+) -> FourierOperator:
+    """The NUFFT of that name. Raises BadRequest for an unknown name, MissingBackend for one that cannot run here.
+
+    `finufft` on a CUDA device means its CUDA edition, cufinufft.
+    """
+    if name == "finufft" and device.type == "cuda":
+        name = "cufinufft"
+    if name not in BACKENDS:
+        raise BadRequest(f"nufft={name}", "there is no such backend", f"choose auto or one of {', '.join(BACKENDS)}")
+    module, operator, package, devices = BACKENDS[name]
+    if importlib.util.find_spec(package) is None:
+        raise MissingBackend(f"nufft={name}", f"{package} is not installed", f"run: pip install {package}, or use auto")
+    if device.type not in devices:
+        raise MissingBackend(f"nufft={name}", f"it does not run on {device.type}", "use nufft=auto")
+    return getattr(importlib.import_module(module), operator)(points, matrix, n_coils, device)
+
+
+def choose_backend(
+    points: Float[np.ndarray, "point 2"], matrix: tuple[int, int], n_coils: int, device: torch.device
+) -> tuple[str, dict[str, float]]:
+    """The fastest backend on this device, and the seconds each took for one frame, forward and adjoint."""
+    timings: dict[str, float] = {}
+    image = torch.ones(1, n_coils, *matrix, dtype=torch.complex64, device=device)
+    for name in available_backends(device):
+        operator = make_nufft(name, [points], matrix, n_coils, device)
+        timings[name] = min(_time_once(operator, image) for _ in range(3))
+    best = next(iter(timings))
+    for name, seconds in timings.items():
+        if seconds * TIE < timings[best]:
+            best = name
+    return best, timings
+
+
+def _time_once(operator: FourierOperator, image: torch.Tensor) -> float:
+    if image.is_cuda:
+        torch.cuda.synchronize()
+    start = time.perf_counter()
+    operator._map_adjoint(operator._map(image))
+    if image.is_cuda:
+        torch.cuda.synchronize()
+    return time.perf_counter() - start

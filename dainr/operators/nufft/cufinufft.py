@@ -1,0 +1,57 @@
+"""NUFFT by cuFINUFFT on a CUDA device: one plan per frame and direction (Shih et al., IPDPSW 2021:688).
+
+Imported only when it is chosen: the package needs CUDA's libraries to import.
+"""
+
+from collections.abc import Sequence
+
+import cufinufft
+import numpy as np
+import torch
+from jaxtyping import Complex, Float
+from torch import Tensor
+
+from dainr.operators.fourier import FourierOperator
+
+TOLERANCE = 1e-5
+
+
+class CufinufftOperator(FourierOperator):
+    """Coil images to k-space through cuFINUFFT plans, single precision, on torch's device memory."""
+
+    def __init__(
+        self,
+        points: Sequence[Float[np.ndarray, "point 2"]],
+        matrix: tuple[int, int],
+        n_coils: int,
+        device: torch.device,
+    ) -> None:
+        super().__init__(matrix, [len(p) for p in points])
+        self.norm = float(np.sqrt(matrix[0] * matrix[1]))
+        self.coordinates = [torch.from_numpy((2 * np.pi * p.T).astype(np.float32)).to(device) for p in points]
+        self.plans = [(self._plan(2, -1, n_coils, c), self._plan(1, 1, n_coils, c)) for c in self.coordinates]
+
+    def _plan(self, kind: int, sign: int, n_coils: int, coordinates: Tensor) -> cufinufft.Plan:
+        stream = torch.cuda.current_stream(coordinates.device).cuda_stream
+        plan = cufinufft.Plan(
+            kind,
+            self.matrix,
+            n_trans=n_coils,
+            eps=TOLERANCE,
+            isign=sign,
+            dtype="complex64",
+            gpu_device_id=coordinates.device.index or 0,
+            gpu_stream=stream,
+        )
+        plan.setpts(coordinates[0], coordinates[1])
+        return plan
+
+    def _frame(self, x: Complex[Tensor, "coil y x"], frame: int) -> Complex[Tensor, "coil point"]:
+        y = torch.empty(len(x), self.n_points[frame], dtype=x.dtype, device=x.device)
+        self.plans[frame][0].execute(x.resolve_conj().contiguous().squeeze(0), out=y.squeeze(0))
+        return y.div_(self.norm)
+
+    def _frame_adjoint(self, y: Complex[Tensor, "coil point"], frame: int) -> Complex[Tensor, "coil y x"]:
+        x = torch.empty(len(y), *self.matrix, dtype=y.dtype, device=y.device)
+        self.plans[frame][1].execute(y.resolve_conj().contiguous().squeeze(0), out=x.squeeze(0))
+        return x.div_(self.norm)

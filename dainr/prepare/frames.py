@@ -1,0 +1,117 @@
+"""Binning readouts into frames, and when each frame is."""
+
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+from jaxtyping import Bool, Float, Integer
+
+from dainr.errors import BadRequest, BadScan
+from dainr.scan import Scan
+
+
+def bin_spokes(scan: Scan, spokes_per_frame: int) -> Scan:
+    """Consecutive readouts in time, `spokes_per_frame` to a frame; an incomplete last frame is dropped and noted."""
+    if not 1 <= spokes_per_frame <= scan.n_readouts:
+        raise BadRequest(
+            f"--spokes-per-frame {spokes_per_frame}",
+            f"the scan has {scan.n_readouts} readouts",
+            f"choose 1 to {scan.n_readouts}",
+        )
+    n_frames = scan.n_readouts // spokes_per_frame
+    n_kept = n_frames * spokes_per_frame
+    order = np.argsort(scan.times, axis=1, kind="stable")[:, :n_kept]
+    note = f"{spokes_per_frame} readouts a frame in order of time, {scan.n_readouts - n_kept} left over"
+    return _reorder(scan, order, np.arange(n_kept) // spokes_per_frame, note)
+
+
+def bin_phases(scan: Scan, frames_per_cycle: int) -> Scan:
+    """Readouts by their cardiac phase into evenly wide bins of the cycle. Raises BadRequest if no phases are stored."""
+    if scan.phase is None:
+        raise BadRequest("--frames-per-cycle", "the scan stores no cardiac phases", "use --spokes-per-frame")
+    if frames_per_cycle < 1:
+        raise BadRequest(f"--frames-per-cycle {frames_per_cycle}", "a cycle needs a frame", "choose 1 or more")
+    frame = np.minimum((scan.phase * frames_per_cycle).astype(int), frames_per_cycle - 1)
+    order = np.broadcast_to(np.argsort(frame, kind="stable"), (scan.n_slices, scan.n_readouts))
+    return _reorder(scan, order, np.sort(frame), f"{frames_per_cycle} bins of the cardiac cycle")
+
+
+def bin_given(scan: Scan, frame: Integer[np.ndarray, " readout"]) -> Scan:
+    """Readouts binned as a list says, one frame number per readout in the order of the file."""
+    if len(frame) != scan.n_readouts:
+        raise BadRequest("--frames", f"it lists {len(frame)} readouts, the scan has {scan.n_readouts}", "list each once")
+    order = np.broadcast_to(np.argsort(frame, kind="stable"), (scan.n_slices, scan.n_readouts))
+    return _reorder(scan, order, np.sort(frame), "frames given by the user")
+
+
+def read_frame_list(path: Path) -> Integer[np.ndarray, " readout"]:
+    """Frame numbers from a text file, one a readout. Raises BadRequest when it is missing or holds anything else."""
+    try:
+        return np.array(path.read_text(encoding="utf-8").split(), np.int32)
+    except (OSError, ValueError, OverflowError) as error:
+        raise BadRequest(f"--frames {path}", "it is no list of whole numbers", "write one frame number a readout") from error
+
+
+def frames_as_stored(scan: Scan) -> Scan:
+    """The file's own binning, readouts in frame order. Raises BadScan when the file has none."""
+    if scan.frame is None:
+        raise BadScan(scan.name, "its readouts are not binned into frames", "choose --spokes-per-frame N")
+    order = np.broadcast_to(np.argsort(scan.frame, kind="stable"), (scan.n_slices, scan.n_readouts))
+    return _reorder(scan, order, np.sort(scan.frame), None)
+
+
+def frame_times(
+    times: Float[np.ndarray, " readout"], frame: Integer[np.ndarray, " readout"]
+) -> tuple[Float[np.ndarray, " frame"], bool]:
+    """When each frame is (s), and whether that is measured.
+
+    The mean time of a frame's readouts where these increase from frame to frame. Frames gathered over many heartbeats
+    have no such order: they are spread evenly over one second, which stands for the cycle.
+    """
+    n_frames = int(frame.max()) + 1
+    mean = np.bincount(frame, weights=times, minlength=n_frames) / np.bincount(frame, minlength=n_frames)
+    if n_frames == 1 or np.all(np.diff(mean) > 0):
+        return mean - mean[0], True
+    return np.arange(n_frames) / n_frames, False
+
+
+def hold_out(
+    trajectory: Float[np.ndarray, "readout sample 2"],
+    frame: Integer[np.ndarray, " readout"],
+    fraction: float,
+    seed: int,
+) -> Bool[np.ndarray, " readout"]:
+    """Which readouts the fit must not see: about `fraction` of them, spread evenly over the frames.
+
+    A frame keeps at least one readout. Cartesian lines through the k-space centre are never held out: they alone carry
+    their frame's contrast, whereas every spoke passes there.
+    """
+    held = np.zeros(len(frame), bool)
+    nearest = np.hypot(trajectory[..., 0], trajectory[..., 1]).min(1)
+    outer = nearest > 2.5 / max(trajectory.shape[1], 1)
+    candidate = outer if outer.any() else np.ones(len(frame), bool)
+    n_frames, wanted = int(frame.max()) + 1, round(fraction * len(frame))
+    if fraction > 0:
+        wanted = max(wanted, 1)
+    random = np.random.default_rng(seed)
+    visits = (np.arange(wanted) * n_frames / max(wanted, 1) + random.uniform(0, n_frames)).astype(int) % n_frames
+    for index in visits:
+        mine = np.flatnonzero((frame == index) & ~held)
+        choices = mine[candidate[mine]]
+        if len(mine) > 1 and len(choices):
+            held[random.choice(choices)] = True
+    return held
+
+
+def _reorder(scan: Scan, order: np.ndarray, frame: np.ndarray, note: str | None) -> Scan:
+    """The scan with the readouts of every slice in the given order `slice readout`."""
+    rows = np.arange(scan.n_slices)[:, None]
+    return replace(
+        scan,
+        kspace=np.stack([scan.kspace[s][:, order[s]] for s in range(scan.n_slices)]),
+        trajectory=scan.trajectory[rows, order],
+        times=scan.times[rows, order],
+        phase=None if scan.phase is None else scan.phase[order[0]],
+        frame=frame.astype(np.int32),
+        notes=scan.notes if note is None else (*scan.notes, note),
+    )

@@ -1,0 +1,141 @@
+"""One slice of a scan, prepared for a fit; every step taken is recorded in plain words and figures."""
+
+from dataclasses import dataclass
+from typing import Any, Literal
+
+import numpy as np
+from jaxtyping import Bool, Complex, Float, Integer
+
+from dainr.errors import BadRequest, BadScan
+from dainr.prepare.coil_maps import estimate_coil_maps
+from dainr.prepare.compress import combine_coils, compression_matrix
+from dainr.prepare.density import even_density, ramp_density
+from dainr.prepare.frames import frame_times, hold_out
+from dainr.prepare.whiten import noise_covariance, unit_norm, whiten, whiten_maps
+from dainr.scan import Scan
+
+BRIGHT_PERCENTILE = 99.5  # of the time-averaged image; it becomes one
+
+
+@dataclass(frozen=True)
+class PrepareConfig:
+    """How a scan is prepared."""
+
+    coil_maps: Literal["auto", "file", "estimate"] = "auto"  # auto: the file's, or estimated where it has none
+    virtual_coils: int = 0  # 0 keeps all
+    holdout: float = 0.05  # share of the readouts that only validate
+
+    def __post_init__(self) -> None:
+        if not 0 <= self.holdout <= 0.5:
+            raise BadRequest(f"holdout={self.holdout}", "it is a share of the readouts", "choose 0 to 0.5")
+        if self.virtual_coils < 0:
+            raise BadRequest(f"virtual_coils={self.virtual_coils}", "it is a number of coils", "choose 0 for all")
+
+
+@dataclass(frozen=True, eq=False)
+class Prepared:
+    """One slice, ready to fit. Readouts are in frame order; k-space is white and divided by `scale`."""
+
+    kspace: Complex[np.ndarray, "coil readout sample"]
+    trajectory: Float[np.ndarray, "readout sample 2"]
+    density: Float[np.ndarray, "readout sample"]
+    frame: Integer[np.ndarray, " readout"]
+    frame_times: Float[np.ndarray, " frame"]  # s
+    held_out: Bool[np.ndarray, " readout"]
+    coil_maps: Complex[np.ndarray, "coil y x"]
+    matrix: tuple[int, int]
+    cartesian: bool
+    scale: float  # image units of the scan per unit of the fit
+    noise_std: float  # root mean square of the complex noise of one sample, in the fit's units
+    record: dict[str, Any]
+
+
+def prepare_slice(scan: Scan, index: int, config: PrepareConfig, seed: int) -> Prepared:
+    """Prepare one slice of a scan whose readouts are binned and in frame order.
+
+    Raises BadScan when the file's coil maps are asked for and absent or empty, BadRequest for too many virtual coils.
+    """
+    if scan.frame is None:
+        raise BadScan(scan.name, "its readouts are not binned into frames", "choose --spokes-per-frame N")
+    trajectory, cartesian = scan.trajectory[index].astype(np.float32), scan.is_cartesian
+    covariance, noise_source = noise_covariance(scan.kspace[index], trajectory, scan.noise)
+    kspace = whiten(scan.kspace[index], covariance)
+    record: dict[str, Any] = {"noise_from": noise_source}
+    stored = _stored_maps(scan, index, covariance, config)
+    kspace, stored = _compress(kspace, stored, config, record)
+    density = even_density(trajectory) if cartesian else ramp_density(trajectory)
+    held_out = hold_out(trajectory, scan.frame, config.holdout, seed)
+    seen = ~held_out
+    if stored is None:
+        estimated = estimate_coil_maps(kspace[:, seen], trajectory[seen], density[seen], scan.matrix, cartesian)
+        maps, record["coil_maps"] = estimated.maps, estimated.method
+        record["coil_maps_unexplained"] = round(estimated.residual, 4)
+    else:
+        maps, record["coil_maps"] = unit_norm(stored).astype(np.complex64), "from the file"
+    scale = _brightness(kspace[:, seen], trajectory[seen], density[seen], maps)
+    times, timed = frame_times(scan.times[index], scan.frame)
+    record |= {
+        "density": "one" if cartesian else "ramp",
+        "scale": scale,
+        "noise_std": 1 / scale,
+        "held_out_readouts": int(held_out.sum()),
+        "readouts": len(held_out),
+        "frame_times": "measured" if timed else "frames spread over one cycle (no increasing time stamps)",
+    }
+    return Prepared(
+        kspace=(kspace / np.float32(scale)).astype(np.complex64),
+        trajectory=trajectory,
+        density=density,
+        frame=scan.frame.astype(np.int64),
+        frame_times=times,
+        held_out=held_out,
+        coil_maps=maps,
+        matrix=scan.matrix,
+        cartesian=cartesian,
+        scale=scale,
+        noise_std=1 / scale,
+        record=record,
+    )
+
+
+def _stored_maps(scan: Scan, index: int, covariance: np.ndarray, config: PrepareConfig) -> np.ndarray | None:
+    if config.coil_maps == "estimate":
+        return None
+    if scan.coil_maps is None:
+        if config.coil_maps == "file":
+            raise BadScan(scan.name, "it stores no coil maps", "set coil_maps=estimate")
+        return None
+    if not np.abs(scan.coil_maps[index]).max() > 0:
+        raise BadScan(scan.name, f"the coil maps of slice {index} are zero", "set coil_maps=estimate")
+    return whiten_maps(scan.coil_maps[index], covariance)
+
+
+def _compress(
+    kspace: np.ndarray, maps: np.ndarray | None, config: PrepareConfig, record: dict[str, Any]
+) -> tuple[np.ndarray, np.ndarray | None]:
+    record["coils"] = len(kspace)
+    if config.virtual_coils == 0:
+        return kspace, maps
+    matrix, kept = compression_matrix(kspace, config.virtual_coils)
+    record |= {"virtual_coils": config.virtual_coils, "energy_kept": round(kept, 5)}
+    return combine_coils(matrix, kspace), None if maps is None else combine_coils(matrix, maps)
+
+
+def _brightness(kspace: np.ndarray, trajectory: np.ndarray, density: np.ndarray, maps: np.ndarray) -> float:
+    """Brightness of the time-averaged image: one set of settings then serves every scan.
+
+    The gridded image is brought to the scale of the data by least squares: s = <A g, y>_w / <A g, A g>_w.
+    """
+    import finufft
+
+    shape = maps.shape[1:]
+    angle = np.ascontiguousarray(2 * np.pi * trajectory.reshape(-1, 2).T.astype(np.float64))
+    samples, weight = kspace.reshape(len(kspace), -1).astype(np.complex128), density.reshape(-1).astype(np.float64)
+    pixels = np.sqrt(shape[0] * shape[1])
+    coil_images = finufft.nufft2d1(*angle, np.ascontiguousarray(samples * weight), shape, isign=1, eps=1e-6) / pixels
+    gridded = (maps.conj() * coil_images.reshape(maps.shape)).sum(0)
+    predicted = finufft.nufft2d2(*angle, np.ascontiguousarray(maps * gridded), isign=-1, eps=1e-6) / pixels
+    predicted = predicted.reshape(samples.shape)
+    factor = np.vdot(predicted * weight, samples) / max(np.vdot(predicted * weight, predicted).real, np.finfo(float).tiny)
+    bright = float(np.percentile(np.abs(factor * gridded), BRIGHT_PERCENTILE))
+    return bright if bright > 0 else 1.0

@@ -1,0 +1,1 @@
+"""Presets: TOML files of settings, changes to a method's defaults."""

@@ -1,0 +1,48 @@
+"""The report of a run: one HTML file with nothing outside it, for a reader who decides whether to trust the images."""
+
+import json
+from importlib import resources
+from typing import Any
+
+import jinja2
+import tomli_w
+from markupsafe import Markup
+
+from dainr.recon import Recon
+from dainr.report.figures import fit_curves, frame_error_bars, player_data
+
+METHODS_TEXT = {
+    "dainr": (
+        "The cine was reconstructed by fitting an implicit neural representation to this scan alone: a deformation"
+        " network and a canonical network on a multiresolution hash grid, by an L1 loss on the measured k-space samples"
+        " (DA-INR, Baik & Yoo, MICCAI 2025, arXiv 2501.09049; dainr {version})."
+    ),
+    "gridding": "The cine was reconstructed by density-compensated gridding and coil combination (dainr {version}).",
+}
+
+
+def build_report(recon: Recon, config: dict[str, Any], record: dict[str, Any]) -> str:
+    """The report as HTML text, from a reconstruction, the config of its run and its record."""
+    folder = resources.files("dainr.report")
+
+    def part(name: str) -> str:
+        return folder.joinpath(name).read_text(encoding="utf-8")
+
+    environment = jinja2.Environment(autoescape=True, undefined=jinja2.StrictUndefined, trim_blocks=True)
+    fits = [s["fit"] for s in record["slices"] if "fit" in s]
+    return environment.from_string(part("template.html")).render(
+        style=Markup(part("style.css")),
+        script=Markup(part("player.js")),
+        player=Markup(json.dumps(player_data(recon)).replace("</", "<\\/")),
+        findings=record["verdict"],
+        scan=record["scan"],
+        record=record,
+        fits=fits,
+        prepared=[s["prepare"] for s in record["slices"]],
+        curves=[Markup(fit_curves(history)) for history in recon.histories],
+        errors=[Markup(frame_error_bars(fit["frame_errors"])) for fit in fits if len(fit["frame_errors"]) > 2],
+        settings=tomli_w.dumps(config["config"]),
+        run=config["run"],
+        methods_text=METHODS_TEXT[recon.method].format(version=record["versions"]["dainr"]),
+        compared=recon.method != "gridding",
+    )

@@ -1,0 +1,118 @@
+"""Pictures of a report: the frames for the player, x-t profiles, and curves as inline SVG."""
+
+import base64
+import io
+from typing import Any
+
+import imageio.v2 as imageio
+import matplotlib
+import numpy as np
+from jaxtyping import Float
+
+matplotlib.use("svg")  # no display, and no window toolkit to look for
+
+from matplotlib import pyplot as plt
+
+from dainr.fit import FitState
+from dainr.io.video import frame_rate, windowed
+from dainr.recon import Recon
+
+BLUE, ORANGE, GREY = "#1f5f99", "#c8641e", "#8a8f98"
+STYLE: dict[str, Any] = {
+    "font.family": "sans-serif",
+    "font.size": 9,
+    "axes.spines.top": False,
+    "axes.spines.right": False,
+    "axes.edgecolor": GREY,
+    "axes.labelcolor": "#333",
+    "svg.fonttype": "none",
+    "svg.hashsalt": "dainr",
+}
+PROFILE_WIDTH = 3  # pixels a frame in the x-t profile
+
+
+def player_data(recon: Recon) -> dict[str, Any]:
+    """Everything the player shows: per slice the frames of the fit and of gridding, each with its x-t profile."""
+    cine = recon.cine
+    n_frames, ny, nx = cine.data.shape[1:]
+    pairs = [(np.abs(image), gridded) for image, gridded in zip(cine.data, recon.gridded, strict=True)]
+    return {
+        "frames": n_frames,
+        "height": ny,
+        "width": nx,
+        "aspect": round(cine.fov_mm[0] / cine.fov_mm[1], 4),
+        "times": [round(float(t), 4) for t in cine.times],
+        "rate": frame_rate(cine),
+        "slices": [_slice_data(image, gridded) for image, gridded in pairs],
+    }
+
+
+def fit_curves(history: FitState) -> str:
+    """Loss of every step and held-out error of every validation, as SVG."""
+    with plt.rc_context(STYLE):
+        figure, axis = plt.subplots(figsize=(6.4, 2.7), layout="constrained")
+        smooth = _smoothed(np.array(history.losses))
+        axis.plot(np.arange(1, len(smooth) + 1), smooth / smooth[0], color=GREY, lw=1, label="loss, relative to the start")
+        steps = [v.step for v in history.validations]
+        axis.plot(steps, [v.heldout for v in history.validations], color=BLUE, lw=1.6, label="held-out error")
+        axis.axvline(history.best_step, color=ORANGE, lw=1, ls="--", label=f"state kept (step {history.best_step})")
+        axis.set(xlabel="step", ylim=(0, None))
+        axis.legend(frameon=False, fontsize=8)
+        return _svg(figure)
+
+
+def frame_error_bars(errors: list[float]) -> str:
+    """Residual of every frame relative to its data, as SVG."""
+    with plt.rc_context(STYLE):
+        figure, axis = plt.subplots(figsize=(6.4, 1.9), layout="constrained")
+        worst = int(np.argmax(errors))
+        colours = [ORANGE if i == worst else BLUE for i in range(len(errors))]
+        axis.bar(np.arange(len(errors)), 100 * np.array(errors), color=colours, width=0.8)
+        axis.set(xlabel="frame", ylabel="residual, % of signal")
+        return _svg(figure)
+
+
+def _slice_data(image: Float[np.ndarray, "frame y x"], gridded: Float[np.ndarray, "frame y x"]) -> dict[str, Any]:
+    spread = image.std(0)
+    column = int(np.argmax(spread.sum(0)))
+    brightness = np.percentile(image, 99.7) / max(float(np.percentile(gridded, 99.7)), 1e-30)
+    return {
+        "column": column,
+        "fit": _png(_sprite(windowed(image))),
+        "gridded": _png(_sprite(windowed(gridded * brightness, float(np.percentile(image, 99.7))))),
+        "fit_profile": _png(_profile(image, column)),
+        "gridded_profile": _png(_profile(gridded, column)),
+    }
+
+
+def _sprite(frames: np.ndarray) -> np.ndarray:
+    """All frames below one another."""
+    return frames.reshape(-1, frames.shape[-1])
+
+
+def _profile(frames: np.ndarray, column: int) -> np.ndarray:
+    """One column of pixels over time: y downwards, time to the right."""
+    return np.repeat(windowed(frames, float(np.percentile(frames, 99.7)))[:, :, column].T, PROFILE_WIDTH, axis=1)
+
+
+def _png(image: np.ndarray) -> str:
+    buffer = io.BytesIO()
+    imageio.imwrite(buffer, image, format="PNG")
+    return "data:image/png;base64," + base64.b64encode(buffer.getvalue()).decode()
+
+
+def _smoothed(values: np.ndarray) -> np.ndarray:
+    """Running mean over about a fiftieth of the curve, which single-frame steps need to be readable."""
+    width = max(1, len(values) // 50)
+    total = np.cumsum(np.concatenate([[0.0], values]))
+    ends = np.arange(1, len(values) + 1)
+    starts = np.maximum(ends - width, 0)
+    return (total[ends] - total[starts]) / (ends - starts)
+
+
+def _svg(figure: Any) -> str:
+    buffer = io.StringIO()
+    figure.savefig(buffer, format="svg", metadata={"Date": None})
+    plt.close(figure)
+    text = buffer.getvalue()
+    return text[text.index("<svg") :]

@@ -1,0 +1,160 @@
+"""A whole run: reconstruct a scan into a run folder, finish it there, and read it back."""
+
+import os
+import platform
+import resource
+import sys
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from importlib import metadata
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+
+from dainr import __version__
+from dainr.describe import describe
+from dainr.errors import BadScan, Diverged, Interrupted
+from dainr.fit import Observer, Step
+from dainr.io.cine import read_cine, write_cine
+from dainr.methods import get_method
+from dainr.recon import Recon
+from dainr.report import build_report
+from dainr.run_folder import CINE, REPORT, RunFolder
+from dainr.scan import Scan
+from dainr.settings import build_config, config_dict
+from dainr.verdict import judge
+
+PACKAGES = ("torch", "numpy", "finufft", "torchkbnufft", "numba", "sigpy", "ismrmrd", "tinycudann", "cufinufft")
+
+
+@dataclass(frozen=True)
+class Request:
+    """What the user asked of a run, beside the method's settings; part of config.toml."""
+
+    method: str
+    preset: str
+    scan: str
+    sha256: str
+    binning: dict[str, Any] = field(default_factory=dict)  # slices, frames and matrix, as asked
+
+
+def reconstruct_into(
+    folder: RunFolder,
+    scan: Scan,
+    request: Request,
+    config: Any,
+    observers: Sequence[Observer] = (),
+    resume: bool = False,
+    stop_requested: Callable[[], bool] = lambda: False,
+) -> Recon:
+    """Run the method of the request on a binned scan and leave everything in the folder.
+
+    Resuming goes on from the folder's state. Raises Interrupted once `stop_requested` and the state is saved, and
+    Diverged with the last good state left in the folder.
+    """
+    method = get_method(request.method)
+    config, choices = method.resolve(scan, config)
+    if not resume:
+        folder.start({"run": request.__dict__, "config": config_dict(config)})
+    record = _header(request, config, scan) | {"choices": choices, "status": "running"}
+    folder.write_record(record)
+    if config.device.startswith("cuda"):
+        torch.cuda.reset_peak_memory_stats()
+
+    def stop_when_asked(step: Step) -> None:
+        if stop_requested():
+            folder.save_now(step)
+            raise Interrupted(
+                "interrupted", f"the state after step {step.step} is saved in {folder.path}", "go on with --resume"
+            )
+
+    watching = [folder.log, folder.checkpoint, stop_when_asked, *observers]
+    try:
+        recon = method(scan, config, watching, folder.load_state() if resume else None)
+    except (Interrupted, Diverged) as error:
+        folder.write_record(record | {"status": type(error).__name__.lower(), "why": str(error)})
+        raise
+    finish(folder, recon, record | {"peak_memory_mb": _peak_memory_mb(config.device)})
+    return recon
+
+
+def finish(folder: RunFolder, recon: Recon, record: dict[str, Any]) -> None:
+    """Write the result, the verdict and the report; the record comes last and calls the run done."""
+    record = record | recon.record | {"status": "done"}
+    record["verdict"] = [{"level": f.level, "text": f.text} for f in judge(record)]
+    write_cine(recon.cine, folder.file(CINE), gridded=recon.gridded, scales=np.array(recon.scales))
+    maps = {f"maps.{i}": f.features.maps for i, f in enumerate(recon.fields) if f.features is not None}
+    if maps:
+        folder.save_features(maps)
+    folder.write_text(REPORT, build_report(recon, folder.read_config(), record))
+    folder.write_record(record)
+
+
+def load_run(path: Path) -> Recon:
+    """The reconstruction in a finished run's folder, fields included.
+
+    Raises BadScan when there is no run, it has not ended, or a file of it is damaged.
+    """
+    folder = RunFolder(path)
+    stored, record = folder.read_config(), folder.read_record()
+    if record.get("status") != "done":
+        raise BadScan(str(path), f"the run in it is {record.get('status')}, not done", "finish it with fit --resume")
+    method = get_method(stored["run"]["method"])
+    config = build_config(method.Config, stored["config"])
+    cine, extra = read_cine(folder.file(CINE))
+    state = folder.load_state()
+    matrix = cine.data.shape[2], cine.data.shape[3]
+    return Recon(
+        method=stored["run"]["method"],
+        cine=cine,
+        record=record,
+        gridded=extra["gridded"],
+        fields=method.restore(config, matrix, state.finished, folder.load_features()),
+        scales=tuple(extra["scales"].tolist()),
+        histories=tuple(state.finished[i].state for i in sorted(state.finished)),
+    )
+
+
+def versions() -> dict[str, str]:
+    """Versions of this program and of what its figures depend on."""
+    found = {"dainr": __version__, "python": platform.python_version()}
+    for package in PACKAGES:
+        try:
+            found[package] = metadata.version(package)
+        except metadata.PackageNotFoundError:
+            continue
+    return found
+
+
+def device_name(device: str) -> str:
+    """The processor's name."""
+    if device.startswith("cuda"):
+        return torch.cuda.get_device_name(torch.device(device))
+    cpuinfo = Path("/proc/cpuinfo")
+    names = [line for line in cpuinfo.read_text().splitlines() if "model name" in line] if cpuinfo.is_file() else []
+    return names[0].split(":", 1)[1].strip() if names else platform.processor() or platform.machine()
+
+
+def _header(request: Request, config: Any, scan: Scan) -> dict[str, Any]:
+    return {
+        "input": {"path": request.scan, "sha256": request.sha256},
+        "method": request.method,
+        "preset": request.preset,
+        "seed": config.seed,
+        "device": config.device,
+        "device_name": device_name(config.device),
+        "threads": torch.get_num_threads(),
+        "omp_wait_policy": os.environ.get("OMP_WAIT_POLICY", ""),
+        "versions": versions(),
+        "scan": describe(scan),
+    }
+
+
+def _peak_memory_mb(device: str) -> float:
+    """Largest resident memory of the process so far, or allocated on the CUDA device."""
+    if device.startswith("cuda"):
+        return torch.cuda.max_memory_allocated(torch.device(device)) / 2**20
+    unit = 1 if sys.platform == "darwin" else 1024
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit / 2**20

@@ -1,0 +1,231 @@
+"""Scan and Cine: what goes in and what comes out, as frozen data with named axes.
+
+Axes, slowest first: images are `slice, frame, y, x`, k-space is `slice, coil, readout, sample`. Trajectories are
+(ky, kx) in cycles per pixel of the reconstruction matrix. The centre of an image is index `n // 2`.
+Nothing here reads or writes files.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, fields, replace
+
+import numpy as np
+from jaxtyping import Complex, Float, Integer
+
+from dainr.errors import BadScan
+
+K_MAX = 0.5  # cycles per pixel: the edge of the k-space a matrix can hold
+K_TOLERANCE = 1e-4
+GRID_TOLERANCE = 1e-3  # in units of one k-space sample
+
+
+@dataclass(frozen=True, eq=False)
+class Scan:
+    """One dynamic acquisition: k-space samples, where and when each was measured, and the geometry of the image.
+
+    Raises BadScan when the parts do not fit together, are not finite or leave the representable k-space.
+    """
+
+    kspace: Complex[np.ndarray, "slice coil readout sample"]
+    trajectory: Float[np.ndarray, "slice readout sample 2"]
+    times: Float[np.ndarray, "slice readout"]  # s
+    matrix: tuple[int, int]  # ny, nx
+    fov_mm: tuple[float, float]  # y, x
+    slice_thickness_mm: float
+    affine: Float[np.ndarray, "4 4"] | None = None  # (x, y, slice) index -> RAS mm
+    frame: Integer[np.ndarray, " readout"] | None = None
+    phase: Float[np.ndarray, " readout"] | None = None  # cardiac phase in [0, 1)
+    coil_maps: Complex[np.ndarray, "slice coil y x"] | None = None
+    noise: Complex[np.ndarray, "coil noise_sample"] | None = None
+    reference: np.ndarray | None = None  # slice, frame, y, x; never read by a fit
+    name: str = "scan"
+    notes: tuple[str, ...] = ()  # what the reader had to decide
+
+    def __post_init__(self) -> None:
+        _check_shapes(self)
+        _check_finite(self)
+        _check_range(self)
+        if self.frame is not None:
+            _check_frames(self)
+
+    @property
+    def n_slices(self) -> int:
+        """Number of slices."""
+        return self.kspace.shape[0]
+
+    @property
+    def n_coils(self) -> int:
+        """Number of receive coils."""
+        return self.kspace.shape[1]
+
+    @property
+    def n_readouts(self) -> int:
+        """Number of readouts (spokes, lines) per slice."""
+        return self.kspace.shape[2]
+
+    @property
+    def n_samples(self) -> int:
+        """Number of samples per readout."""
+        return self.kspace.shape[3]
+
+    @property
+    def n_frames(self) -> int:
+        """Number of frames the readouts are binned into; 0 while they are not."""
+        return 0 if self.frame is None else int(self.frame.max()) + 1
+
+    @property
+    def readouts_per_frame(self) -> np.ndarray:
+        """How many readouts each frame holds, `[frame]`."""
+        return np.zeros(0, int) if self.frame is None else np.bincount(self.frame, minlength=self.n_frames)
+
+    @property
+    def is_cartesian(self) -> bool:
+        """Whether every sample lies on the grid of the matrix, so that a plain FFT is exact."""
+        position = self.trajectory * np.asarray(self.matrix, np.float32)
+        return bool(np.abs(position - np.rint(position)).max() < GRID_TOLERANCE)
+
+    def select_slices(self, slices: Sequence[int]) -> "Scan":
+        """The same scan with the given slices only. Raises BadScan if one does not exist."""
+        for index in slices:
+            if not 0 <= index < self.n_slices:
+                raise BadScan(
+                    self.name, f"there is no slice {index}, only 0 to {self.n_slices - 1}", "choose among those"
+                )
+        keep = list(slices)
+        affine = self.affine
+        if affine is not None:
+            affine = affine.copy()
+            affine[:3, 3] += affine[:3, 2] * keep[0]
+        return replace(
+            self,
+            kspace=self.kspace[keep],
+            trajectory=self.trajectory[keep],
+            times=self.times[keep],
+            affine=affine,
+            coil_maps=None if self.coil_maps is None else self.coil_maps[keep],
+            reference=None if self.reference is None else self.reference[keep],
+        )
+
+
+@dataclass(frozen=True, eq=False)
+class Cine:
+    """A reconstructed series: complex images with times and geometry."""
+
+    data: Complex[np.ndarray, "slice frame y x"]
+    times: Float[np.ndarray, " frame"]  # s
+    fov_mm: tuple[float, float]  # y, x
+    slice_thickness_mm: float
+    affine: Float[np.ndarray, "4 4"] | None = None  # (x, y, slice) index -> RAS mm
+
+    @property
+    def spacing_mm(self) -> tuple[float, float]:
+        """Pixel size (y, x) in mm."""
+        ny, nx = self.data.shape[-2:]
+        return self.fov_mm[0] / ny, self.fov_mm[1] / nx
+
+    @property
+    def frame_spacing(self) -> float:
+        """Mean time between frames in s; 0 for a single frame."""
+        return float(np.diff(self.times).mean()) if len(self.times) > 1 else 0.0
+
+    def orientation(self) -> Float[np.ndarray, "4 4"]:
+        """The affine of the file, or where it had none an axial one centred on the field of view."""
+        if self.affine is not None:
+            return self.affine
+        ny, nx = self.data.shape[-2:]
+        dy, dx = self.spacing_mm
+        affine = np.diag([-dx, -dy, self.slice_thickness_mm, 1.0])
+        affine[:2, 3] = dx * (nx // 2), dy * (ny // 2)
+        return affine
+
+
+def resample_affine(
+    affine: Float[np.ndarray, "4 4"], old: tuple[int, int], new: tuple[int, int]
+) -> Float[np.ndarray, "4 4"]:
+    """The affine of the same field of view cut into `new` instead of `old` (ny, nx) pixels."""
+    step = np.eye(4)
+    for axis, (n_old, n_new) in enumerate(zip(old[::-1], new[::-1], strict=True)):
+        step[axis, axis] = n_old / n_new
+        step[axis, 3] = 0.5 * n_old / n_new - 0.5
+    return affine @ step
+
+
+def _check_shapes(scan: Scan) -> None:
+    if scan.kspace.ndim != 4 or 0 in scan.kspace.shape:
+        raise BadScan(
+            scan.name,
+            f"kspace has shape {scan.kspace.shape}",
+            "store it as slice, coil, readout, sample with at least one of each",
+        )
+    n_slices, n_coils, n_readouts, n_samples = scan.kspace.shape
+    wanted = {
+        "trajectory": (n_slices, n_readouts, n_samples, 2),
+        "times": (n_slices, n_readouts),
+        "frame": (n_readouts,),
+        "phase": (n_readouts,),
+        "coil_maps": (n_slices, n_coils, *scan.matrix),
+        "affine": (4, 4),
+    }
+    for part, shape in wanted.items():
+        array = getattr(scan, part)
+        if array is not None and array.shape != shape:
+            raise BadScan(
+                scan.name,
+                f"{part} has shape {array.shape} where kspace and matrix ask for {shape}",
+                f"store {part} with that shape",
+            )
+    if scan.noise is not None and (scan.noise.ndim != 2 or scan.noise.shape[0] != n_coils):
+        raise BadScan(
+            scan.name, f"noise has shape {scan.noise.shape}", f"store it as coil ({n_coils}), sample or leave it out"
+        )
+    if min(scan.matrix) < 4 or min(scan.fov_mm) <= 0 or not scan.slice_thickness_mm > 0:
+        raise BadScan(
+            scan.name,
+            f"matrix {scan.matrix}, field of view {scan.fov_mm} mm and slice thickness {scan.slice_thickness_mm} mm"
+            " do not describe an image",
+            "store at least 4 x 4 pixels and positive lengths",
+        )
+
+
+def _check_finite(scan: Scan) -> None:
+    for field in fields(scan):
+        array = getattr(scan, field.name)
+        if field.name == "reference" or not isinstance(array, np.ndarray) or array.dtype.kind not in "fc":
+            continue
+        if not np.isfinite(array).all():
+            where = tuple(int(i) for i in np.argwhere(~np.isfinite(array))[0])
+            raise BadScan(
+                scan.name, f"{field.name} holds NaN or Inf, first at index {where}", "repair or remove that readout"
+            )
+    if not np.abs(scan.kspace).max() > 0:
+        raise BadScan(scan.name, "kspace is zero everywhere", "check that the export wrote the samples")
+
+
+def _check_range(scan: Scan) -> None:
+    largest = float(np.abs(scan.trajectory).max())
+    if largest > K_MAX + K_TOLERANCE:
+        raise BadScan(
+            scan.name,
+            f"the trajectory reaches {largest:.4g} cycles per pixel, beyond {K_MAX}",
+            "divide it by the matrix size if it is in units of 1/FOV, by 2 pi if in radians, or enlarge the matrix",
+        )
+    if scan.phase is not None and not (scan.phase.min() >= 0 and scan.phase.max() < 1):
+        raise BadScan(scan.name, "cardiac phases lie outside [0, 1)", "store the fraction of the cycle")
+
+
+def _check_frames(scan: Scan) -> None:
+    assert scan.frame is not None
+    if scan.frame.min() < 0:
+        raise BadScan(scan.name, "a frame index is negative", "number the frames from 0")
+    if int(scan.frame.max()) >= scan.n_readouts:
+        raise BadScan(
+            scan.name,
+            f"frame index {int(scan.frame.max())} with only {scan.n_readouts} readouts leaves frames empty",
+            "number the frames from 0 without gaps",
+        )
+    empty = np.flatnonzero(np.bincount(scan.frame) == 0)
+    if len(empty):
+        raise BadScan(
+            scan.name,
+            f"frame {empty[0]} has no readout ({len(empty)} empty frames)",
+            "use fewer frames or more readouts a frame",
+        )

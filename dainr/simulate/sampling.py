@@ -1,0 +1,57 @@
+"""Where a simulated scanner samples: golden-angle radial, and Cartesian lines uniform or of variable density."""
+
+import numpy as np
+from jaxtyping import Float, Int
+
+from dainr.errors import BadRequest
+
+GOLDEN_ANGLE = np.pi * (np.sqrt(5) - 1) / 2  # rad: 111.246 degrees
+READOUT_OVERSAMPLING = 2
+CENTRE_LINES = 4  # of a variable-density frame, always sampled
+
+
+def radial(
+    n_frames: int, spokes: int, matrix: tuple[int, int]
+) -> tuple[Float[np.ndarray, "readout sample 2"], Int[np.ndarray, " readout"]]:
+    """Spokes in golden-angle steps, twice oversampled along the readout; trajectory and frame of each readout."""
+    n_samples = READOUT_OVERSAMPLING * max(matrix)
+    radius = (np.arange(n_samples) - n_samples // 2) / n_samples
+    angle = np.arange(n_frames * spokes) * GOLDEN_ANGLE
+    direction = np.stack([np.sin(angle), np.cos(angle)], -1)
+    return radius[None, :, None] * direction[:, None, :], np.repeat(np.arange(n_frames), spokes)
+
+
+def cartesian(
+    n_frames: int, acceleration: float, matrix: tuple[int, int], pattern: str, random: np.random.Generator
+) -> tuple[Float[np.ndarray, "readout sample 2"], Int[np.ndarray, " readout"]]:
+    """Lines along x: `uniform` every R-th, shifted from frame to frame; `vista` of variable density, different each frame.
+
+    Raises BadRequest when the acceleration leaves no lines.
+    """
+    ny, nx = matrix
+    n_lines = round(ny / acceleration)
+    if not 1 <= n_lines <= ny or (pattern == "vista" and n_lines <= CENTRE_LINES):
+        raise BadRequest(f"--acceleration {acceleration:g}", f"a frame of {ny} lines cannot have it", "choose a smaller one")
+    lines = [
+        _uniform(ny, n_lines, frame) if pattern == "uniform" else _variable(ny, n_lines, random)
+        for frame in range(n_frames)
+    ]
+    ky = (np.concatenate(lines) - ny // 2) / ny
+    kx = (np.arange(nx) - nx // 2) / nx
+    trajectory = np.stack(np.broadcast_arrays(ky[:, None], kx[None]), -1)
+    return trajectory, np.repeat(np.arange(n_frames), [len(line) for line in lines])
+
+
+def _uniform(ny: int, n_lines: int, frame: int) -> np.ndarray:
+    step = ny / n_lines
+    shift = (frame * GOLDEN_ANGLE / np.pi) % 1.0 * step
+    return np.unique((np.arange(n_lines) * step + shift).astype(int) % ny)
+
+
+def _variable(ny: int, n_lines: int, random: np.random.Generator) -> np.ndarray:
+    centre = np.arange(ny // 2 - CENTRE_LINES // 2, ny // 2 + CENTRE_LINES // 2)
+    distance = np.abs(np.arange(ny) - ny // 2) / (ny / 2)
+    weight = 1 / (0.1 + distance) ** 1.5
+    weight[centre] = 0
+    rest = random.choice(ny, n_lines - CENTRE_LINES, replace=False, p=weight / weight.sum())
+    return np.sort(np.concatenate([centre, rest]))

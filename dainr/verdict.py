@@ -1,0 +1,121 @@
+"""How far to trust a fit, in plain words, from what it says about itself; no reference is needed or read.
+
+The main figure is the error on held-out readouts beyond what noise explains: by Parseval it estimates the error of the
+image itself, relative to the image.
+"""
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, Literal
+
+Level = Literal["good", "caution", "poor"]
+
+GOOD_EXCESS, POOR_EXCESS = 0.15, 0.30  # of the signal, held-out error beyond the noise
+OVERFIT_RATIO = 1.5  # of held-out to in-sample error beyond the noise
+STILL_FALLING = 0.01  # of the held-out error, over the last fifth of the steps
+UNEVEN_FRAME = 1.5  # of a frame's error to the median frame's
+
+
+@dataclass(frozen=True)
+class Finding:
+    """One sentence and how good its news is."""
+
+    level: Level
+    text: str
+
+
+def judge(record: Mapping[str, Any]) -> list[Finding]:
+    """Findings on a run, the overall one first, from its record."""
+    fits = [s["fit"] for s in record["slices"] if "fit" in s]
+    if not fits:
+        return [Finding("caution", "This method is not validated on held-out readouts: compare it with another.")]
+    findings = [f for index, fit in enumerate(fits) for f in _judge_slice(fit, index if len(fits) > 1 else None)]
+    worst: Level = "good"
+    for level in ("caution", "poor"):
+        if any(f.level == level for f in findings):
+            worst = level  # type: ignore[assignment]
+    overall = {
+        "good": "The fit explains readouts it never saw about as well as those it did: anatomy and motion can be read.",
+        "caution": "The fit is usable, with the reservations below.",
+        "poor": "Do not read fine detail or fast motion from this fit: it predicts unseen data badly.",
+    }
+    return [Finding(worst, overall[worst]), *findings]
+
+
+def _judge_slice(fit: Mapping[str, Any], index: int | None) -> list[Finding]:
+    where = "" if index is None else f"Slice {index}: "
+    findings = []
+    if "heldout_error" in fit:
+        findings.append(_heldout(fit, where))
+        findings += _overfit(fit, where)
+    else:
+        findings.append(Finding("caution", f"{where}No readouts were held out, so nothing checks the fit."))
+    findings += _convergence(fit, where)
+    findings += _worst_frame(fit, where)
+    return findings
+
+
+def _excess(error: float, noise: float) -> float:
+    return math.sqrt(max(error**2 - noise**2, 0.0))
+
+
+def _heldout(fit: Mapping[str, Any], where: str) -> Finding:
+    excess = _excess(fit["heldout_error"], fit["heldout_noise_error"])
+    level: Level = "good" if excess < GOOD_EXCESS else "caution" if excess < POOR_EXCESS else "poor"
+    return Finding(
+        level,
+        f"{where}On readouts it never saw, the fit is off by {fit['heldout_error']:.1%} of the signal; noise alone"
+        f" accounts for {fit['heldout_noise_error']:.1%}, which leaves {excess:.1%} to the reconstruction.",
+    )
+
+
+def _overfit(fit: Mapping[str, Any], where: str) -> list[Finding]:
+    unseen = _excess(fit["heldout_error"], fit["heldout_noise_error"])
+    seen = fit["in_sample_error"]
+    ratio = fit["heldout_error"] / max(seen, 1e-12)
+    if fit["in_sample_error"] < 0.95 * fit["noise_error"]:
+        return [
+            Finding(
+                "caution",
+                f"{where}It follows the readouts it saw to {seen:.1%}, closer than their noise of"
+                f" {fit['noise_error']:.1%}: some of that noise is in the image.",
+            )
+        ]
+    if ratio > OVERFIT_RATIO and unseen > GOOD_EXCESS / 2:
+        return [
+            Finding(
+                "caution",
+                f"{where}Its error on unseen readouts is {ratio:.1f} times that on the readouts it saw: part of what"
+                " looks like detail is fitted to the sampling.",
+            )
+        ]
+    return []
+
+
+def _convergence(fit: Mapping[str, Any], where: str) -> list[Finding]:
+    validations = fit["validations"]
+    if fit["stopped"] == "interrupted":
+        return [Finding("caution", f"{where}It was interrupted after {fit['steps']} steps: resume it to finish.")]
+    late = [v["heldout"] for v in validations if v["step"] >= 0.8 * fit["steps"]]
+    if fit["stopped"] == "budget" and len(late) > 1 and late[-1] < (1 - STILL_FALLING) * late[0]:
+        return [
+            Finding(
+                "caution",
+                f"{where}It stopped on its budget of {fit['steps']} steps while the held-out error was still falling: a"
+                " larger budget will give a better image.",
+            )
+        ]
+    return [Finding("good", f"{where}It converged: the state kept is that of step {fit['best_step']} of {fit['steps']}.")]
+
+
+def _worst_frame(fit: Mapping[str, Any], where: str) -> list[Finding]:
+    errors = fit["frame_errors"]
+    if len(errors) < 3:
+        return []
+    median, worst = sorted(errors)[len(errors) // 2], max(range(len(errors)), key=errors.__getitem__)
+    uneven = errors[worst] > UNEVEN_FRAME * median
+    text = f"{where}The largest residual is in frame {worst} ({errors[worst]:.1%}; median frame {median:.1%})"
+    if uneven:
+        return [Finding("caution", f"{text}: look there first for motion the fit has missed.")]
+    return [Finding("good", f"{text}: the residual is even over time.")]
