@@ -16,9 +16,9 @@ import numpy as np
 import torch
 
 from dainr.evaluate import evaluate
+from dainr.fields.cine import CineField
 from dainr.fit import Step
 from dainr.io import load
-from dainr.fields.cine import CineField
 from dainr.methods.dainr import Dainr, DainrConfig, render_series
 from dainr.prepare.frames import frames_as_stored
 from dainr.settings import build_config, read_preset

@@ -5,6 +5,6 @@ import os
 # Before anything imports torch: see dainr/__init__.py. Here too, because --help must not wait for the library.
 os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
 
-from dainr.cli.app import app, main
+from .app import app, main
 
 __all__ = ["app", "main"]

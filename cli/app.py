@@ -7,8 +7,9 @@ import typer
 from typer.core import TyperGroup
 
 from dainr import __version__
-from dainr.cli import convert, doctor, evaluate, export, fit, info, methods, report, simulate
 from dainr.errors import DainrError, Interrupted
+
+from . import convert, doctor, evaluate, export, fit, info, methods, report, simulate
 
 
 class Commands(TyperGroup):
@@ -51,7 +52,9 @@ def _version(value: bool) -> None:
 
 
 @app.callback()
-def root(version: bool = typer.Option(False, "--version", callback=_version, is_eager=True, help="Print the version.")) -> None:
+def root(
+    version: bool = typer.Option(False, "--version", callback=_version, is_eager=True, help="Print the version."),
+) -> None:
     """From one undersampled dynamic MRI scan to a cine volume, by fitting a neural field to that scan alone."""
 
 

@@ -1,7 +1,7 @@
 """`dainr convert`: a scan from one format to another."""
 
 from pathlib import Path
-from typing import Annotated, Optional
+from typing import Annotated
 
 import typer
 
@@ -11,7 +11,7 @@ from dainr.errors import BadRequest
 def convert(
     scan: Annotated[Path, typer.Argument(help="Scan file of any known format.")],
     out: Annotated[Path, typer.Argument(help="File to write.")],
-    to: Annotated[Optional[str], typer.Option(help="native or ismrmrd.  [default: ismrmrd for .mrd, else native]")] = None,
+    to: Annotated[str | None, typer.Option(help="native or ismrmrd.  [default: ismrmrd for .mrd, else native]")] = None,
     force: Annotated[bool, typer.Option("--force", help="Replace the file if it exists.")] = False,
 ) -> None:
     """Write a scan in another format: dainr's native HDF5 or ISMRMRD.

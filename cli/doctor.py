@@ -31,5 +31,7 @@ def doctor() -> None:
     if missing:
         typer.echo(f"NUFFT backends not installed: {', '.join(missing)}")
     installed = importlib.util.find_spec("tinycudann") is not None
-    typer.echo(f"hash grid: native{', tinycudann' if installed else ' (tinycudann is not installed; nothing needs it)'}")
+    typer.echo(
+        f"hash grid: native{', tinycudann' if installed else ' (tinycudann is not installed; nothing needs it)'}"
+    )
     typer.echo(f"OMP_WAIT_POLICY={os.environ.get('OMP_WAIT_POLICY', '')}")

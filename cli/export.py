@@ -1,21 +1,24 @@
 """`dainr export`: write the cine of a run, at any number of frames and any matrix."""
 
 from pathlib import Path
-from typing import Annotated, Optional
+from typing import Annotated
 
 import typer
 
-from dainr.cli.options import parse_matrix, parse_times
 from dainr.errors import BadRequest
+
+from .options import parse_matrix, parse_times
 
 
 def export(
     run: Annotated[Path, typer.Argument(help="Folder of a run.")],
     out: Annotated[Path, typer.Argument(help="File to write: .npy .h5 .nii .nii.gz .mp4 .gif .png")],
-    frames: Annotated[Optional[int], typer.Option(help="Render N frames, evenly spaced.")] = None,
-    times: Annotated[Optional[str], typer.Option(help="Render these times in s: 0,0.1,0.2.")] = None,
-    matrix: Annotated[Optional[str], typer.Option(help="Render on another matrix: 256 or 384x312.")] = None,
-    magnitude: Annotated[bool, typer.Option("--magnitude", help="float32 magnitudes instead of complex (.npy, .h5).")] = False,
+    frames: Annotated[int | None, typer.Option(help="Render N frames, evenly spaced.")] = None,
+    times: Annotated[str | None, typer.Option(help="Render these times in s: 0,0.1,0.2.")] = None,
+    matrix: Annotated[str | None, typer.Option(help="Render on another matrix: 256 or 384x312.")] = None,
+    magnitude: Annotated[
+        bool, typer.Option("--magnitude", help="float32 magnitudes instead of complex (.npy, .h5).")
+    ] = False,
     force: Annotated[bool, typer.Option("--force", help="Replace the file if it exists.")] = False,
 ) -> None:
     """Write the cine of a run, in the format the suffix of OUT names.

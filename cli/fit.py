@@ -3,12 +3,13 @@
 import json
 import signal
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, Optional
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from dainr.cli.options import parse_budget, parse_matrix, parse_slices
 from dainr.errors import BadRequest
+
+from .options import parse_budget, parse_matrix, parse_slices
 
 if TYPE_CHECKING:
     from dainr.scan import Scan
@@ -18,19 +19,31 @@ METHOD, PRESET = "dainr", "paper"
 
 def fit(
     scan: Annotated[Path, typer.Argument(help="Scan file: ISMRMRD or native HDF5.")],
-    output: Annotated[Optional[Path], typer.Option("-o", "--output", help="Folder for the run.  [default: SCAN's name + _dainr]")] = None,
-    method: Annotated[Optional[str], typer.Option(help="Reconstruction method: see dainr methods.  [default: dainr]")] = None,
-    preset: Annotated[Optional[str], typer.Option(help="Settings by name, or a .toml file.  [default: paper]")] = None,
-    iterations: Annotated[Optional[int], typer.Option(help="Steps of the fit, each slice.")] = None,
-    budget: Annotated[Optional[str], typer.Option(help="Wall-clock for the steps of each slice: 60s, 5m, 1h.")] = None,
-    spokes_per_frame: Annotated[Optional[int], typer.Option(help="Bin readouts into frames of N, in order of time.")] = None,
-    frames_per_cycle: Annotated[Optional[int], typer.Option(help="Bin readouts into N phases of the cardiac cycle.")] = None,
-    frames: Annotated[Optional[Path], typer.Option(help="Text file with the frame number of every readout.")] = None,
-    slices: Annotated[Optional[str], typer.Option(help="Slices to reconstruct: 0-3 or 0,2.  [default: all]")] = None,
-    matrix: Annotated[Optional[str], typer.Option(help="Reconstruction matrix: 128 or 192x156.  [default: the file's]")] = None,
-    device: Annotated[Optional[str], typer.Option(help="auto, cpu, cuda or cuda:1.  [default: auto]")] = None,
-    seed: Annotated[Optional[int], typer.Option(help="Seed of everything random.  [default: 0]")] = None,
-    pairs: Annotated[Optional[list[str]], typer.Option("--set", metavar="KEY=VALUE", help="Any setting: see dainr methods --settings.")] = None,
+    output: Annotated[
+        Path | None, typer.Option("-o", "--output", help="Folder for the run.  [default: SCAN's name + _dainr]")
+    ] = None,
+    method: Annotated[
+        str | None, typer.Option(help="Reconstruction method: see dainr methods.  [default: dainr]")
+    ] = None,
+    preset: Annotated[str | None, typer.Option(help="Settings by name, or a .toml file.  [default: paper]")] = None,
+    iterations: Annotated[int | None, typer.Option(help="Steps of the fit, each slice.")] = None,
+    budget: Annotated[str | None, typer.Option(help="Wall-clock for the steps of each slice: 60s, 5m, 1h.")] = None,
+    spokes_per_frame: Annotated[
+        int | None, typer.Option(help="Bin readouts into frames of N, in order of time.")
+    ] = None,
+    frames_per_cycle: Annotated[
+        int | None, typer.Option(help="Bin readouts into N phases of the cardiac cycle.")
+    ] = None,
+    frames: Annotated[Path | None, typer.Option(help="Text file with the frame number of every readout.")] = None,
+    slices: Annotated[str | None, typer.Option(help="Slices to reconstruct: 0-3 or 0,2.  [default: all]")] = None,
+    matrix: Annotated[
+        str | None, typer.Option(help="Reconstruction matrix: 128 or 192x156.  [default: the file's]")
+    ] = None,
+    device: Annotated[str | None, typer.Option(help="auto, cpu, cuda or cuda:1.  [default: auto]")] = None,
+    seed: Annotated[int | None, typer.Option(help="Seed of everything random.  [default: 0]")] = None,
+    pairs: Annotated[
+        list[str] | None, typer.Option("--set", metavar="KEY=VALUE", help="Any setting: see dainr methods --settings.")
+    ] = None,
     resume: Annotated[bool, typer.Option("--resume", help="Go on with the run in the folder.")] = False,
     force: Annotated[bool, typer.Option("--force", help="Replace the run in the folder.")] = False,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Say what would be done, and stop.")] = False,
@@ -41,10 +54,11 @@ def fit(
 
     Example: dainr fit scan.h5 -o run --iterations 1000
     """
-    from dainr.cli.progress import Progress
     from dainr.io import load
     from dainr.run import Request, reconstruct_into
     from dainr.run_folder import REPORT, RunFolder, file_sha256
+
+    from .progress import Progress
 
     output = output or Path(f"{scan.stem}_dainr")
     binning = {"spokes_per_frame": spokes_per_frame, "frames_per_cycle": frames_per_cycle}
@@ -159,7 +173,11 @@ def _binned(scan: "Scan", binning: dict[str, Any]) -> "Scan":
         scan = scan.select_slices(chosen)
     ways = [key for key in ("spokes_per_frame", "frames_per_cycle", "frames") if key in binning]
     if len(ways) > 1:
-        raise BadRequest("frames", "they are asked for in several ways", "give one of --spokes-per-frame, --frames-per-cycle, --frames")
+        raise BadRequest(
+            "frames",
+            "they are asked for in several ways",
+            "give one of --spokes-per-frame, --frames-per-cycle, --frames",
+        )
     if not ways:
         scan = frames_as_stored(scan)
     elif ways[0] == "spokes_per_frame":

@@ -23,4 +23,6 @@ def info(
         typer.echo(json.dumps(describe(loaded)))
         return
     content, plan = in_words(loaded)
-    typer.echo("\n".join([str(scan), *(f"  {line}" for line in content), "A fit would:", *(f"  {line}" for line in plan)]))
+    typer.echo(
+        "\n".join([str(scan), *(f"  {line}" for line in content), "A fit would:", *(f"  {line}" for line in plan)])
+    )

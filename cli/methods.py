@@ -6,7 +6,9 @@ import typer
 
 
 def methods(
-    settings: Annotated[bool, typer.Option("--settings", help="List every setting --set reaches, and its values.")] = False,
+    settings: Annotated[
+        bool, typer.Option("--settings", help="List every setting --set reaches, and its values.")
+    ] = False,
 ) -> None:
     """List the reconstruction methods and presets.
 

@@ -58,7 +58,12 @@ class Progress:
         from rich.progress import Progress as Bar
 
         if self._bar is None:
-            columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TextColumn("{task.fields[figures]}"))
+            columns = (
+                TextColumn("{task.description}"),
+                BarColumn(),
+                MofNCompleteColumn(),
+                TextColumn("{task.fields[figures]}"),
+            )
             self._bar = Bar(*columns, console=Console(stderr=True))
             self._bar.start()
         if step.slice != self._slice:

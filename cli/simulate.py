@@ -1,7 +1,7 @@
 """`dainr simulate`: a scan of a beating phantom, or of a given cine."""
 
 from pathlib import Path
-from typing import Annotated, Optional
+from typing import Annotated
 
 import typer
 
@@ -10,15 +10,19 @@ from dainr.errors import BadRequest
 
 def simulate(
     out: Annotated[Path, typer.Argument(help="Native scan file to write.")],
-    cine: Annotated[Optional[Path], typer.Option(help="Measure this series (.npy, NIfTI, .h5) instead of a phantom.")] = None,
-    phantom: Annotated[bool, typer.Option("--phantom", help="Measure the beating phantom, analytically (the default).")] = False,
-    spokes: Annotated[Optional[int], typer.Option(help="Spokes a frame, radial.  [default: 13]")] = None,
-    pattern: Annotated[Optional[str], typer.Option(help="radial, vista or uniform.  [default: radial]")] = None,
-    acceleration: Annotated[Optional[float], typer.Option(help="Of Cartesian patterns.  [default: 8]")] = None,
-    coils: Annotated[Optional[int], typer.Option(help="Receive coils.  [default: 8]")] = None,
-    snr: Annotated[Optional[float], typer.Option(help="Signal over noise.  [default: 50]")] = None,
-    frames: Annotated[Optional[int], typer.Option(help="Frames of the phantom.  [default: 25]")] = None,
-    matrix: Annotated[Optional[int], typer.Option(help="Pixels a side of the phantom.  [default: 128]")] = None,
+    cine: Annotated[
+        Path | None, typer.Option(help="Measure this series (.npy, NIfTI, .h5) instead of a phantom.")
+    ] = None,
+    phantom: Annotated[
+        bool, typer.Option("--phantom", help="Measure the beating phantom, analytically (the default).")
+    ] = False,
+    spokes: Annotated[int | None, typer.Option(help="Spokes a frame, radial.  [default: 13]")] = None,
+    pattern: Annotated[str | None, typer.Option(help="radial, vista or uniform.  [default: radial]")] = None,
+    acceleration: Annotated[float | None, typer.Option(help="Of Cartesian patterns.  [default: 8]")] = None,
+    coils: Annotated[int | None, typer.Option(help="Receive coils.  [default: 8]")] = None,
+    snr: Annotated[float | None, typer.Option(help="Signal over noise.  [default: 50]")] = None,
+    frames: Annotated[int | None, typer.Option(help="Frames of the phantom.  [default: 25]")] = None,
+    matrix: Annotated[int | None, typer.Option(help="Pixels a side of the phantom.  [default: 128]")] = None,
     seed: Annotated[int, typer.Option(help="Seed of coils, noise and sampling.")] = 0,
     force: Annotated[bool, typer.Option("--force", help="Replace the file if it exists.")] = False,
 ) -> None:
@@ -42,11 +46,15 @@ def simulate(
         scan = simulate_phantom(config)
     else:
         if phantom or frames is not None or matrix is not None:
-            raise BadRequest("--cine", "it brings its own frames and matrix", "leave out --phantom, --frames and --matrix")
+            raise BadRequest(
+                "--cine", "it brings its own frames and matrix", "leave out --phantom, --frames and --matrix"
+            )
         scan = simulate_cine(np.abs(read_series(cine)[0]).astype(np.float64), config)
     native.write(scan, out)
     ny, nx = scan.matrix
-    typer.echo(f"{out}: {scan.n_frames} frames of {ny} x {nx}, {scan.n_readouts} readouts, {scan.n_coils} coils", err=True)
+    typer.echo(
+        f"{out}: {scan.n_frames} frames of {ny} x {nx}, {scan.n_readouts} readouts, {scan.n_coils} coils", err=True
+    )
 
 
 def _check_pairing(pattern: str, spokes: int | None, acceleration: float | None) -> None:

@@ -82,9 +82,7 @@ def haarpsi(
     similarity, weight = [], []
     for axis in (0, 1):
         fine = [(_haar(a, level, axis), _haar(b, level, axis)) for level in (1, 2)]
-        similarity.append(
-            np.mean([(2 * p * q + HAARPSI_C**2) / (p**2 + q**2 + HAARPSI_C**2) for p, q in fine], axis=0)
-        )
+        similarity.append(np.mean([(2 * p * q + HAARPSI_C**2) / (p**2 + q**2 + HAARPSI_C**2) for p, q in fine], axis=0))
         weight.append(np.maximum(_haar(a, 3, axis), _haar(b, 3, axis)))
     s, w = np.array(similarity), np.array(weight)
     if region is not None:

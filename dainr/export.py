@@ -55,7 +55,9 @@ def export(cine: Cine, path: Path, magnitude: bool = False) -> None:
         return
     suffix = next(s for s in WRITERS if path.name.endswith(s))
     if magnitude and suffix == ".h5":
-        write_cine(Cine(np.abs(cine.data).astype(np.complex64), cine.times, cine.fov_mm, cine.slice_thickness_mm,
-                        cine.affine), path)
+        write_cine(
+            Cine(np.abs(cine.data).astype(np.complex64), cine.times, cine.fov_mm, cine.slice_thickness_mm, cine.affine),
+            path,
+        )
         return
     WRITERS[suffix](cine, path)

@@ -242,7 +242,9 @@ class Fit:
         state = self.state
         error = relative_error(self.model, self.heldout) if self.heldout else state.losses[-1]
         if not math.isfinite(error):
-            raise Diverged("the fit diverged", f"its held-out error is {error} at step {state.step}", "lower learning_rate")
+            raise Diverged(
+                "the fit diverged", f"its held-out error is {error} at step {state.step}", "lower learning_rate"
+            )
         state.validations.append(Validation(state.step, error, state.seconds))
         if error < state.best_heldout or self.heldout is None:
             state.best_heldout, state.best_step, state.since_best = error, state.step, 0
@@ -276,7 +278,7 @@ class Fit:
             model=self.model,
             checkpoint=self.checkpoint,
         )
-        return all([observer(step) is not False for observer in observers])
+        return all(observer(step) is not False for observer in observers)
 
 
 def relative_error(model: nn.Module, data: FrameData) -> float:

@@ -173,7 +173,10 @@ class RunFolder:
 
     def _save_tensors(self, name: str, tensors: dict[str, torch.Tensor], metadata: dict[str, str]) -> None:
         temporary = self.file(f".{name}.part")
+        temporary.touch()
+        mode = temporary.stat().st_mode
         save_file({k: v.cpu() for k, v in tensors.items()}, temporary, metadata)
+        temporary.chmod(mode)  # the library writes files that only their owner may read
         os.replace(temporary, self.file(name))
 
     def _load_tensors(self, name: str) -> tuple[dict[str, torch.Tensor], dict[str, str]]:
@@ -181,7 +184,9 @@ class RunFolder:
             with safe_open(self.file(name), framework="pt") as file:
                 return {key: file.get_tensor(key) for key in file.keys()}, file.metadata() or {}  # noqa: SIM118
         except (SafetensorError, OSError) as error:
-            raise BadScan(str(self.file(name)), f"it is damaged ({error})", "fit the scan again with --force") from error
+            raise BadScan(
+                str(self.file(name)), f"it is damaged ({error})", "fit the scan again with --force"
+            ) from error
 
     def _trim_log(self, state: RunState) -> None:
         if not self.file(LOG).is_file():

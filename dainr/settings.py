@@ -157,7 +157,9 @@ def _check(value: Any, annotation: Any, path: str) -> Any:
     if annotation is float and isinstance(value, int) and not isinstance(value, bool):
         value = float(value)
     if type(value) is not annotation or value != value:
-        raise BadRequest(f"{path}={value}", f"the value is not {_in_words(annotation)}", f"give {_in_words(annotation)}")
+        raise BadRequest(
+            f"{path}={value}", f"the value is not {_in_words(annotation)}", f"give {_in_words(annotation)}"
+        )
     return value
 
 

@@ -97,8 +97,14 @@ def _convergence(fit: Mapping[str, Any], where: str) -> list[Finding]:
     validations = fit["validations"]
     if fit["stopped"] == "interrupted":
         return [Finding("caution", f"{where}It was interrupted after {fit['steps']} steps: resume it to finish.")]
+    if fit["stopped"] == "converged":
+        return [
+            Finding(
+                "good", f"{where}It converged: the state kept is that of step {fit['best_step']} of {fit['steps']}."
+            )
+        ]
     late = [v["heldout"] for v in validations if v["step"] >= 0.8 * fit["steps"]]
-    if fit["stopped"] == "budget" and len(late) > 1 and late[-1] < (1 - STILL_FALLING) * late[0]:
+    if len(late) < 2 or min(late[1:]) < (1 - STILL_FALLING) * late[0]:
         return [
             Finding(
                 "caution",
@@ -106,7 +112,13 @@ def _convergence(fit: Mapping[str, Any], where: str) -> list[Finding]:
                 " larger budget will give a better image.",
             )
         ]
-    return [Finding("good", f"{where}It converged: the state kept is that of step {fit['best_step']} of {fit['steps']}.")]
+    return [
+        Finding(
+            "good",
+            f"{where}It used its budget of {fit['steps']} steps; the held-out error had settled, and the state kept is"
+            f" that of step {fit['best_step']}.",
+        )
+    ]
 
 
 def _worst_frame(fit: Mapping[str, Any], where: str) -> list[Finding]:

@@ -22,7 +22,9 @@ class ResidualBlock(nn.Module):
 
     def __init__(self, kernel: int) -> None:
         super().__init__()
-        self.body = nn.Sequential(_conv(N_FEATURES, N_FEATURES, kernel), nn.ReLU(), _conv(N_FEATURES, N_FEATURES, kernel))
+        self.body = nn.Sequential(
+            _conv(N_FEATURES, N_FEATURES, kernel), nn.ReLU(), _conv(N_FEATURES, N_FEATURES, kernel)
+        )
 
     def forward(self, x: Tensor) -> Tensor:
         """The block's output, of the shape of its input."""

@@ -46,9 +46,7 @@ class Deformation(nn.Module):
         """What is fixed for fixed points, where the encoding has no parameters: compute it once."""
         return frequency_encode(points, self.config.degree_xy) if self.config.encoding == "frequency" else points
 
-    def forward(
-        self, encoded: Float[Tensor, "point feature"], time: Float[Tensor, "1 1"]
-    ) -> Float[Tensor, "point 2"]:
+    def forward(self, encoded: Float[Tensor, "point feature"], time: Float[Tensor, "1 1"]) -> Float[Tensor, "point 2"]:
         """Displacement of encoded points at a time in [0, 1]."""
         space = self.grid(0.5 * (encoded + 1)) if self.config.encoding == "hash" else encoded
         return self.net([space, frequency_encode(time, self.config.degree_t)])

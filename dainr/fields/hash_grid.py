@@ -35,7 +35,9 @@ class GridConfig:
         if min(self.levels, self.features_per_level, self.base) < 1 or self.finest < self.base:
             raise BadRequest("the hash grid", f"{self} is not a grid", "choose positive sizes with finest >= base")
         if not 4 <= self.log2_table <= 28:
-            raise BadRequest(f"log2_table={self.log2_table}", "the table would be too small or too large", "choose 4 to 28")
+            raise BadRequest(
+                f"log2_table={self.log2_table}", "the table would be too small or too large", "choose 4 to 28"
+            )
 
     @property
     def growth(self) -> float:

@@ -69,7 +69,9 @@ def read(path: Path) -> Scan:
         slices = [[acquisitions[i] for i in ranks] for acquisitions, ranks in zip(slices, order, strict=True)]
         frame = [np.sort(index) for index in frame]
         if any(not np.array_equal(index, frame[0]) for index in frame):
-            raise BadScan(where, "the slices have different numbers of readouts per frame", "convert one slice at a time")
+            raise BadScan(
+                where, "the slices have different numbers of readouts per frame", "convert one slice at a time"
+            )
     kspace, trajectory = _samples(slices, geometry, where, notes)
     stamps = np.array([[a.acquisition_time_stamp for a in acquisitions] for acquisitions in slices], np.float64)
     return Scan(
@@ -112,7 +114,9 @@ def _read_acquisitions(path: Path, group: str) -> tuple[Any, _Readouts]:
     if not header.encoding:
         raise BadScan(where, "its header describes no encoding", "export it again with the full header")
     if not readouts.imaging:
-        raise BadScan(where, "it holds no imaging readouts", "export the imaging measurement, not only noise or calibration")
+        raise BadScan(
+            where, "it holds no imaging readouts", "export the imaging measurement, not only noise or calibration"
+        )
     return header, readouts
 
 
@@ -134,7 +138,9 @@ def _sort_acquisition(acquisition: Any, readouts: _Readouts) -> None:
 def _check_alike(acquisitions: list[Any], where: str) -> None:
     shapes = {a.data.shape for a in acquisitions}
     if len(shapes) > 1:
-        raise BadScan(where, f"its readouts have different sizes (coil, sample): {sorted(shapes)}", "export one protocol")
+        raise BadScan(
+            where, f"its readouts have different sizes (coil, sample): {sorted(shapes)}", "export one protocol"
+        )
     if 0 in next(iter(shapes)):
         raise BadScan(where, "its readouts hold no samples", "export it again")
     if any(a.idx.kspace_encode_step_2 for a in acquisitions):
@@ -146,7 +152,9 @@ def _by_slice(acquisitions: list[Any], where: str) -> list[list[Any]]:
     slices: list[list[Any]] = [[a for a in acquisitions if a.idx.slice == number] for number in numbers]
     counts = sorted({len(group) for group in slices})
     if len(counts) > 1:
-        raise BadScan(where, f"its slices have from {counts[0]} to {counts[-1]} readouts", "convert complete slices only")
+        raise BadScan(
+            where, f"its slices have from {counts[0]} to {counts[-1]} readouts", "convert complete slices only"
+        )
     return slices
 
 
@@ -168,7 +176,9 @@ def _samples(
     first = slices[0][0]
     keep = slice(first.discard_pre, first.number_of_samples - first.discard_post)
     if first.discard_pre or first.discard_post:
-        notes.append(f"{first.discard_pre} samples at the start and {first.discard_post} at the end of readouts dropped")
+        notes.append(
+            f"{first.discard_pre} samples at the start and {first.discard_post} at the end of readouts dropped"
+        )
     has_trajectory = all(a.traj.shape[1] >= 2 for acquisitions in slices for a in acquisitions)
     if not has_trajectory and not geometry.is_cartesian:
         raise BadScan(where, "it is not Cartesian and stores no trajectory", "export it with trajectories")

@@ -83,9 +83,7 @@ def frame_data(prepared: Prepared, readouts: np.ndarray, nufft: str, device: tor
     trajectory, density = prepared.trajectory[readouts], prepared.density[readouts]
     n_samples = trajectory.shape[1]
     starts = np.concatenate([[0], np.cumsum(np.bincount(position, minlength=len(frames)))]) * n_samples
-    operator = acquisition(
-        prepared.coil_maps, trajectory, position, len(frames), prepared.cartesian, nufft, device
-    )
+    operator = acquisition(prepared.coil_maps, trajectory, position, len(frames), prepared.cartesian, nufft, device)
     kspace = np.ascontiguousarray(prepared.kspace[:, readouts]).reshape(len(prepared.kspace), -1)
     return FrameData(
         kspace=torch.from_numpy(kspace).to(device),

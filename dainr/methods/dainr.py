@@ -97,7 +97,6 @@ class Dainr:
             histories=tuple(f.state for f in fits),
         )
 
-
     def restore(
         self,
         config: DainrConfig,

@@ -20,9 +20,7 @@ class Acquisition(LinearOperator):
     `backend` names the Fourier transform in use and `timings` what choosing it measured (s), if it was measured.
     """
 
-    def __init__(
-        self, coils: CoilOperator, fourier: FourierOperator, backend: str, timings: dict[str, float]
-    ) -> None:
+    def __init__(self, coils: CoilOperator, fourier: FourierOperator, backend: str, timings: dict[str, float]) -> None:
         super().__init__()
         self.coils, self.fourier = coils, fourier
         self.backend, self.timings = backend, timings

@@ -147,7 +147,7 @@ def _refine(maps: np.ndarray, matrix: tuple[int, int], widen: int) -> np.ndarray
 def _taper(size: tuple[int, int], widen: int) -> Float[np.ndarray, "ky kx"]:
     """A Gaussian that reaches 1/e at the edge of the calibration region."""
     ky, kx = np.meshgrid(*(np.arange(n) - n // 2 for n in size), indexing="ij")
-    return np.exp(-(np.hypot(ky, kx) / (0.5 * CALIBRATION_WIDTH * widen)) ** 2)
+    return np.exp(-((np.hypot(ky, kx) / (0.5 * CALIBRATION_WIDTH * widen)) ** 2))
 
 
 def _image(kspace: np.ndarray) -> np.ndarray:

@@ -20,7 +20,9 @@ def compression_matrix(
     n_coils = len(kspace)
     if n_virtual > n_coils:
         raise BadRequest(
-            f"virtual_coils={n_virtual}", f"the scan has only {n_coils} coils", f"choose at most {n_coils}, or 0 for all"
+            f"virtual_coils={n_virtual}",
+            f"the scan has only {n_coils} coils",
+            f"choose at most {n_coils}, or 0 for all",
         )
     samples = kspace.reshape(n_coils, -1)
     energy, vectors = np.linalg.eigh((samples @ samples.conj().T).astype(np.complex128))

@@ -39,7 +39,9 @@ def bin_phases(scan: Scan, frames_per_cycle: int) -> Scan:
 def bin_given(scan: Scan, frame: Integer[np.ndarray, " readout"]) -> Scan:
     """Readouts binned as a list says, one frame number per readout in the order of the file."""
     if len(frame) != scan.n_readouts:
-        raise BadRequest("--frames", f"it lists {len(frame)} readouts, the scan has {scan.n_readouts}", "list each once")
+        raise BadRequest(
+            "--frames", f"it lists {len(frame)} readouts, the scan has {scan.n_readouts}", "list each once"
+        )
     order = np.broadcast_to(np.argsort(frame, kind="stable"), (scan.n_slices, scan.n_readouts))
     return _reorder(scan, order, np.sort(frame), "frames given by the user")
 
@@ -49,7 +51,9 @@ def read_frame_list(path: Path) -> Integer[np.ndarray, " readout"]:
     try:
         return np.array(path.read_text(encoding="utf-8").split(), np.int32)
     except (OSError, ValueError, OverflowError) as error:
-        raise BadRequest(f"--frames {path}", "it is no list of whole numbers", "write one frame number a readout") from error
+        raise BadRequest(
+            f"--frames {path}", "it is no list of whole numbers", "write one frame number a readout"
+        ) from error
 
 
 def frames_as_stored(scan: Scan) -> Scan:

@@ -136,6 +136,8 @@ def _brightness(kspace: np.ndarray, trajectory: np.ndarray, density: np.ndarray,
     gridded = (maps.conj() * coil_images.reshape(maps.shape)).sum(0)
     predicted = finufft.nufft2d2(*angle, np.ascontiguousarray(maps * gridded), isign=-1, eps=1e-6) / pixels
     predicted = predicted.reshape(samples.shape)
-    factor = np.vdot(predicted * weight, samples) / max(np.vdot(predicted * weight, predicted).real, np.finfo(float).tiny)
+    factor = np.vdot(predicted * weight, samples) / max(
+        np.vdot(predicted * weight, predicted).real, np.finfo(float).tiny
+    )
     bright = float(np.percentile(np.abs(factor * gridded), BRIGHT_PERCENTILE))
     return bright if bright > 0 else 1.0

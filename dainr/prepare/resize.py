@@ -22,7 +22,9 @@ def resize_matrix(scan: Scan, matrix: tuple[int, int]) -> Scan:
     rows = inside.any(2).all(0)  # Cartesian lines beyond the matrix go whole
     columns = inside[:, rows].all((0, 1)) if rows.any() else np.zeros(scan.n_samples, bool)
     if not columns.any():
-        raise BadRequest(f"--matrix {matrix[0]}x{matrix[1]}", "no samples lie within its resolution", "choose a larger one")
+        raise BadRequest(
+            f"--matrix {matrix[0]}x{matrix[1]}", "no samples lie within its resolution", "choose a larger one"
+        )
     kept = f"matrix {matrix[0]} x {matrix[1]}: {columns.sum()} of {scan.n_samples} samples, {rows.sum()} readouts kept"
     return replace(
         scan,

@@ -52,7 +52,9 @@ def fit_curves(history: FitState) -> str:
     with plt.rc_context(STYLE):
         figure, axis = plt.subplots(figsize=(6.4, 2.7), layout="constrained")
         smooth = _smoothed(np.array(history.losses))
-        axis.plot(np.arange(1, len(smooth) + 1), smooth / smooth[0], color=GREY, lw=1, label="loss, relative to the start")
+        axis.plot(
+            np.arange(1, len(smooth) + 1), smooth / smooth[0], color=GREY, lw=1, label="loss, relative to the start"
+        )
         steps = [v.step for v in history.validations]
         axis.plot(steps, [v.heldout for v in history.validations], color=BLUE, lw=1.6, label="held-out error")
         axis.axvline(history.best_step, color=ORANGE, lw=1, ls="--", label=f"state kept (step {history.best_step})")

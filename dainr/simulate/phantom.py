@@ -90,9 +90,7 @@ def ellipse_kspace(
 
 def ellipse_image(ellipses: list[Ellipse], matrix: tuple[int, int], phase: float) -> Float[np.ndarray, "y x"]:
     """The phantom averaged over each pixel; pixel n // 2 is the origin."""
-    fine = [
-        ((np.arange(n * SUPERSAMPLING) + 0.5) / SUPERSAMPLING - 0.5 - n // 2) / n for n in matrix
-    ]
+    fine = [((np.arange(n * SUPERSAMPLING) + 0.5) / SUPERSAMPLING - 0.5 - n // 2) / n for n in matrix]
     y, x = np.meshgrid(*fine, indexing="ij")
     image = np.zeros(y.shape)
     at = np.array([phase])

@@ -31,7 +31,9 @@ def cartesian(
     ny, nx = matrix
     n_lines = round(ny / acceleration)
     if not 1 <= n_lines <= ny or (pattern == "vista" and n_lines <= CENTRE_LINES):
-        raise BadRequest(f"--acceleration {acceleration:g}", f"a frame of {ny} lines cannot have it", "choose a smaller one")
+        raise BadRequest(
+            f"--acceleration {acceleration:g}", f"a frame of {ny} lines cannot have it", "choose a smaller one"
+        )
     lines = [
         _uniform(ny, n_lines, frame) if pattern == "uniform" else _variable(ny, n_lines, random)
         for frame in range(n_frames)

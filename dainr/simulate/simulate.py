@@ -39,7 +39,9 @@ class SimulationConfig:
             if getattr(self, name) < lowest:
                 raise BadRequest(f"--{name} {getattr(self, name)}", "that is too few", f"choose {lowest} or more")
         if not self.snr > 0 or not self.acceleration >= 1:
-            raise BadRequest("--snr or --acceleration", "it is out of range", "choose a positive SNR, an R of 1 or more")
+            raise BadRequest(
+                "--snr or --acceleration", "it is out of range", "choose a positive SNR, an R of 1 or more"
+            )
         if self.pattern not in ("radial", "vista", "uniform"):
             raise BadRequest(f"--pattern {self.pattern}", "there is no such pattern", "choose radial, vista or uniform")
 
@@ -66,7 +68,9 @@ def simulate_phantom(config: SimulationConfig) -> Scan:
 def simulate_cine(series: Float[np.ndarray, "frame y x"], config: SimulationConfig) -> Scan:
     """A given magnitude series with a smooth phase, each readout measured in its frame."""
     if series.ndim != 3 or min(series.shape[1:]) < 16 or not np.isfinite(series).all() or not series.max() > 0:
-        raise BadRequest("--cine", f"a series of shape {series.shape} cannot be measured", "give frame, y, x magnitudes")
+        raise BadRequest(
+            "--cine", f"a series of shape {series.shape} cannot be measured", "give frame, y, x magnitudes"
+        )
     random = np.random.default_rng(config.seed)
     matrix = (series.shape[1], series.shape[2])
     trajectory, frame = _sample(config, len(series), matrix, random)

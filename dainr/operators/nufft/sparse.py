@@ -33,7 +33,9 @@ class SparseNufftOperator(FourierOperator):
         self.grid = tuple(2 * int(np.ceil(OVERSAMPLING * n / 2)) for n in matrix)
         self.beta = np.pi * np.sqrt((WIDTH / OVERSAMPLING) ** 2 * (OVERSAMPLING - 0.5) ** 2 - 0.8)
         apodisation = np.multiply.outer(*(self._apodisation(n, g) for n, g in zip(matrix, self.grid, strict=True)))
-        self.apodisation = torch.from_numpy((apodisation / np.sqrt(matrix[0] * matrix[1])).astype(np.float32)).to(device)
+        self.apodisation = torch.from_numpy((apodisation / np.sqrt(matrix[0] * matrix[1])).astype(np.float32)).to(
+            device
+        )
         self.plans = [self._interpolation(p, device) for p in points]
 
     def _apodisation(self, n: int, grid: int) -> np.ndarray:

@@ -1,0 +1,66 @@
+"""Fixtures shared by all tests: small simulated scans, a config that fits in a second, and the shared data if present."""
+
+import os
+from pathlib import Path
+
+os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
+os.environ.setdefault("MPLBACKEND", "svg")
+
+import pytest
+
+from dainr.io import native
+from dainr.scan import Scan
+from dainr.simulate import SimulationConfig, simulate_phantom
+
+# A fit of a fraction of a second a step: the default config with the smallest networks that still reconstruct.
+TINY = (
+    "features=none",
+    "canonical.table.levels=6",
+    "canonical.table.finest=32",
+    "canonical.table.log2_table=12",
+    "canonical.width=16",
+    "deformation.width=16",
+    "deformation.layers=3",
+    "learning_rate=5e-3",
+    "validate_every=10",
+    "iterations=30",
+    "nufft=finufft",
+)
+
+
+@pytest.fixture(scope="session")
+def radial_scan() -> Scan:
+    """A beating phantom, 32 x 32, 6 frames of 9 spokes, 4 coils, with noise and a reference."""
+    return simulate_phantom(SimulationConfig(spokes=9, coils=4, frames=6, matrix=32))
+
+
+@pytest.fixture(scope="session")
+def cartesian_scan() -> Scan:
+    """The same phantom, variable-density Cartesian, 3-fold."""
+    return simulate_phantom(SimulationConfig(pattern="vista", acceleration=3, coils=4, frames=6, matrix=32))
+
+
+@pytest.fixture
+def radial_file(radial_scan: Scan, tmp_path: Path) -> Path:
+    """The radial phantom in a native file."""
+    path = tmp_path / "radial.h5"
+    native.write(radial_scan, path)
+    return path
+
+
+@pytest.fixture
+def cartesian_file(cartesian_scan: Scan, tmp_path: Path) -> Path:
+    """The Cartesian phantom in a native file."""
+    path = tmp_path / "cartesian.h5"
+    native.write(cartesian_scan, path)
+    return path
+
+
+@pytest.fixture(scope="session")
+def data_folder() -> Path:
+    """The folder of shared scans; tests that need it skip where it is absent."""
+    default = Path(__file__).parents[2] / "shared" / "data"
+    folder = Path(os.environ.get("DAINR_DATA", default))
+    if not (folder / "sax13.h5").is_file():
+        pytest.skip(f"the shared scans are not at {folder}")
+    return folder
