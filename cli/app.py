@@ -1,6 +1,7 @@
 """The Typer app: the commands in the order a user meets them, and errors turned into a sentence and an exit code."""
 
 import sys
+from collections.abc import Callable
 from typing import Any
 
 import typer
@@ -58,7 +59,7 @@ def root(
     """From one undersampled dynamic MRI scan to a cine volume, by fitting a neural field to that scan alone."""
 
 
-for name, command in {
+COMMANDS: dict[str, Callable[..., None]] = {
     "fit": fit.fit,
     "export": export.export,
     "evaluate": evaluate.evaluate,
@@ -68,7 +69,8 @@ for name, command in {
     "simulate": simulate.simulate,
     "methods": methods.methods,
     "doctor": doctor.doctor,
-}.items():
+}
+for name, command in COMMANDS.items():
     app.command(name)(command)
 
 

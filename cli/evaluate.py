@@ -35,5 +35,6 @@ def evaluate(
         table.add_row(name, f"{region.psnr:.2f}", f"{region.ssim:.4f}", f"{region.nrmse:.4f}", f"{region.haarpsi:.4f}")
     Console().print(table)
     typer.echo(
-        f"Magnitudes, one least-squares scale, peak = reference maximum; SSIM window {SSIM_WINDOW} x {SSIM_WINDOW}, uniform."
+        "Magnitudes, one least-squares scale, peak = reference maximum;"
+        f" SSIM window {SSIM_WINDOW} x {SSIM_WINDOW}, uniform."
     )

@@ -61,7 +61,7 @@ def fit(
     from .progress import Progress
 
     output = output or Path(f"{scan.stem}_dainr")
-    binning = {"spokes_per_frame": spokes_per_frame, "frames_per_cycle": frames_per_cycle}
+    binning: dict[str, Any] = {"spokes_per_frame": spokes_per_frame, "frames_per_cycle": frames_per_cycle}
     binning |= {"frames": None if frames is None else str(frames), "slices": slices, "matrix": matrix}
     binning = {key: value for key, value in binning.items() if value is not None}
     overrides = _overrides(iterations, budget, device, seed, pairs or [])

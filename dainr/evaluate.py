@@ -1,8 +1,8 @@
 """Scores against a reference: PSNR, SSIM, NRMSE and HaarPSI, for the whole image and for the region that moves.
 
-Conventions: magnitudes; one least-squares scale for the whole series; peak = maximum of the reference. The dynamic region
-is the 10 % of pixels with the largest temporal standard deviation of the reference. PSNR, SSIM and HaarPSI of the whole
-image are means over frames. Only this module and the commands built on it ever read a reference.
+Conventions: magnitudes; one least-squares scale for the whole series; peak = maximum of the reference. The dynamic
+region is the 10 % of pixels with the largest temporal standard deviation of the reference. PSNR, SSIM and HaarPSI of the
+whole image are means over frames. Only this module and the commands built on it ever read a reference.
 """
 
 import warnings
@@ -74,9 +74,10 @@ def psnr(error: np.ndarray) -> float:
 def haarpsi(
     image: Float[np.ndarray, "y x"], truth: Float[np.ndarray, "y x"], region: Bool[np.ndarray, "y x"] | None = None
 ) -> float:
-    """Haar wavelet perceptual similarity of two images in [0, 1] (Reisenhofer et al., Signal Process Image Commun 2018;61:33).
+    """Haar wavelet perceptual similarity of two images in [0, 1] (Reisenhofer et al., 2018).
 
-    Computed without subsampling. With a region, only the similarities inside it are pooled.
+    Signal Process Image Commun 61:33; computed without subsampling. With a region, only the similarities
+    inside it are pooled.
     """
     a, b = 255 * image, 255 * truth
     similarity, weight = [], []

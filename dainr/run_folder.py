@@ -10,7 +10,6 @@ Every file is replaced whole, so that a run killed at any moment leaves a folder
 
 import hashlib
 import json
-import os
 import time
 import tomllib
 from dataclasses import asdict, replace
@@ -177,7 +176,7 @@ class RunFolder:
         mode = temporary.stat().st_mode
         save_file({k: v.cpu() for k, v in tensors.items()}, temporary, metadata)
         temporary.chmod(mode)  # the library writes files that only their owner may read
-        os.replace(temporary, self.file(name))
+        temporary.replace(self.file(name))
 
     def _load_tensors(self, name: str) -> tuple[dict[str, torch.Tensor], dict[str, str]]:
         try:
@@ -207,7 +206,7 @@ class RunFolder:
     def _write(self, name: str, text: str) -> None:
         temporary = self.file(f".{name}.part")
         temporary.write_text(text, encoding="utf-8")
-        os.replace(temporary, self.file(name))
+        temporary.replace(self.file(name))
 
 
 def _state_from(stored: dict[str, Any]) -> FitState:

@@ -94,12 +94,12 @@ def list_settings(kind: type) -> dict[str, str]:
     return {path: _in_words(annotation) for path, annotation in _leaves(kind)}
 
 
-def _leaves(kind: type, prefix: str = "") -> Iterator[tuple[str, Any]]:
+def _leaves(kind: Any, prefix: str = "") -> Iterator[tuple[str, Any]]:
     hints = typing.get_type_hints(kind)
-    for f in dataclasses.fields(kind):  # type: ignore[arg-type]
+    for f in dataclasses.fields(kind):
         annotation = hints[f.name]
         if dataclasses.is_dataclass(annotation):
-            yield from _leaves(typing.cast(type, annotation), f"{prefix}{f.name}.")
+            yield from _leaves(annotation, f"{prefix}{f.name}.")
         else:
             yield f"{prefix}{f.name}", annotation
 

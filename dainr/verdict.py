@@ -34,7 +34,7 @@ def judge(record: Mapping[str, Any]) -> list[Finding]:
     worst: Level = "good"
     for level in ("caution", "poor"):
         if any(f.level == level for f in findings):
-            worst = level  # type: ignore[assignment]
+            worst = level
     overall = {
         "good": "The fit explains readouts it never saw about as well as those it did: anatomy and motion can be read.",
         "caution": "The fit is usable, with the reservations below.",

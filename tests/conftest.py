@@ -1,4 +1,4 @@
-"""Fixtures shared by all tests: small simulated scans, a config that fits in a second, and the shared data if present."""
+"""Fixtures shared by all tests: small simulated scans, a config that fits in a second, and shared data if present."""
 
 import os
 from pathlib import Path

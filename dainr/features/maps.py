@@ -49,7 +49,8 @@ class FeatureMaps(nn.Module):
 @torch.no_grad()
 def mdsr_features(network: MDSR, frames: Float[Tensor, "frame y x"]) -> FeatureMaps:
     """MDSR features of magnitude frames, each scaled to [-1, 1] by its own range and repeated as three colours."""
-    network, features = network.to(memory_format=torch.channels_last), []  # the faster layout for convolutions
+    network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]  # the faster layout for convolutions
+    features = []
     for image in frames:
         low, high = image.min(), image.max()
         grey = 2 * (image - low) / (high - low).clamp(min=torch.finfo(image.dtype).tiny) - 1

@@ -1,7 +1,8 @@
 """MDSR, the multi-scale super-resolution network of Lim et al. (CVPR Workshops 2017), in its baseline shape.
 
-16 residual blocks of 64 features between a head and, per scale, a pair of 5x5 pre-processing blocks and an upsampler.
-Parameter names are those of the official checkpoint, so that its file loads. A fit uses the trunk: no upsampler, no tail.
+16 residual blocks of 64 features between a head and, for each scale, a pair of 5x5 pre-processing blocks and an
+upsampler. Parameter names are those of the official checkpoint, so that its file loads. A fit uses the trunk: no
+upsampler, no tail.
 """
 
 from pathlib import Path
@@ -105,5 +106,6 @@ def _mean_shift(scale: float) -> nn.Conv2d:
     shift = nn.Conv2d(N_COLOURS, N_COLOURS, 1)
     with torch.no_grad():
         shift.weight.copy_(torch.eye(N_COLOURS)[:, :, None, None])
+        assert shift.bias is not None
         shift.bias.copy_(scale * torch.tensor(RGB_MEAN))
     return shift

@@ -15,7 +15,7 @@ from dainr.fields.mlp import MLP
 
 @dataclass(frozen=True)
 class CanonicalConfig:
-    """Hash grid and network of canonical space; the network has two hidden layers, then two more to (real, imaginary)."""
+    """Hash grid and network of canonical space; two hidden layers, then two more to (real, imaginary)."""
 
     table: GridConfig = field(default_factory=GridConfig)
     degree_xy: int = 10

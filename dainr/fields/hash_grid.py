@@ -1,8 +1,9 @@
 """Multiresolution grid encoding in two dimensions (Mueller et al., ACM ToG 2022;41:102), in torch.
 
-Level l cuts the unit square into N_l cells a side and holds F features at their corners, in a table of at most T entries:
-`hash` scatters larger levels over the table, `tiled` repeats them with period T, `dense` stores every corner. Features are
-interpolated bilinearly. Layout, level sizes and hash are those of tiny-cuda-nn, so that tables move between the two.
+Level l cuts the unit square into N_l cells a side and holds F features at their corners, in a table of at most T
+entries: `hash` scatters larger levels over the table, `tiled` repeats them with period T, `dense` stores every corner.
+Features are interpolated bilinearly. Layout, level sizes and hash are those of tiny-cuda-nn, so that tables move
+between the two.
 """
 
 import math

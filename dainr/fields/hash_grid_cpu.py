@@ -15,6 +15,7 @@ from torch import Tensor
 from dainr.fields.hash_grid import PRIME, Level
 
 BLOCK = 1024  # points a thread takes at a time
+compiled: Any = njit(parallel=True, fastmath=True, cache=True)
 
 
 def interpolate_cpu(positions: Tensor, table: Tensor, levels: list[Level]) -> Tensor:
@@ -28,6 +29,10 @@ def _pack(levels: list[Level]) -> tuple[np.ndarray, np.ndarray]:
     return np.array([v.scale for v in levels], np.float32), whole
 
 
+def _share_threads() -> None:
+    numba.set_num_threads(min(torch.get_num_threads(), numba.config.NUMBA_NUM_THREADS))  # type: ignore[attr-defined]
+
+
 class _Interpolation(torch.autograd.Function):
     @staticmethod
     def forward(ctx: Any, positions: Tensor, table: Tensor, levels: tuple[np.ndarray, np.ndarray]) -> Tensor:
@@ -35,7 +40,7 @@ class _Interpolation(torch.autograd.Function):
         ctx.save_for_backward(positions, table)
         ctx.levels = levels
         out = torch.empty(len(positions), len(levels[0]) * table.shape[1])
-        numba.set_num_threads(min(torch.get_num_threads(), numba.config.NUMBA_NUM_THREADS))
+        _share_threads()
         _forward(positions.detach().numpy(), table.detach().numpy(), *levels, out.numpy())
         return out
 
@@ -44,7 +49,7 @@ class _Interpolation(torch.autograd.Function):
         positions, table = ctx.saved_tensors
         gradient = gradients[0].contiguous().numpy()
         to_table = torch.zeros_like(table)
-        numba.set_num_threads(min(torch.get_num_threads(), numba.config.NUMBA_NUM_THREADS))
+        _share_threads()
         _backward_table(positions.numpy(), *ctx.levels, gradient, to_table.numpy())
         if not ctx.needs_input_grad[0]:
             return None, to_table, None
@@ -59,7 +64,7 @@ def _entry(i: int, j: int, level: np.ndarray) -> int:
     return level[1] + (index if index < level[2] else index % level[2])
 
 
-@njit(parallel=True, fastmath=True, cache=True)
+@compiled
 def _forward(positions, table, scales, levels, out):  # type: ignore[no-untyped-def]
     n_points, n_features = positions.shape[0], table.shape[1]
     for block in prange((n_points + BLOCK - 1) // BLOCK):
@@ -76,7 +81,7 @@ def _forward(positions, table, scales, levels, out):  # type: ignore[no-untyped-
                     out[p, v * n_features + f] = low + y * (high - low)
 
 
-@njit(parallel=True, fastmath=True, cache=True)
+@compiled
 def _backward_table(positions, scales, levels, gradient, to_table):  # type: ignore[no-untyped-def]
     n_points, n_features = positions.shape[0], to_table.shape[1]
     one = np.float32(1)
@@ -95,7 +100,7 @@ def _backward_table(positions, scales, levels, gradient, to_table):  # type: ign
                 to_table[d, f] += g * x * y
 
 
-@njit(parallel=True, fastmath=True, cache=True)
+@compiled
 def _backward_positions(positions, table, scales, levels, gradient, to_positions):  # type: ignore[no-untyped-def]
     n_points, n_features = positions.shape[0], table.shape[1]
     for block in prange((n_points + BLOCK - 1) // BLOCK):

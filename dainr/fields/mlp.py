@@ -9,7 +9,7 @@ from torch import Tensor, nn
 
 
 class MLP(nn.Module):
-    """Linear layers of the given widths; the input may come in parts, each `point feature` or one row for all points."""
+    """Linear layers of the given widths; the input comes in parts, each `point feature` or one row for all points."""
 
     def __init__(self, widths: Sequence[int]) -> None:
         super().__init__()
@@ -17,10 +17,12 @@ class MLP(nn.Module):
 
     def forward(self, parts: Sequence[Float[Tensor, "point_or_1 feature"]]) -> Float[Tensor, "point output"]:
         """The network at all points; what is the same for all points is multiplied once."""
+        first, *rest = self.layers
+        assert isinstance(first, nn.Linear)
         hidden = torch.zeros((), device=parts[0].device)
-        weights = self.layers[0].weight.split([p.shape[1] for p in parts], 1)
+        weights = first.weight.split([p.shape[1] for p in parts], 1)
         for part, weight in zip(parts, weights, strict=True):
             hidden = hidden + part @ weight.T
-        for layer in list(self.layers)[1:]:
+        for layer in rest:
             hidden = layer(torch.relu_(hidden))
         return hidden

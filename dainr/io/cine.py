@@ -1,4 +1,4 @@
-"""Reconstructed series in files: dainr's own HDF5 (schema `dainr-cine`, version 1), and reading the series others wrote."""
+"""Reconstructed series in files: dainr's own HDF5 (schema `dainr-cine`, version 1), and series others wrote."""
 
 from pathlib import Path
 

@@ -52,7 +52,7 @@ def recognises(path: Path) -> bool:
 
 
 def read(path: Path) -> Scan:
-    """The scan in an ISMRMRD file. Raises BadScan when it holds no imaging data, mixes sizes or is three-dimensional."""
+    """The scan in an ISMRMRD file. Raises BadScan when it holds no images, mixes sizes or is three-dimensional."""
     where = str(path)
     with open_hdf5(path) as file:
         group = _group(file)
@@ -182,7 +182,8 @@ def _samples(
     has_trajectory = all(a.traj.shape[1] >= 2 for acquisitions in slices for a in acquisitions)
     if not has_trajectory and not geometry.is_cartesian:
         raise BadScan(where, "it is not Cartesian and stores no trajectory", "export it with trajectories")
-    data, positions = [], []
+    data: list[np.ndarray] = []
+    positions: list[np.ndarray] = []
     for acquisitions in slices:
         if has_trajectory:
             kspace = np.stack([a.data for a in acquisitions], 1)

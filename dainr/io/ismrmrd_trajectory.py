@@ -19,19 +19,19 @@ def stored_trajectory(acquisitions: list[Any], geometry: Geometry, where: str, n
     if not np.isfinite(largest):
         raise BadScan(where, "its trajectory holds NaN or Inf", "export it again")
     if largest <= K_MAX + K_TOLERANCE:
-        unit, name = 1.0, "cycles per pixel"
+        unit, name = np.ones(2), "cycles per pixel"
     elif largest <= np.pi * (1 + K_TOLERANCE):
-        unit, name = 1 / (2 * np.pi), "radians per pixel"
+        unit, name = np.full(2, 1 / (2 * np.pi)), "radians per pixel"
     else:
-        unit, name = 1 / np.array(geometry.matrix[::-1]), "cycles per field of view"
+        unit, name = 1 / np.array(geometry.matrix), "cycles per field of view"
     notes.append(f"trajectory read in {name}")
-    return np.clip(stored[..., 1::-1] * np.broadcast_to(unit, 2)[::-1], -K_MAX, None)
+    return np.clip(stored[..., 1::-1] * unit, -K_MAX, None)
 
 
 def cartesian_readouts(
     acquisitions: list[Any], keep: slice, geometry: Geometry, notes: list[str]
 ) -> tuple[np.ndarray, np.ndarray]:
-    """K-space `coil readout sample` and trajectory `readout sample 2` of Cartesian lines, readout oversampling removed."""
+    """K-space `coil readout sample` and trajectory `readout sample 2` of Cartesian lines, oversampling removed."""
     first = acquisitions[0]
     lines = [a.data[:, ::-1] if a.is_flag_set(ismrmrd.ACQ_IS_REVERSE) else a.data for a in acquisitions]
     n_reversed = sum(a.is_flag_set(ismrmrd.ACQ_IS_REVERSE) for a in acquisitions)

@@ -36,19 +36,20 @@ def read(path: Path) -> Scan:
                 raise BadScan(where, f"the dataset {name} is missing", "write it as docs/conventions.md describes")
         parts = {name: read_array(file, name, where) for name in (*REQUIRED, *OPTIONAL)}
         attributes = {key: _numbers(file, key, where) for key in ("matrix", "fov_mm", "slice_thickness_mm", "affine")}
-    for name, kind in KINDS.items():
-        if parts[name] is not None:
-            parts[name] = _cast(parts[name], np.dtype(kind), name, where)
-    kspace, trajectory, times = parts["kspace"], parts["trajectory"], parts["times"]
+    cast: dict[str, Any] = {
+        name: None if array is None else _cast(array, np.dtype(KINDS.get(name, array.dtype)), name, where)
+        for name, array in parts.items()
+    }
+    kspace, trajectory, times = cast["kspace"], cast["trajectory"], cast["times"]
     if kspace.ndim != 4:
         raise BadScan(where, f"kspace has shape {kspace.shape}", "store it as slice, coil, readout, sample")
     if trajectory.ndim == 3:
-        parts["trajectory"] = np.broadcast_to(trajectory, (len(kspace), *trajectory.shape))
+        cast["trajectory"] = np.broadcast_to(trajectory, (len(kspace), *trajectory.shape))
     if times.ndim == 1:
-        parts["times"] = np.broadcast_to(times, (len(kspace), *times.shape))
-    if parts["reference"] is not None and parts["reference"].dtype.kind != "c":
-        parts["reference"] = parts["reference"].astype(np.float32)
-    return Scan(**parts, **_geometry(attributes, where), name=where)
+        cast["times"] = np.broadcast_to(times, (len(kspace), *times.shape))
+    if cast["reference"] is not None and cast["reference"].dtype.kind != "c":
+        cast["reference"] = cast["reference"].astype(np.float32)
+    return Scan(**cast, **_geometry(attributes, where), name=where)
 
 
 def write(scan: Scan, path: Path) -> None:

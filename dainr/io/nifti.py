@@ -1,4 +1,4 @@
-"""NIfTI-1: magnitude, four dimensions (x, y, slice, time), mm and s, scanner affine, so that it overlays other images."""
+"""NIfTI-1: magnitude in four dimensions (x, y, slice, time), mm and s, scanner affine to overlay other images."""
 
 from pathlib import Path
 
@@ -25,4 +25,4 @@ def write_nifti(cine: Cine, path: Path) -> None:
     image.header["descrip"] = b"dainr"
     image.header["toffset"] = float(cine.times[0])
     with write_whole(path) as temporary:
-        nibabel.loadsave.save(image, temporary)  # type: ignore[attr-defined]
+        nibabel.loadsave.save(image, temporary)

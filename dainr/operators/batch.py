@@ -26,4 +26,6 @@ class Batch:
 class FrameModel(Protocol):
     """Anything that turns a batch into images `frame y x`, complex."""
 
-    def __call__(self, batch: Batch) -> Complex[Tensor, "frame y x"]: ...
+    def __call__(self, batch: Batch) -> Complex[Tensor, "frame y x"]:
+        """Images of the frames of a batch."""
+        ...

@@ -1,7 +1,7 @@
 """Coil maps from the scan itself: ESPIRiT on the time-averaged data, adaptive combination where that fails.
 
-Radial data is estimated on twice the field of view: signal beyond the edge is the rule, and on the bare field of view it
-wraps around into the maps. ESPIRiT: Uecker et al., Magn Reson Med 2014;71:990 (sigpy's implementation); adaptive:
+Radial data is estimated on twice the field of view: signal beyond the edge is the rule, and on the bare field of view
+it wraps around into the maps. ESPIRiT: Uecker et al., Magn Reson Med 2014;71:990 (sigpy's implementation); adaptive:
 Walsh et al., Magn Reson Med 2000;43:682. Maps have unit norm over the coils.
 """
 

@@ -1,4 +1,4 @@
-"""Another reconstruction matrix for the same field of view: k in cycles per pixel scales, what leaves the matrix goes."""
+"""Another reconstruction matrix for the same field of view: k per pixel scales, and what leaves the matrix goes."""
 
 from dataclasses import replace
 

@@ -18,7 +18,7 @@ from dainr.io.video import frame_rate, windowed
 from dainr.recon import Recon
 
 BLUE, ORANGE, GREY = "#1f5f99", "#c8641e", "#8a8f98"
-STYLE: dict[str, Any] = {
+STYLE: Any = {
     "font.family": "sans-serif",
     "font.size": 9,
     "axes.spines.top": False,
@@ -49,7 +49,7 @@ def player_data(recon: Recon) -> dict[str, Any]:
 
 def fit_curves(history: FitState) -> str:
     """Loss of every step and held-out error of every validation, as SVG."""
-    with plt.rc_context(STYLE):
+    with matplotlib.rc_context(STYLE):
         figure, axis = plt.subplots(figsize=(6.4, 2.7), layout="constrained")
         smooth = _smoothed(np.array(history.losses))
         axis.plot(
@@ -65,7 +65,7 @@ def fit_curves(history: FitState) -> str:
 
 def frame_error_bars(errors: list[float]) -> str:
     """Residual of every frame relative to its data, as SVG."""
-    with plt.rc_context(STYLE):
+    with matplotlib.rc_context(STYLE):
         figure, axis = plt.subplots(figsize=(6.4, 1.9), layout="constrained")
         worst = int(np.argmax(errors))
         colours = [ORANGE if i == worst else BLUE for i in range(len(errors))]

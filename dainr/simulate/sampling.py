@@ -24,7 +24,7 @@ def radial(
 def cartesian(
     n_frames: int, acceleration: float, matrix: tuple[int, int], pattern: str, random: np.random.Generator
 ) -> tuple[Float[np.ndarray, "readout sample 2"], Int[np.ndarray, " readout"]]:
-    """Lines along x: `uniform` every R-th, shifted from frame to frame; `vista` of variable density, different each frame.
+    """Lines along x: `uniform` every R-th, shifted from frame to frame; `vista` of variable density, new each frame.
 
     Raises BadRequest when the acceleration leaves no lines.
     """

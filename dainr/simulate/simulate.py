@@ -1,4 +1,4 @@
-"""Putting a simulated scan together: object, coils, sampling, correlated noise with its measurement, and the reference."""
+"""A simulated scan put together: object, coils, sampling, correlated noise with its measurement, the reference."""
 
 from dataclasses import dataclass
 from typing import Literal

@@ -1,8 +1,8 @@
 """NUFFT as apodisation, FFT and a constant sparse matrix: gridding in torch alone, on CPU and CUDA.
 
 The matrix interpolates the Fourier transform on a 1.25 times finer grid with a Kaiser-Bessel kernel of width 8
-(Beatty et al., IEEE TMI 2005;24:799). It is stored with its transpose, because a product with a transposed CSR matrix is
-slow; both are exact adjoints of each other, and so are the operator and its adjoint.
+(Beatty et al., IEEE TMI 2005;24:799). It is stored with its transpose, because a product with a transposed CSR matrix
+is slow; both are exact adjoints of each other, and so are the operator and its adjoint.
 """
 
 import warnings

@@ -1,0 +1,62 @@
+# Everything runs in .venv, made from nothing with the versions of constraints.txt.
+PYTHON ?= python3
+BIN := .venv/bin
+PIP := $(BIN)/pip --quiet --disable-pip-version-check
+export OMP_WAIT_POLICY ?= PASSIVE
+
+.PHONY: demo test check lint types docs pictures bench install-tcnn clean
+
+.venv/run.stamp: pyproject.toml constraints.txt
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "dainr needs Python 3.11 or newer: make PYTHON=python3.11 ...")'
+	$(PYTHON) -m venv .venv
+	$(PIP) install "$$(grep '^torch==' constraints.txt)"
+	$(PIP) install -c constraints.txt -e .
+	@touch $@
+
+.venv/dev.stamp: .venv/run.stamp
+	$(PIP) install -c constraints.txt -e '.[dev]'
+	@touch $@
+
+# A beating phantom: simulated, fitted, exported, scored, reported.
+demo: .venv/run.stamp
+	@mkdir -p demo
+	$(BIN)/dainr simulate demo/scan.h5 --phantom --matrix 96 --frames 16 --spokes 13 --force
+	$(BIN)/dainr fit demo/scan.h5 -o demo/run --preset paper --iterations 400 --force
+	$(BIN)/dainr export demo/run demo/cine.nii.gz --force
+	$(BIN)/dainr export demo/run demo/cine.mp4 --frames 32 --matrix 192 --force
+	$(BIN)/dainr evaluate demo/run demo/scan.h5
+	@echo "Look at demo/run/report.html (the report) and demo/cine.mp4; demo/cine.nii.gz opens in any viewer."
+
+test: .venv/dev.stamp
+	$(BIN)/python -m pytest
+
+lint: .venv/dev.stamp
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+
+types: .venv/dev.stamp
+	$(BIN)/mypy
+
+check: lint types test
+
+# docs/cli.md from the program's own help; a test compares the two.
+docs: .venv/run.stamp
+	$(BIN)/python docs/cli_reference.py > docs/cli.md
+
+# The films of README, from the demo's run.
+pictures: demo
+	$(BIN)/dainr fit demo/scan.h5 -o demo/gridded --method gridding --force
+	$(BIN)/dainr export demo/run docs/fitted.gif --force
+	$(BIN)/dainr export demo/gridded docs/gridded.gif --force
+
+# What a step costs beside its arithmetic, and what held-out stopping loses: make bench SCAN=file REFERENCE=file
+bench: .venv/run.stamp
+	$(BIN)/python benchmarks/step.py $(SCAN)
+	$(BIN)/python benchmarks/heldout.py $(SCAN) $(REFERENCE) --set iterations=1000
+
+# tiny-cuda-nn, for CUDA machines with nvcc; nothing needs it.
+install-tcnn: .venv/run.stamp
+	$(PIP) install --no-build-isolation "git+https://github.com/NVlabs/tiny-cuda-nn/#subdirectory=bindings/torch"
+
+clean:
+	rm -rf .venv demo build *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis

@@ -1,0 +1,45 @@
+"""Running the command line in this process and in its own, with the settings of a fit that takes a second."""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+from click.testing import Result
+from typer.testing import CliRunner
+
+from dainr.cli import app
+from tests.conftest import TINY
+
+TINY_OPTIONS = ("--device", "cpu", *(part for pair in TINY for part in ("--set", pair)))
+GRIDDING = ("--method", "gridding", "--device", "cpu", "--set", "nufft=finufft")
+CONSOLE_SCRIPT = str(Path(sys.executable).with_name("dainr"))
+
+
+def invoke(*arguments: object) -> Result:
+    """The command's exit code, stdout and stderr; anything but an orderly exit is raised here."""
+    return CliRunner().invoke(app, [str(a) for a in arguments], catch_exceptions=False)
+
+
+def succeed(*arguments: object) -> Result:
+    """The same, for a command that must end well."""
+    result = invoke(*arguments)
+    assert result.exit_code == 0, result.stderr
+    return result
+
+
+def start(*arguments: object) -> "subprocess.Popen[str]":
+    """The console script as a process of its own."""
+    command = [CONSOLE_SCRIPT, *(str(a) for a in arguments)]
+    environment = os.environ | {"COLUMNS": "160"}
+    return subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=environment)
+
+
+def assert_one_error(result: Result, code: int) -> None:
+    """The command failed with this code, and one sentence on stderr says so."""
+    assert result.exit_code == code, result.stderr
+    assert result.stdout == ""
+    lines = result.stderr.splitlines()
+    assert len(lines) == 1, lines
+    assert lines[0].startswith("dainr: ")
+    assert lines[0].endswith(".")

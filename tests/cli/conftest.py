@@ -1,0 +1,42 @@
+"""A finished run that other tests read, and a scan of several slices."""
+
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+from click.testing import Result
+
+from dainr.io import native
+from dainr.scan import Scan
+
+from . import TINY_OPTIONS, succeed
+
+
+@dataclass(frozen=True)
+class FinishedRun:
+    """The folder of a run, its scan, and what the command said. Read only: tests that change it copy it."""
+
+    folder: Path
+    scan: Path
+    result: Result
+
+
+@pytest.fixture(scope="session")
+def finished(radial_scan: Scan, tmp_path_factory: pytest.TempPathFactory) -> FinishedRun:
+    """A fit of the radial phantom that ended well."""
+    folder = tmp_path_factory.mktemp("finished")
+    scan = folder / "radial.h5"
+    native.write(radial_scan, scan)
+    result = succeed("fit", scan, "-o", folder / "run", *TINY_OPTIONS)
+    return FinishedRun(folder / "run", scan, result)
+
+
+@pytest.fixture
+def stack_file(radial_scan: Scan, tmp_path: Path) -> Path:
+    """Three slices, the second and third twice and three times as bright."""
+    path = tmp_path / "stack.h5"
+    parts = {name: np.repeat(getattr(radial_scan, name), 3, axis=0) for name in ("kspace", "trajectory", "times")}
+    parts["kspace"] = parts["kspace"] * np.array([1, 2, 3], np.float32)[:, None, None, None]
+    native.write(replace(radial_scan, **parts, reference=None), path)
+    return path
