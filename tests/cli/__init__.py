@@ -4,8 +4,8 @@ import os
 import subprocess
 import sys
 from pathlib import Path
+from typing import NamedTuple
 
-from click.testing import Result
 from typer.testing import CliRunner
 
 from dainr.cli import app
@@ -16,9 +16,18 @@ GRIDDING = ("--method", "gridding", "--device", "cpu", "--set", "nufft=finufft")
 CONSOLE_SCRIPT = str(Path(sys.executable).with_name("dainr"))
 
 
+class Result(NamedTuple):
+    """How a command ended and what it said."""
+
+    exit_code: int
+    stdout: str
+    stderr: str
+
+
 def invoke(*arguments: object) -> Result:
-    """The command's exit code, stdout and stderr; anything but an orderly exit is raised here."""
-    return CliRunner().invoke(app, [str(a) for a in arguments], catch_exceptions=False)
+    """Run a command; anything but an orderly exit is raised here."""
+    ended = CliRunner().invoke(app, [str(a) for a in arguments], catch_exceptions=False)
+    return Result(ended.exit_code, ended.stdout, ended.stderr)
 
 
 def succeed(*arguments: object) -> Result:

@@ -5,12 +5,11 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from click.testing import Result
 
 from dainr.io import native
 from dainr.scan import Scan
 
-from . import TINY_OPTIONS, succeed
+from . import TINY_OPTIONS, Result, succeed
 
 
 @dataclass(frozen=True)
