@@ -41,6 +41,7 @@ app = typer.Typer(
     help="From one undersampled dynamic MRI scan to a cine volume, by fitting a neural field to that scan alone.",
     no_args_is_help=True,
     add_completion=False,
+    rich_markup_mode=None,
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )

@@ -1,8 +1,8 @@
 """Scores against a reference: PSNR, SSIM, NRMSE and HaarPSI, for the whole image and for the region that moves.
 
 Conventions: magnitudes; one least-squares scale for the whole series; peak = maximum of the reference. The dynamic
-region is the 10 % of pixels with the largest temporal standard deviation of the reference. PSNR, SSIM and HaarPSI of the
-whole image are means over frames. Only this module and the commands built on it ever read a reference.
+region is the 10 % of pixels with the largest temporal standard deviation of the reference. PSNR, SSIM and HaarPSI of
+the whole image are means over frames. Only this module and the commands built on it ever read a reference.
 """
 
 import warnings

@@ -232,7 +232,7 @@ class Fit:
             raise Diverged(
                 "the fit diverged",
                 f"its loss was {loss:.3g} at step {self.state.step} and {self.first_loss:.3g} at the start",
-                "lower learning_rate with --set learning_rate=...; the last good state is kept for --resume",
+                "start anew with --force and a lower --set learning_rate=...",
             )
         self.state.losses.append(loss)
 
@@ -243,7 +243,9 @@ class Fit:
         error = relative_error(self.model, self.heldout) if self.heldout else state.losses[-1]
         if not math.isfinite(error):
             raise Diverged(
-                "the fit diverged", f"its held-out error is {error} at step {state.step}", "lower learning_rate"
+                "the fit diverged",
+                f"its held-out error is {error} at step {state.step}",
+                "start anew with a lower learning_rate",
             )
         state.validations.append(Validation(state.step, error, state.seconds))
         if error < state.best_heldout or self.heldout is None:

@@ -15,7 +15,7 @@ import torch
 
 from dainr import __version__
 from dainr.describe import describe
-from dainr.errors import BadScan, Diverged, Interrupted
+from dainr.errors import BadScan, DainrError, Diverged, Interrupted
 from dainr.fit import Observer, Step
 from dainr.io.cine import read_cine, write_cine
 from dainr.methods import get_method
@@ -52,14 +52,24 @@ def reconstruct_into(
     """Run the method of the request on a binned scan and leave everything in the folder.
 
     Resuming goes on from the folder's state. Raises Interrupted once `stop_requested` and the state is saved, and
-    Diverged with the last good state left in the folder.
+    Diverged. A scan or request that turns out bad before the first step leaves no folder, and leaves a run that was to be
+    replaced as it was.
     """
     method = get_method(request.method)
     config, choices = method.resolve(scan, config)
-    if not resume:
-        folder.start({"run": request.__dict__, "config": config_dict(config)})
     record = _header(request, config, scan) | {"choices": choices, "status": "running"}
-    folder.write_record(record)
+    replaces, begun = folder.is_run and not resume, False
+
+    def begin() -> None:
+        nonlocal begun
+        if not begun and not resume:
+            folder.start({"run": request.__dict__, "config": config_dict(config)})
+        if not begun:
+            folder.write_record(record)
+        begun = True
+
+    if not replaces:
+        begin()
     if config.device.startswith("cuda"):
         torch.cuda.reset_peak_memory_stats()
 
@@ -70,12 +80,18 @@ def reconstruct_into(
                 "interrupted", f"the state after step {step.step} is saved in {folder.path}", "go on with --resume"
             )
 
-    watching = [folder.log, folder.checkpoint, stop_when_asked, *observers]
+    watching = [lambda _: begin(), folder.log, folder.checkpoint, stop_when_asked, *observers]
     try:
         recon = method(scan, config, watching, folder.load_state() if resume else None)
     except (Interrupted, Diverged) as error:
+        begin()
         folder.write_record(record | {"status": type(error).__name__.lower(), "why": str(error)})
         raise
+    except DainrError:
+        if not replaces and not resume:
+            folder.discard()
+        raise
+    begin()
     finish(folder, recon, record | {"peak_memory_mb": _peak_memory_mb(config.device)})
     return recon
 

@@ -68,10 +68,20 @@ class RunFolder:
 
     def start(self, config: dict[str, Any]) -> None:
         """Make the folder ready for a new run; an old run in it is removed."""
-        self.path.mkdir(parents=True, exist_ok=True)
+        try:
+            self.path.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise BadRequest(str(self.path), f"it cannot be made ({error.strerror})", "name another folder") from error
+        self.discard()
+        self.path.mkdir(exist_ok=True)
+        self._write(CONFIG, tomli_w.dumps(config))
+
+    def discard(self) -> None:
+        """Take the files of a run away again, and the folder if nothing else is in it."""
         for name in FILES:
             self.file(name).unlink(missing_ok=True)
-        self._write(CONFIG, tomli_w.dumps(config))
+        if self.path.is_dir() and not any(self.path.iterdir()):
+            self.path.rmdir()
 
     def read_config(self) -> dict[str, Any]:
         """What was asked. Raises BadScan when the folder holds no run or its config is damaged."""
@@ -146,6 +156,8 @@ class RunFolder:
         state = RunState()
         if self.file(STATE).is_file():
             tensors, metadata = self._load_tensors(STATE)
+            if "dainr" not in metadata:
+                raise BadScan(str(self.file(STATE)), "it holds no state of a fit", "fit the scan again with --force")
             for key, stored in json.loads(metadata["dainr"]).items():
                 group, index = key.split(".")
                 mine = {k.removeprefix(f"{key}."): v for k, v in tensors.items() if k.startswith(f"{key}.")}

@@ -104,7 +104,8 @@ def _convergence(fit: Mapping[str, Any], where: str) -> list[Finding]:
             )
         ]
     late = [v["heldout"] for v in validations if v["step"] >= 0.8 * fit["steps"]]
-    if len(late) < 2 or min(late[1:]) < (1 - STILL_FALLING) * late[0]:
+    early = [v["heldout"] for v in validations if v["step"] < 0.8 * fit["steps"]]
+    if not late or not early or min(late) < (1 - STILL_FALLING) * min(early):
         return [
             Finding(
                 "caution",

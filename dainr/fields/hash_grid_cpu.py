@@ -30,7 +30,11 @@ def _pack(levels: list[Level]) -> tuple[np.ndarray, np.ndarray]:
 
 
 def _share_threads() -> None:
-    numba.set_num_threads(min(torch.get_num_threads(), numba.config.NUMBA_NUM_THREADS))  # type: ignore[attr-defined]
+    """As many threads as torch: numba's call also sets torch's, when both found the same OpenMP, and that is undone."""
+    wanted = torch.get_num_threads()
+    numba.set_num_threads(min(wanted, numba.config.NUMBA_NUM_THREADS))  # type: ignore[attr-defined]
+    if torch.get_num_threads() != wanted:
+        torch.set_num_threads(wanted)
 
 
 class _Interpolation(torch.autograd.Function):

@@ -15,7 +15,7 @@ class MLP(nn.Module):
         super().__init__()
         self.layers = nn.ModuleList(nn.Linear(a, b, bias=False) for a, b in pairwise(widths))
 
-    def forward(self, parts: Sequence[Float[Tensor, "point_or_1 feature"]]) -> Float[Tensor, "point output"]:
+    def forward(self, parts: Sequence[Float[Tensor, "_ _"]]) -> Float[Tensor, "point output"]:
         """The network at all points; what is the same for all points is multiplied once."""
         first, *rest = self.layers
         assert isinstance(first, nn.Linear)

@@ -47,7 +47,10 @@ def write_whole(path: Path) -> Iterator[Path]:
     """A temporary path beside `path` that takes its place once the block has ended well, and vanishes otherwise."""
     if not path.parent.is_dir():
         raise BadRequest(str(path), f"there is no folder {path.parent}", "create it first")
-    handle, name = tempfile.mkstemp(prefix=".", suffix=path.suffix, dir=path.parent)
+    try:
+        handle, name = tempfile.mkstemp(prefix=".", suffix="".join(path.suffixes[-2:]), dir=path.parent)
+    except OSError as error:
+        raise BadRequest(str(path), f"it cannot be written ({error.strerror})", "choose another folder") from error
     os.close(handle)
     temporary = Path(name)
     try:

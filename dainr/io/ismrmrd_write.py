@@ -50,9 +50,9 @@ def _header(scan: Scan) -> Any:
         "fieldOfView_mm": xsd.fieldOfViewMm(x=fov_x, y=fov_y, z=scan.slice_thickness_mm),
     }
     limits = xsd.encodingLimitsType(
-        kspace_encoding_step_1=xsd.limitType(0, scan.n_readouts - 1, scan.n_readouts // 2),
-        slice=xsd.limitType(0, scan.n_slices - 1, 0),
-        phase=xsd.limitType(0, max(scan.n_frames - 1, 0), 0),
+        kspace_encoding_step_1=xsd.limitType(minimum=0, maximum=scan.n_readouts - 1, center=scan.n_readouts // 2),
+        slice=xsd.limitType(minimum=0, maximum=scan.n_slices - 1, center=0),
+        phase=xsd.limitType(minimum=0, maximum=max(scan.n_frames - 1, 0), center=0),
     )
     encoding = xsd.encodingType(
         encodedSpace=xsd.encodingSpaceType(**space),

@@ -36,7 +36,7 @@ def write_movie(cine: Cine, path: Path) -> None:
     rate = frame_rate(cine)
     with write_whole(path) as temporary:
         if path.suffix == ".gif":
-            imageio.mimwrite(temporary, list(frames), format="GIF", duration=1000 / rate, loop=0)
+            imageio.mimwrite(temporary, list(frames), format="GIF", duration=1000 / rate, loop=0, optimize=False)
         else:
             even = frames[:, : frames.shape[1] // 2 * 2, : frames.shape[2] // 2 * 2]
             settings = {"codec": "libx264", "pixelformat": "yuv420p", "macro_block_size": 1, "quality": 9}

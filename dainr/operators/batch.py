@@ -1,7 +1,7 @@
 """What a model and a loss see of the scan in one step, and the contract a model fulfils."""
 
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 from jaxtyping import Complex, Float
 from torch import Tensor
@@ -23,6 +23,7 @@ class Batch:
     operator: LinearOperator  # image `frame y x` to `coil point`
 
 
+@runtime_checkable
 class FrameModel(Protocol):
     """Anything that turns a batch into images `frame y x`, complex."""
 

@@ -179,3 +179,44 @@ def test_the_seed_decides_everything(finished: FinishedRun, tmp_path: Path) -> N
     succeed("fit", finished.scan, "-o", tmp_path / "other", *TINY_OPTIONS, "--seed", "1")
     assert np.array_equal(read_cine(tmp_path / "same"), read_cine(finished.folder))
     assert not np.array_equal(read_cine(tmp_path / "other"), read_cine(finished.folder))
+
+
+@pytest.mark.parametrize(
+    ("options", "shape"),
+    [
+        (("--spokes-per-frame", 6), (1, 9, 32, 32)),
+        (("--spokes-per-frame", 54), (1, 1, 32, 32)),
+        (("--spokes-per-frame", 20), (1, 2, 32, 32)),
+        (("--frames-per-cycle", 5), (1, 5, 32, 32)),
+        (("--matrix", "24x20"), (1, 6, 24, 20)),
+        (("--matrix", 40), (1, 6, 40, 40)),
+    ],
+)
+def test_frames_and_matrix_as_asked(
+    radial_file: Path, tmp_path: Path, options: tuple[object, ...], shape: tuple[int, ...]
+) -> None:
+    succeed("fit", radial_file, "-o", tmp_path / "run", *GRIDDING, *options)
+    assert read_cine(tmp_path / "run").shape == shape
+
+
+def test_frames_from_a_list(radial_file: Path, tmp_path: Path) -> None:
+    (tmp_path / "frames.txt").write_text("\n".join(str(i % 3) for i in range(54)))
+    succeed("fit", radial_file, "-o", tmp_path / "run", *GRIDDING, "--frames", tmp_path / "frames.txt")
+    assert read_record(tmp_path / "run")["scan"]["readouts_per_frame"] == [18, 18]
+
+
+def test_slices_as_asked(stack_file: Path, tmp_path: Path) -> None:
+    succeed("fit", stack_file, "-o", tmp_path / "all", *GRIDDING)
+    succeed("fit", stack_file, "-o", tmp_path / "some", *GRIDDING, "--slices", "0,2")
+    whole = read_cine(tmp_path / "all")
+    assert whole.shape == (3, 6, 32, 32)
+    np.testing.assert_allclose(read_cine(tmp_path / "some"), whole[[0, 2]], rtol=1e-5, atol=1e-5 * np.abs(whole).max())
+    brightness = np.abs(whole).mean((1, 2, 3))
+    np.testing.assert_allclose(brightness / brightness[0], [1, 2, 3], rtol=1e-3)
+
+
+def test_binning_is_recorded(radial_file: Path, tmp_path: Path) -> None:
+    succeed("fit", radial_file, "-o", tmp_path / "run", *GRIDDING, "--spokes-per-frame", 18, "--matrix", 24)
+    stored = tomllib.loads((tmp_path / "run" / "config.toml").read_text())
+    assert stored["run"]["binning"] == {"spokes_per_frame": 18, "matrix": "24"}
+    assert any("18 readouts a frame" in note for note in read_record(tmp_path / "run")["scan"]["notes"])

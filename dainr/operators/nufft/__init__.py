@@ -36,7 +36,7 @@ def available_backends(device: torch.device) -> list[str]:
 
 def make_nufft(
     name: str,
-    points: Sequence[Float[np.ndarray, "point 2"]],
+    points: Sequence[Float[np.ndarray, "_ 2"]],
     matrix: tuple[int, int],
     n_coils: int,
     device: torch.device,

@@ -25,7 +25,7 @@ class FinufftOperator(FourierOperator):
 
     def __init__(
         self,
-        points: Sequence[Float[np.ndarray, "point 2"]],
+        points: Sequence[Float[np.ndarray, "_ 2"]],
         matrix: tuple[int, int],
         n_coils: int,
         device: torch.device,

@@ -20,7 +20,7 @@ class TorchKbNufftOperator(FourierOperator):
 
     def __init__(
         self,
-        points: Sequence[Float[np.ndarray, "point 2"]],
+        points: Sequence[Float[np.ndarray, "_ 2"]],
         matrix: tuple[int, int],
         n_coils: int,
         device: torch.device,

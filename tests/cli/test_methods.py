@@ -1,0 +1,30 @@
+import pytest
+
+from dainr.methods import METHODS, get_method
+from dainr.settings import build_config, list_settings, preset_names, read_preset
+
+from . import succeed
+
+
+def test_every_method_and_preset_is_listed_with_what_it_is() -> None:
+    shown = succeed("methods").stdout
+    for name in METHODS:
+        assert f"{name}: {get_method(name).about}" in shown
+    for name in preset_names():
+        (line,) = [line for line in shown.splitlines() if line.startswith(f"  {name}: ")]
+        assert len(line) > len(f"  {name}: ")
+
+
+def test_settings_are_listed_with_their_values() -> None:
+    shown = succeed("methods", "--settings").stdout
+    assert "  fit.learning_rate  (a number)" in shown
+    assert "  fit.iterations  (a whole number)" in shown
+    assert "  features  (none or mdsr)" in shown
+    for name in METHODS:
+        for key in list_settings(get_method(name).Config):
+            assert f"  {key}  (" in shown
+
+
+@pytest.mark.parametrize("name", preset_names())
+def test_every_preset_is_a_config(name: str) -> None:
+    build_config(get_method("dainr").Config, read_preset(name))

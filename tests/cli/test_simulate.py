@@ -1,0 +1,88 @@
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from dainr.io import load
+
+from . import assert_one_error, invoke, succeed
+
+SMALL = ("--frames", 3, "--matrix", 16, "--coils", 2)
+
+
+def test_a_radial_scan_as_asked(tmp_path: Path) -> None:
+    result = succeed("simulate", tmp_path / "scan.h5", *SMALL, "--spokes", 5)
+    assert result.stdout == ""
+    scan = load(tmp_path / "scan.h5")
+    assert (scan.n_frames, scan.matrix, scan.n_coils, scan.n_readouts) == (3, (16, 16), 2, 15)
+    assert scan.noise is not None
+    assert scan.reference is not None
+    assert scan.reference.shape == (1, 3, 16, 16)
+
+
+@pytest.mark.parametrize("pattern", ["vista", "uniform"])
+def test_a_cartesian_scan_as_asked(tmp_path: Path, pattern: str) -> None:
+    succeed("simulate", tmp_path / "scan.h5", *SMALL, "--pattern", pattern, "--acceleration", 2)
+    scan = load(tmp_path / "scan.h5")
+    assert scan.is_cartesian
+    assert scan.readouts_per_frame.tolist() == [8, 8, 8]
+
+
+def test_a_given_series_is_measured(tmp_path: Path) -> None:
+    series = np.zeros((4, 20, 16), np.float32)
+    series[:, 6:14, 5:11] = 1
+    np.save(tmp_path / "cine.npy", series)
+    succeed("simulate", tmp_path / "scan.h5", "--cine", tmp_path / "cine.npy", "--coils", 3)
+    scan = load(tmp_path / "scan.h5")
+    assert (scan.n_frames, scan.matrix, scan.n_coils) == (4, (20, 16), 3)
+
+
+def test_the_seed_decides_the_scan(tmp_path: Path) -> None:
+    for name, seed in (("a", 0), ("b", 0), ("c", 1)):
+        succeed("simulate", tmp_path / name, *SMALL, "--seed", seed)
+    a, b, c = (load(tmp_path / name).kspace for name in "abc")
+    assert np.array_equal(a, b)
+    assert not np.array_equal(a, c)
+
+
+def test_a_higher_snr_means_less_noise(tmp_path: Path) -> None:
+    for name, snr in (("poor", 5), ("good", 500)):
+        succeed("simulate", tmp_path / name, *SMALL, "--snr", snr)
+    poor, good = (np.abs(load(tmp_path / name).noise).mean() for name in ("poor", "good"))
+    assert poor == pytest.approx(100 * good, rel=1e-3)
+
+
+def test_an_existing_file_is_replaced_only_by_force(tmp_path: Path) -> None:
+    out = tmp_path / "scan.h5"
+    out.write_text("mine")
+    assert_one_error(invoke("simulate", out, *SMALL), 2)
+    assert out.read_text() == "mine"
+    succeed("simulate", out, *SMALL, "--force")
+    assert load(out).n_frames == 3
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        ("--acceleration", 4),
+        ("--pattern", "vista", "--spokes", 5),
+        ("--pattern", "spiral"),
+        ("--spokes", 0),
+        ("--frames", 0),
+        ("--matrix", 2),
+        ("--coils", 0),
+        ("--snr", 0),
+        ("--pattern", "uniform", "--acceleration", 0.5),
+    ],
+)
+def test_what_cannot_be_simulated_is_refused(tmp_path: Path, options: tuple[object, ...]) -> None:
+    assert_one_error(invoke("simulate", tmp_path / "scan.h5", *options), 2)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_series_brings_its_own_frames(tmp_path: Path) -> None:
+    np.save(tmp_path / "cine.npy", np.ones((4, 16, 16), np.float32))
+    for option in (("--phantom",), ("--frames", 4), ("--matrix", 16)):
+        assert_one_error(invoke("simulate", tmp_path / "scan.h5", "--cine", tmp_path / "cine.npy", *option), 2)
+    assert_one_error(invoke("simulate", tmp_path / "scan.h5", "--cine", tmp_path / "missing.npy"), 3)
+    assert not (tmp_path / "scan.h5").exists()

@@ -1,0 +1,128 @@
+"""A module imports only from its own stage of the data's path or from earlier ones; only the command line prints."""
+
+import ast
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[1]
+
+# The order of the data's path. Modules of one line may import each other; a package stands for all its modules.
+ORDER = [
+    ["dainr"],
+    ["dainr.errors"],
+    ["dainr.scan"],
+    ["dainr.io"],
+    ["dainr.simulate"],
+    ["dainr.prepare"],
+    ["dainr.operators"],
+    ["dainr.features"],
+    ["dainr.fields"],
+    ["dainr.losses"],
+    ["dainr.fit"],
+    ["dainr.recon"],
+    ["dainr.methods"],
+    ["dainr.presets", "dainr.settings"],
+    ["dainr.evaluate", "dainr.describe", "dainr.verdict"],
+    ["dainr.export", "dainr.report"],
+    ["dainr.run_folder"],
+    ["dainr.run"],
+    ["dainr.cli"],
+]
+STAGES = {name: number for number, names in enumerate(ORDER) for name in names}
+
+
+def find_modules() -> dict[str, Path]:
+    """Every module by its dotted name."""
+    found = {}
+    for folder, package in ((ROOT / "dainr", "dainr"), (ROOT / "cli", "dainr.cli")):
+        for path in sorted(folder.rglob("*.py")):
+            parts = path.relative_to(folder).with_suffix("").parts
+            found[".".join([package, *(part for part in parts if part != "__init__")])] = path
+    return found
+
+
+MODULES = find_modules()
+LIBRARY = [name for name in MODULES if not name.startswith("dainr.cli")]
+
+
+def stage(module: str) -> int:
+    """The stage of a module: its own, or its package's; of `dainr` itself only for `dainr`."""
+    name = module
+    while name not in STAGES and name.count(".") > 1:
+        name = name.rpartition(".")[0]
+    assert name in STAGES, f"{module} has no place in the order: give it one"
+    return STAGES[name]
+
+
+def imports(source: str, module: str, is_package: bool) -> list[tuple[int, str]]:
+    """Line and dotted name of every module of dainr that a source imports, wherever in it that stands."""
+    found = []
+    for node in ast.walk(ast.parse(source)):
+        if isinstance(node, ast.Import):
+            found += [(node.lineno, alias.name) for alias in node.names]
+        elif isinstance(node, ast.ImportFrom):
+            base = node.module or ""
+            if node.level:
+                parts = module.split(".")
+                package = parts[: len(parts) - node.level + is_package]
+                base = ".".join([*package, *([node.module] if node.module else [])])
+            inner = [f"{base}.{alias.name}" for alias in node.names]
+            found += [(node.lineno, name if name in MODULES else base) for name in inner]
+    return [(line, name) for line, name in found if name.split(".")[0] == "dainr"]
+
+
+def outward_calls(source: str) -> list[tuple[int, str]]:
+    """Line and name of every call that prints or ends the program."""
+    forbidden = {"print", "exit", "quit", "input", "SystemExit", "sys.exit", "os._exit", "sys.stdout.write"}
+    calls = [node for node in ast.walk(ast.parse(source)) if isinstance(node, ast.Call)]
+    return sorted((c.lineno, ast.unparse(c.func)) for c in calls if ast.unparse(c.func) in forbidden)
+
+
+def test_every_part_of_the_order_exists() -> None:
+    assert [name for name in STAGES if name not in MODULES] == []
+
+
+@pytest.mark.parametrize("module", MODULES)
+def test_imports_follow_the_path_of_the_data(module: str) -> None:
+    path = MODULES[module]
+    found = imports(path.read_text(encoding="utf-8"), module, path.name == "__init__.py")
+    late = [f"{module}:{line} imports {name}" for line, name in found if stage(name) > stage(module)]
+    assert late == []
+
+
+@pytest.mark.parametrize("module", LIBRARY)
+def test_the_library_neither_prints_nor_exits(module: str) -> None:
+    calls = outward_calls(MODULES[module].read_text(encoding="utf-8"))
+    assert [f"{module}:{line} calls {name}" for line, name in calls] == []
+
+
+def test_the_library_knows_no_command_line() -> None:
+    found = []
+    for module in LIBRARY:
+        for node in ast.walk(ast.parse(MODULES[module].read_text(encoding="utf-8"))):
+            if isinstance(node, ast.Import | ast.ImportFrom):
+                names = [getattr(node, "module", None) or "", *(alias.name for alias in node.names)]
+                found += [f"{module}: {n}" for n in names if n.split(".")[0] in ("typer", "click", "rich", "argparse")]
+    assert found == []
+
+
+@pytest.mark.parametrize(
+    ("source", "names"),
+    [
+        ("import dainr.run", ["dainr.run"]),
+        ("from dainr import run, __version__", ["dainr.run", "dainr"]),
+        ("def f():\n    from dainr.io import native", ["dainr.io.native"]),
+        ("from . import native", ["dainr.io.native"]),
+        ("from .hdf5 import is_hdf5", ["dainr.io.hdf5"]),
+        ("from ..scan import Scan", ["dainr.scan"]),
+        ("import numpy", []),
+    ],
+)
+def test_imports_are_found_in_every_form(source: str, names: list[str]) -> None:
+    assert [name for _, name in imports(source, "dainr.io.cine", False)] == names
+
+
+def test_outward_calls_are_found() -> None:
+    source = "import sys\nprint('x')\nif x:\n    raise SystemExit(1)\nsys.exit(2)\nlog.exit()\n"
+    assert outward_calls(source) == [(2, "print"), (4, "SystemExit"), (5, "sys.exit")]
