@@ -245,7 +245,7 @@ class Fit:
             raise Diverged(
                 "the fit diverged",
                 f"its held-out error is {error} at step {state.step}",
-                "start anew with a lower learning_rate",
+                "start anew with --force and a lower --set learning_rate=...",
             )
         state.validations.append(Validation(state.step, error, state.seconds))
         if error < state.best_heldout or self.heldout is None:

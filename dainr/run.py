@@ -52,8 +52,8 @@ def reconstruct_into(
     """Run the method of the request on a binned scan and leave everything in the folder.
 
     Resuming goes on from the folder's state. Raises Interrupted once `stop_requested` and the state is saved, and
-    Diverged. A scan or request that turns out bad before the first step leaves no folder, and leaves a run that was to be
-    replaced as it was.
+    Diverged. A scan or request that turns out bad before the first step leaves no folder, and leaves a run that was to
+    be replaced as it was.
     """
     method = get_method(request.method)
     config, choices = method.resolve(scan, config)
