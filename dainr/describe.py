@@ -49,7 +49,8 @@ def is_radial(scan: Scan) -> bool:
     """Whether every readout is a straight line through the k-space centre."""
     k = scan.trajectory[0]
     passes = np.hypot(k[..., 0], k[..., 1]).min(1) < 2.0 / scan.n_samples
-    cross = k[:, -1, 0] * k[:, 0, 1] - k[:, -1, 1] * k[:, 0, 0]
+    from_start, along = k - k[:, :1], k[:, -1:] - k[:, :1]
+    cross = from_start[..., 0] * along[..., 1] - from_start[..., 1] * along[..., 0]
     return bool(passes.all() and np.abs(cross).max() < 1e-3)
 
 

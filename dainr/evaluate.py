@@ -5,7 +5,6 @@ region is the 10 % of pixels with the largest temporal standard deviation of the
 the whole image are means over frames. Only this module and the commands built on it ever read a reference.
 """
 
-import warnings
 from dataclasses import dataclass
 
 import numpy as np
@@ -61,9 +60,12 @@ def evaluate(recon: np.ndarray, reference: np.ndarray) -> Evaluation:
 
 
 def dynamic_region(truth: Float[np.ndarray, "frame y x"]) -> Bool[np.ndarray, "y x"]:
-    """The pixels that move most. A series of one frame has none that move: all count."""
+    """The pixels that move most. Where nothing moves, all count."""
     spread = truth.std(0)
-    return spread > np.quantile(spread, 1 - DYNAMIC_SHARE) if spread.max() > 0 else np.ones(spread.shape, bool)
+    if spread.max() <= 1e-6 * truth.max():  # rounding
+        return np.ones(spread.shape, bool)
+    threshold = np.quantile(spread, 1 - DYNAMIC_SHARE)
+    return spread > threshold if spread.max() > threshold else spread >= threshold
 
 
 def psnr(error: np.ndarray) -> float:
@@ -111,8 +113,8 @@ def _scaled(image: np.ndarray, truth: np.ndarray) -> tuple[np.ndarray, np.ndarra
 def _whole(image: np.ndarray, truth: np.ndarray) -> Scores:
     return Scores(
         psnr=float(np.mean([psnr(a - b) for a, b in zip(image, truth, strict=True)])),
-        ssim=float(np.mean([_ssim(a, b).mean() for a, b in zip(image, truth, strict=True)])),
-        nrmse=float(np.linalg.norm(image - truth) / np.linalg.norm(truth)),
+        ssim=_ssim(image, truth, np.ones(truth.shape[1:], bool)),
+        nrmse=float(np.linalg.norm(image - truth) / max(float(np.linalg.norm(truth)), 1e-20)),
         haarpsi=float(np.mean([haarpsi(a, b) for a, b in zip(image, truth, strict=True)])),
     )
 
@@ -122,23 +124,24 @@ def _dynamic(image: np.ndarray, truth: np.ndarray) -> Scores:
     error = (image - truth)[:, region]
     return Scores(
         psnr=psnr(error),
-        ssim=float(np.mean([_ssim(a, b)[region].mean() for a, b in zip(image, truth, strict=True)])),
+        ssim=_ssim(image, truth, region),
         nrmse=float(np.linalg.norm(error) / max(float(np.linalg.norm(truth[:, region])), 1e-20)),
         haarpsi=float(np.mean([haarpsi(a, b, region) for a, b in zip(image, truth, strict=True)])),
     )
 
 
-def _ssim(image: np.ndarray, truth: np.ndarray) -> np.ndarray:
-    """The SSIM map with its border cut off where the window would leave the image, as its mean is defined."""
-    window = min(SSIM_WINDOW, *(n - 1 + n % 2 for n in truth.shape))
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", RuntimeWarning)
-        _, local = structural_similarity(truth, image, data_range=1.0, win_size=window, full=True)
+def _ssim(image: np.ndarray, truth: np.ndarray, region: Bool[np.ndarray, "y x"]) -> float:
+    """Mean SSIM over frames and the pixels of a region whose window lies within the image, if there are any."""
+    window = min(SSIM_WINDOW, *(n - 1 + n % 2 for n in region.shape))
     border = (window - 1) // 2
-    inside = np.full(local.shape, np.nan)
-    core = (slice(border, -border or None),) * 2
-    inside[core] = local[core]
-    return np.ma.masked_invalid(inside)
+    inside = np.zeros_like(region)
+    inside[border : region.shape[0] - border, border : region.shape[1] - border] = True
+    counted = region & inside if (region & inside).any() else region
+    maps = [
+        structural_similarity(b, a, data_range=1.0, win_size=window, full=True)[1]
+        for a, b in zip(image, truth, strict=True)
+    ]
+    return float(np.mean([local[counted].mean() for local in maps]))
 
 
 def _mean(scores: list[Scores]) -> Scores:

@@ -155,8 +155,8 @@ class Fit:
             batch = self.data.batch(self._frame(state.step))
             self.optimizer.zero_grad(set_to_none=True)
             loss = self.loss(self.model, batch)
-            loss.backward()
             self._check(float(loss.detach()))
+            loss.backward()
             self.optimizer.step()
             state.step += 1
             state.seconds = time.perf_counter() - started

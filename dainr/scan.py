@@ -7,6 +7,7 @@ Nothing here reads or writes files.
 
 from collections.abc import Sequence
 from dataclasses import dataclass, fields, replace
+from itertools import pairwise
 
 import numpy as np
 from jaxtyping import Complex, Float, Integer
@@ -84,17 +85,21 @@ class Scan:
         return bool(np.abs(position - np.rint(position)).max() < GRID_TOLERANCE)
 
     def select_slices(self, slices: Sequence[int]) -> "Scan":
-        """The same scan with the given slices only. Raises BadScan if one does not exist."""
+        """The same scan with the given, evenly spaced slices. Raises BadScan if one does not exist."""
         for index in slices:
             if not 0 <= index < self.n_slices:
                 raise BadScan(
                     self.name, f"there is no slice {index}, only 0 to {self.n_slices - 1}", "choose among those"
                 )
         keep = list(slices)
+        steps = {after - before for before, after in pairwise(keep)} or {1}
+        if not keep or len(steps) > 1:
+            raise BadScan(self.name, f"slices {keep} are no evenly spaced stack", "choose such ones, or one at a time")
         affine = self.affine
         if affine is not None:
             affine = affine.copy()
             affine[:3, 3] += affine[:3, 2] * keep[0]
+            affine[:3, 2] *= steps.pop()
         return replace(
             self,
             kspace=self.kspace[keep],
@@ -177,7 +182,7 @@ def _check_shapes(scan: Scan) -> None:
         raise BadScan(
             scan.name, f"noise has shape {scan.noise.shape}", f"store it as coil ({n_coils}), sample or leave it out"
         )
-    if min(scan.matrix) < 4 or min(scan.fov_mm) <= 0 or not scan.slice_thickness_mm > 0:
+    if min(scan.matrix) < 4 or not all(length > 0 for length in (*scan.fov_mm, scan.slice_thickness_mm)):
         raise BadScan(
             scan.name,
             f"matrix {scan.matrix}, field of view {scan.fov_mm} mm and slice thickness {scan.slice_thickness_mm} mm"

@@ -101,7 +101,7 @@ def interpolate(
         cell = positions * level.scale + 0.5
         corner = cell.detach().floor()
         x, y = (cell - corner).unbind(1)
-        i, j = corner.long().unbind(1)
+        i, j = corner.nan_to_num(0.0).long().unbind(1)  # NaN stays in the weights
         total = torch.zeros((), dtype=table.dtype, device=table.device)
         for di, wx in ((0, 1 - x), (1, x)):
             for dj, wy in ((0, 1 - y), (1, y)):

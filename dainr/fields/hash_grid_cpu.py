@@ -15,7 +15,9 @@ from torch import Tensor
 from dainr.fields.hash_grid import PRIME, Level
 
 BLOCK = 1024  # points a thread takes at a time
-compiled: Any = njit(parallel=True, fastmath=True, cache=True)
+# Not all of fastmath: NaN must stay NaN, to be seen as divergence and not to index the table.
+FAST = {"contract", "reassoc", "arcp", "nsz"}
+compiled: Any = njit(parallel=True, fastmath=FAST, cache=True)
 
 
 def interpolate_cpu(positions: Tensor, table: Tensor, levels: list[Level]) -> Tensor:
@@ -63,6 +65,11 @@ class _Interpolation(torch.autograd.Function):
 
 
 @njit(inline="always")
+def _cell(position: float) -> int:
+    return int(np.floor(position)) if position >= 0 else 0
+
+
+@njit(inline="always")
 def _entry(i: int, j: int, level: np.ndarray) -> int:
     index = i ^ ((j * PRIME) & 0xFFFFFFFF) if level[3] else i + j * level[0]
     return level[1] + (index if index < level[2] else index % level[2])
@@ -75,7 +82,7 @@ def _forward(positions, table, scales, levels, out):  # type: ignore[no-untyped-
         for p in range(block * BLOCK, min(n_points, (block + 1) * BLOCK)):
             for v in range(len(scales)):
                 px, py = positions[p, 0] * scales[v] + np.float32(0.5), positions[p, 1] * scales[v] + np.float32(0.5)
-                i, j = int(np.floor(px)), int(np.floor(py))
+                i, j = _cell(px), _cell(py)
                 x, y = px - np.float32(i), py - np.float32(j)
                 a, b = _entry(i, j, levels[v]), _entry(i + 1, j, levels[v])
                 c, d = _entry(i, j + 1, levels[v]), _entry(i + 1, j + 1, levels[v])
@@ -92,7 +99,7 @@ def _backward_table(positions, scales, levels, gradient, to_table):  # type: ign
     for v in prange(len(scales)):
         for p in range(n_points):
             px, py = positions[p, 0] * scales[v] + np.float32(0.5), positions[p, 1] * scales[v] + np.float32(0.5)
-            i, j = int(np.floor(px)), int(np.floor(py))
+            i, j = _cell(px), _cell(py)
             x, y = px - np.float32(i), py - np.float32(j)
             a, b = _entry(i, j, levels[v]), _entry(i + 1, j, levels[v])
             c, d = _entry(i, j + 1, levels[v]), _entry(i + 1, j + 1, levels[v])
@@ -112,7 +119,7 @@ def _backward_positions(positions, table, scales, levels, gradient, to_positions
             along_x, along_y = np.float32(0), np.float32(0)
             for v in range(len(scales)):
                 px, py = positions[p, 0] * scales[v] + np.float32(0.5), positions[p, 1] * scales[v] + np.float32(0.5)
-                i, j = int(np.floor(px)), int(np.floor(py))
+                i, j = _cell(px), _cell(py)
                 x, y = px - np.float32(i), py - np.float32(j)
                 a, b = _entry(i, j, levels[v]), _entry(i + 1, j, levels[v])
                 c, d = _entry(i, j + 1, levels[v]), _entry(i + 1, j + 1, levels[v])

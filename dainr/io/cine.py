@@ -1,5 +1,7 @@
 """Reconstructed series in files: dainr's own HDF5 (schema `dainr-cine`, version 1), and series others wrote."""
 
+import tokenize
+import zlib
 from pathlib import Path
 
 import h5py
@@ -11,6 +13,11 @@ from dainr.io.hdf5 import is_hdf5, open_hdf5, read_array, write_whole
 from dainr.scan import Cine
 
 SCHEMA, VERSION = "dainr-cine", 1
+# What numpy and nibabel raise on damaged files
+UNREADABLE = (
+    *(OSError, ValueError, EOFError, OverflowError, SyntaxError, tokenize.TokenError, zlib.error),
+    *(nibabel.filebasedimages.ImageFileError, nibabel.spatialimages.HeaderDataError),
+)
 
 
 def write_cine(cine: Cine, path: Path, **extra: np.ndarray) -> None:
@@ -41,7 +48,10 @@ def read_cine(path: Path) -> tuple[Cine, dict[str, np.ndarray]]:
         fov, thickness = file.attrs["fov_mm"], float(file.attrs["slice_thickness_mm"])
         affine = file.attrs.get("affine")
     data, times = arrays.pop("cine"), arrays.pop("times")
-    assert data is not None and times is not None
+    if data is None or times is None or data.ndim != 4 or times.shape != data.shape[1:2]:
+        raise BadScan(
+            where, "the shape of its cine is not slice, frame, y, x with a time for each frame", "export it again"
+        )
     cine = Cine(data.astype(np.complex64), times, (float(fov[0]), float(fov[1])), thickness, affine)
     return cine, {name: array for name, array in arrays.items() if array is not None}
 
@@ -57,13 +67,15 @@ def read_series(path: Path) -> np.ndarray:
     try:
         if path.suffix == ".npy":
             series = np.load(path, allow_pickle=False)
+            if not isinstance(series, np.ndarray):
+                raise ValueError("an archive of several arrays")
         elif path.name.endswith((".nii", ".nii.gz")):
             series = _read_nifti(path)
         elif is_hdf5(path):
             series = _read_hdf5(path)
         else:
             raise BadScan(where, "its kind is not known", "give .npy, NIfTI or HDF5")
-    except (OSError, ValueError, EOFError, nibabel.filebasedimages.ImageFileError) as error:
+    except UNREADABLE as error:
         raise BadScan(where, f"it cannot be read ({error})", "export it again") from error
     if series.dtype.kind not in "iufc" or series.ndim not in (3, 4) or 0 in series.shape:
         raise BadScan(where, f"it holds {series.dtype} of shape {series.shape}", "store slice, frame, y, x")

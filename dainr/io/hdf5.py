@@ -37,9 +37,15 @@ def read_array(file: h5py.File, name: str, where: str) -> np.ndarray | None:
     if name not in file:
         return None
     dataset = file[name]
-    if not isinstance(dataset, h5py.Dataset) or dataset.dtype.kind not in "biufc":
+    try:
+        array = np.asarray(dataset[()]) if isinstance(dataset, h5py.Dataset) else np.empty(0, object)
+    except (TypeError, ValueError):  # an HDF5 type that numpy lacks
+        array = np.empty(0, object)
+    if array.dtype.names == ("real", "imag"):  # complex numbers as ISMRMRD stores them
+        array = array["real"] + 1j * array["imag"]
+    if array.dtype.kind not in "biufc":
         raise BadScan(where, f"{name} is not an array of numbers", f"store {name} as a numeric dataset")
-    return np.asarray(dataset[()])
+    return array
 
 
 @contextmanager

@@ -4,6 +4,7 @@ Every readout keeps the phase, repetition or time that bins it into a frame; eve
 into the scan's notes. Format: Inati et al., Magn Reson Med 2017;77:411.
 """
 
+import warnings
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -73,6 +74,7 @@ def read(path: Path) -> Scan:
                 where, "the slices have different numbers of readouts per frame", "convert one slice at a time"
             )
     kspace, trajectory = _samples(slices, geometry, where, notes)
+    maps = _array_beside(extra["coil_maps"], "coil_maps", (*kspace.shape[:2], *geometry.matrix), where)
     stamps = np.array([[a.acquisition_time_stamp for a in acquisitions] for acquisitions in slices], np.float64)
     return Scan(
         kspace=kspace,
@@ -83,9 +85,9 @@ def read(path: Path) -> Scan:
         slice_thickness_mm=geometry.slice_thickness_mm,
         affine=slice_affine([acquisitions[0] for acquisitions in slices], geometry, notes),
         frame=None if frame is None else frame[0].astype(np.int32),
-        coil_maps=None if extra["coil_maps"] is None else _complex(extra["coil_maps"], kspace.shape, geometry),
-        noise=np.concatenate([a.data for a in readouts.noise], 1).astype(np.complex64) if readouts.noise else None,
-        reference=None if extra["reference"] is None else extra["reference"].reshape(len(slices), -1, *geometry.matrix),
+        coil_maps=None if maps is None else maps.astype(np.complex64),
+        noise=_noise(readouts.noise, kspace.shape[1], where),
+        reference=_array_beside(extra["reference"], "reference", (len(slices), -1, *geometry.matrix), where),
         name=where,
         notes=tuple(notes),
     )
@@ -102,14 +104,16 @@ def _read_acquisitions(path: Path, group: str) -> tuple[Any, _Readouts]:
     where = str(path)
     readouts = _Readouts([], [], {})
     try:
-        dataset = ismrmrd.Dataset(str(path), group, create_if_needed=False)
+        dataset = ismrmrd.Dataset(str(path), group, create_if_needed=False, mode="r")
         try:
-            header = ismrmrd.xsd.CreateFromDocument(dataset.read_xml_header())
+            with warnings.catch_warnings():
+                warnings.simplefilter("error")  # of a value in the header that is not what it should be
+                header = ismrmrd.xsd.CreateFromDocument(dataset.read_xml_header())
             for index in range(dataset.number_of_acquisitions()):
                 _sort_acquisition(dataset.read_acquisition(index), readouts)
         finally:
             dataset.close()
-    except (OSError, RuntimeError, LookupError, ValueError, TypeError) as error:
+    except (OSError, RuntimeError, LookupError, ValueError, TypeError, Warning) as error:
         raise BadScan(where, f"its ISMRMRD content cannot be read ({error})", "export it again") from error
     if not header.encoding:
         raise BadScan(where, "its header describes no encoding", "export it again with the full header")
@@ -205,5 +209,20 @@ def _seconds(stamps: np.ndarray, geometry: Geometry, notes: list[str]) -> np.nda
     return np.broadcast_to(np.arange(stamps.shape[1]) * step, stamps.shape)
 
 
-def _complex(maps: np.ndarray, kspace_shape: tuple[int, ...], geometry: Geometry) -> np.ndarray:
-    return maps.reshape(kspace_shape[0], kspace_shape[1], *geometry.matrix).astype(np.complex64)
+def _noise(readouts: list[Any], n_coils: int, where: str) -> np.ndarray | None:
+    """All noise measurements, one after another, `coil noise_sample`."""
+    if not readouts:
+        return None
+    if any(a.data.shape[0] != n_coils for a in readouts):
+        raise BadScan(where, f"its noise measurement has not the {n_coils} coils of the scan", "export one protocol")
+    return np.concatenate([a.data for a in readouts], 1).astype(np.complex64)
+
+
+def _array_beside(array: np.ndarray | None, name: str, shape: tuple[int, ...], where: str) -> np.ndarray | None:
+    """An array stored beside the acquisitions, in the shape it has in a scan; -1 stands for any length."""
+    if array is None:
+        return None
+    known = -int(np.prod(shape))
+    if array.size % known if -1 in shape else array.size != -known:
+        raise BadScan(where, f"{name} has shape {array.shape}, not {shape}", f"store {name} with that shape")
+    return array.reshape(shape)

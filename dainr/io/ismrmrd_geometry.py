@@ -85,7 +85,7 @@ def _cartesian_matrix(
     if ny == matrix[0]:
         return matrix, fov
     notes.append(f"phase oversampling kept: {ny} instead of {matrix[0]} pixels in y")
-    return (ny, matrix[1]), (fov[0] * ny / matrix[0], fov[1])
+    return (ny, matrix[1]), (encoded.fieldOfView_mm.y, fov[1])
 
 
 def _centre_line(encoding: Any, encoded_ny: int) -> int:

@@ -25,7 +25,7 @@ def stored_trajectory(acquisitions: list[Any], geometry: Geometry, where: str, n
     else:
         unit, name = 1 / np.array(geometry.matrix), "cycles per field of view"
     notes.append(f"trajectory read in {name}")
-    return np.clip(stored[..., 1::-1] * unit, -K_MAX, None)
+    return stored[..., 1::-1] * unit
 
 
 def cartesian_readouts(
@@ -33,11 +33,12 @@ def cartesian_readouts(
 ) -> tuple[np.ndarray, np.ndarray]:
     """K-space `coil readout sample` and trajectory `readout sample 2` of Cartesian lines, oversampling removed."""
     first = acquisitions[0]
-    lines = [a.data[:, ::-1] if a.is_flag_set(ismrmrd.ACQ_IS_REVERSE) else a.data for a in acquisitions]
-    n_reversed = sum(a.is_flag_set(ismrmrd.ACQ_IS_REVERSE) for a in acquisitions)
+    turned = [a.is_flag_set(ismrmrd.ACQ_IS_REVERSE) for a in acquisitions]
+    lines = [a.data[:, keep][:, :: -1 if turn else 1] for a, turn in zip(acquisitions, turned, strict=True)]
+    n_reversed = sum(turned)
     if n_reversed:
         notes.append(f"{n_reversed} reversed readouts turned round")
-    kspace = np.stack(lines, 1)[..., keep]
+    kspace = np.stack(lines, 1)
     n_samples = kspace.shape[-1]
     centre = (first.center_sample - first.discard_pre) if first.center_sample else n_samples // 2
     pixel_y, pixel_x = geometry.fov_mm[0] / geometry.matrix[0], geometry.fov_mm[1] / geometry.matrix[1]

@@ -15,12 +15,13 @@ from dainr.io.ismrmrd_geometry import LPS_TO_RAS
 from dainr.scan import Scan
 
 GROUP = "dataset"
+LONGEST_READOUT = 2**15  # samples: the format counts them in 16 bits
 
 
 def write_ismrmrd(scan: Scan, path: Path) -> None:
     """Write a scan as an ISMRMRD file; the file appears only once it is complete.
 
-    Times are kept to the tick of 2.5 ms in which the format counts them.
+    Times start at zero and are kept to the tick of 2.5 ms in which the format counts them.
     """
     with write_whole(path) as temporary:
         temporary.unlink()
@@ -28,7 +29,8 @@ def write_ismrmrd(scan: Scan, path: Path) -> None:
         try:
             dataset.write_xml_header(ismrmrd.xsd.ToXML(_header(scan)))
             if scan.noise is not None:
-                dataset.append_acquisition(_noise(scan.noise))
+                for start in range(0, scan.noise.shape[1], LONGEST_READOUT):
+                    dataset.append_acquisition(_noise(scan.noise[:, start : start + LONGEST_READOUT]))
             position, directions = _placement(scan)
             for index in range(scan.n_slices):
                 for readout in range(scan.n_readouts):
@@ -84,7 +86,7 @@ def _acquisition(scan: Scan, index: int, readout: int, position: np.ndarray, dir
     acquisition.idx.kspace_encode_step_1 = readout
     if scan.frame is not None:
         acquisition.idx.phase = int(scan.frame[readout])
-    acquisition.acquisition_time_stamp = round(float(scan.times[index, readout]) / TICK_S)
+    acquisition.acquisition_time_stamp = round(float(scan.times[index, readout] - scan.times.min()) / TICK_S)
     acquisition.scan_counter = index * scan.n_readouts + readout
     if scan.affine is not None:
         acquisition.position[:] = position + index * directions[2] * np.linalg.norm(scan.affine[:3, 2])

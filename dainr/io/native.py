@@ -23,7 +23,7 @@ def recognises(path: Path) -> bool:
     if not is_hdf5(path):
         return False
     with open_hdf5(path) as file:
-        return file.attrs.get("schema") == SCHEMA or "kspace" in file
+        return _text(file.attrs.get("schema")) == SCHEMA or "kspace" in file
 
 
 def read(path: Path) -> Scan:
@@ -68,15 +68,22 @@ def write(scan: Scan, path: Path) -> None:
 
 
 def _check_header(file: h5py.File, where: str) -> None:
-    schema, version = file.attrs.get("schema"), file.attrs.get("version")
+    schema, version = _text(file.attrs.get("schema")), file.attrs.get("version")
     if schema != SCHEMA:
         raise BadScan(
             where, f"the attribute schema is {schema!r}, not {SCHEMA!r}", "set it if the file follows that layout"
         )
-    if version is None or np.ndim(version) or int(version) != VERSION:
+    if np.size(version) != 1 or not np.array_equal(np.ravel(version), [VERSION]):
         raise BadScan(
             where, f"it is version {version} of the native format, this program reads {VERSION}", "update dainr"
         )
+
+
+def _text(value: Any) -> str | None:
+    """Text of an attribute, which some programs store as bytes; None for anything else."""
+    if isinstance(value, bytes):
+        return value.decode("utf-8", errors="replace")
+    return value if isinstance(value, str) else None
 
 
 def _numbers(file: h5py.File, key: str, where: str) -> np.ndarray | None:
@@ -94,8 +101,10 @@ def _cast(array: np.ndarray, kind: np.dtype, name: str, where: str) -> np.ndarra
         raise BadScan(where, f"{name} is complex", f"store it as {kind}")
     if kind.kind == "c" and array.dtype.kind != "c" and name != "noise":
         raise BadScan(where, f"{name} is {array.dtype}, not complex", f"store it as {kind}")
-    if kind.kind == "i" and array.dtype.kind == "f" and not np.array_equal(array, np.rint(array)):
-        raise BadScan(where, f"{name} holds fractions", f"store it as {kind}")
+    if kind.kind == "i" and array.size:
+        limits = np.iinfo(kind)
+        if not (np.array_equal(array, np.rint(array)) and limits.min <= array.min() and array.max() <= limits.max):
+            raise BadScan(where, f"{name} holds fractions or numbers too large for {kind}", f"store it as {kind}")
     return array.astype(kind, copy=False)
 
 

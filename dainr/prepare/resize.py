@@ -18,7 +18,8 @@ def resize_matrix(scan: Scan, matrix: tuple[int, int]) -> Scan:
     if min(matrix) < 4 or max(matrix) > 4096:
         raise BadRequest(f"--matrix {matrix[0]}x{matrix[1]}", "that is no image size", "choose 4 to 4096 pixels a side")
     trajectory = scan.trajectory * (np.array(scan.matrix) / np.array(matrix)).astype(np.float32)
-    inside = (np.abs(trajectory) <= K_MAX + K_TOLERANCE).all(-1)  # slice, readout, sample
+    inside = (trajectory >= -K_MAX - K_TOLERANCE) & (trajectory < K_MAX - K_TOLERANCE)
+    inside = inside.all(-1)  # slice, readout, sample
     rows = inside.any(2).all(0)  # Cartesian lines beyond the matrix go whole
     columns = inside[:, rows].all((0, 1)) if rows.any() else np.zeros(scan.n_samples, bool)
     if not columns.any():

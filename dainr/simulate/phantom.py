@@ -30,7 +30,7 @@ class Ellipse:
 def contraction(phase: np.ndarray) -> np.ndarray:
     """0 at end diastole, 1 at end systole (a third into the cycle), smooth and periodic."""
     phase = np.asarray(phase, np.float64) % 1.0
-    warped = phase + 0.16 * np.sin(2 * np.pi * phase) / (2 * np.pi) * 3
+    warped = phase + (1 - np.cos(2 * np.pi * phase)) / 9  # 1/2 at phase 1/3
     return 0.5 * (1 - np.cos(2 * np.pi * warped))
 
 

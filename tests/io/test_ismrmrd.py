@@ -1,0 +1,299 @@
+"""ISMRMRD files made with the `ismrmrd` package: the images, positions, frames and units in them are found again."""
+
+import random
+
+import h5py
+import ismrmrd
+import jaxtyping
+import numpy as np
+import pytest
+from scipy.spatial.transform import Rotation
+
+from dainr.errors import BadScan, DainrError
+from dainr.io import load, write_ismrmrd
+from tests.io import centred_fft as fft
+from tests.io import exact_kspace, fft_image, header, lines, random_complex, readout, small_scan, write_file
+
+NY, NX, COILS = 12, 16, 2
+IMAGE = random_complex(COILS, NY, NX, seed=7)
+HEADER = header((NY, NX))
+REVERSE = (ismrmrd.ACQ_IS_REVERSE,)
+OBLIQUE = Rotation.from_euler("xyz", [20, -35, 50], degrees=True).as_matrix()  # columns x, y, slice in LPS
+DIRECTIONS = {"read_dir": OBLIQUE[:, 0], "phase_dir": OBLIQUE[:, 1], "slice_dir": OBLIQUE[:, 2]}
+
+
+@pytest.fixture(autouse=True)
+def checks_as_users_have_them(monkeypatch):
+    """Wrong shapes must be refused by the program's own checks; the annotations are only checked in tests."""
+    monkeypatch.setattr(jaxtyping.config, "jaxtyping_disable", True)
+
+
+def close(found, expected, tolerance=1e-5):
+    np.testing.assert_allclose(found, expected, atol=tolerance * np.abs(expected).max())
+
+
+def in_oversampled(image, factor=2, seed=8):
+    """The image in the middle of a readout `factor` times as long, with other signal outside it."""
+    wide = random_complex(*image.shape[:2], factor * image.shape[2], seed=seed)
+    start = wide.shape[2] // 2 - image.shape[2] // 2
+    wide[..., start : start + image.shape[2]] = image
+    return wide
+
+
+def refused(path, *words):
+    with pytest.raises(BadScan) as error:
+        load(path)
+    assert str(path) in str(error.value)
+    for word in words:
+        assert word in str(error.value)
+
+
+def test_a_fully_sampled_cartesian_file_transforms_to_its_image(tmp_path):
+    shuffled = np.random.default_rng(0).permutation(NY)
+    acquisitions = lines(fft(IMAGE))
+    scan = load(write_file(tmp_path / "c.h5", HEADER, [acquisitions[i] for i in shuffled]))
+    assert scan.matrix == (NY, NX)
+    assert scan.fov_mm == (240.0, 320.0)
+    assert scan.slice_thickness_mm == 8.0
+    assert scan.is_cartesian
+    close(fft_image(scan), IMAGE)
+
+
+@pytest.mark.parametrize("nx", [16, 15])
+def test_readout_oversampling_is_removed_without_touching_the_image(tmp_path, nx):
+    image = random_complex(COILS, NY, nx)
+    document = header((NY, 2 * nx), (NY, nx), fov=(240.0, 640.0), recon_fov=(240.0, 320.0))
+    scan = load(write_file(tmp_path / "o.h5", document, lines(fft(in_oversampled(image)))))
+    assert scan.n_samples == nx
+    assert any("oversampling removed" in note for note in scan.notes)
+    close(fft_image(scan), image)
+
+
+def test_reversed_readouts_are_turned_round(tmp_path):
+    kspace = fft(IMAGE)
+    acquisitions = [
+        readout(kspace[:, n, ::-1], flags=REVERSE, kspace_encode_step_1=n)
+        if n % 2
+        else readout(kspace[:, n], kspace_encode_step_1=n)
+        for n in range(NY)
+    ]
+    scan = load(write_file(tmp_path / "r.h5", HEADER, acquisitions))
+    close(fft_image(scan), IMAGE)
+    assert "6 reversed readouts turned round" in scan.notes
+
+
+def test_discarded_samples_are_dropped_and_the_image_stays(tmp_path):
+    kspace = np.pad(fft(IMAGE), ((0, 0), (0, 0), (3, 1)), constant_values=99)
+    acquisitions = lines(kspace, discard_pre=3, discard_post=1, center_sample=3 + NX // 2)
+    close(fft_image(load(write_file(tmp_path / "d.h5", HEADER, acquisitions))), IMAGE)
+
+
+def test_discarded_samples_of_a_reversed_readout_count_in_order_of_acquisition(tmp_path):
+    kspace = np.pad(fft(IMAGE)[..., ::-1], ((0, 0), (0, 0), (3, 1)), constant_values=99)
+    acquisitions = lines(kspace, discard_pre=3, discard_post=1, flags=REVERSE)
+    close(fft_image(load(write_file(tmp_path / "d.h5", HEADER, acquisitions))), IMAGE)
+
+
+def test_noise_is_kept_apart_and_other_readouts_are_skipped_and_counted(tmp_path):
+    noise, other = random_complex(COILS, 50), random_complex(COILS, NX, seed=5)
+    acquisitions = [
+        readout(noise, flags=(ismrmrd.ACQ_IS_NOISE_MEASUREMENT,)),
+        readout(other, flags=(ismrmrd.ACQ_IS_NAVIGATION_DATA,)),
+        readout(other, flags=(ismrmrd.ACQ_IS_PARALLEL_CALIBRATION,)),
+        readout(other, flags=(ismrmrd.ACQ_IS_PARALLEL_CALIBRATION,)),
+        readout(other, contrast=1),
+        *lines(fft(IMAGE), flags=(ismrmrd.ACQ_IS_PARALLEL_CALIBRATION_AND_IMAGING,)),
+    ]
+    scan = load(write_file(tmp_path / "n.h5", HEADER, acquisitions))
+    np.testing.assert_array_equal(scan.noise, noise)
+    close(fft_image(scan), IMAGE)
+    assert {"1 navigator readouts skipped", "2 parallel-imaging calibration readouts skipped"} <= set(scan.notes)
+
+
+@pytest.mark.parametrize("counter", ["phase", "repetition"])
+def test_frames_come_from_the_counter_that_changes(tmp_path, counter):
+    images = [IMAGE, 2 * IMAGE[:, ::-1], IMAGE.conj()]
+    by_frame = [lines(fft(image), **{counter: 2 * n}) for n, image in enumerate(images)]
+    interleaved = [a for group in zip(*reversed(by_frame), strict=True) for a in group]
+    for stamp, acquisition in enumerate(interleaved):
+        acquisition.acquisition_time_stamp = 1000 + stamp
+    scan = load(write_file(tmp_path / "f.h5", HEADER, interleaved))
+    assert scan.readouts_per_frame.tolist() == [NY] * 3
+    for n, image in enumerate(images):
+        close(fft_image(scan, frame=n), image)
+    np.testing.assert_allclose(scan.times[0][scan.frame == 2], 0.0025 * 3 * np.arange(NY))
+
+
+def test_without_counters_or_stamps_readouts_are_a_repetition_time_apart(tmp_path):
+    scan = load(write_file(tmp_path / "t.h5", header((NY, NX), tr_ms=3.5), lines(fft(IMAGE))))
+    assert scan.frame is None
+    np.testing.assert_allclose(np.diff(scan.times[0]), 3.5e-3)
+
+
+def test_two_oblique_slices_lie_where_their_positions_say(tmp_path):
+    first, gap = np.array([12.0, -30.0, 45.0]), 10.0
+    acquisitions = [
+        a
+        for n in (1, 0)
+        for a in lines(fft((n + 1) * IMAGE), slice=n, position=first + n * gap * OBLIQUE[:, 2], **DIRECTIONS)
+    ]
+    scan = load(write_file(tmp_path / "s.h5", HEADER, acquisitions))
+    close(fft_image(scan, index=1), 2 * IMAGE)
+    for x, y, n in ((8, 6, 0), (8, 6, 1), (0, 0, 0), (15, 3, 1)):
+        lps = first + OBLIQUE @ np.array([(x - NX // 2) * 320 / NX, (y - NY // 2) * 240 / NY, n * gap])
+        np.testing.assert_allclose((scan.affine @ [x, y, n, 1])[:3], lps * [-1, -1, 1], atol=1e-3)
+
+
+@pytest.mark.parametrize("fov_y", [480.0, 377.4])
+def test_phase_oversampling_stays_in_the_image_and_on_the_grid(tmp_path, fov_y):
+    ny = round(fov_y * NY / 240)
+    image = random_complex(COILS, ny, NX)
+    document = header((ny, NX), (NY, NX), fov=(fov_y, 320.0), recon_fov=(240.0, 320.0))
+    scan = load(write_file(tmp_path / "p.h5", document, lines(fft(image))))
+    assert scan.matrix == (ny, NX)
+    assert scan.fov_mm[0] == pytest.approx(fov_y)
+    close(fft_image(scan), image)
+
+
+def test_partial_fourier_lines_are_counted_from_the_centre_line(tmp_path):
+    kspace = fft(IMAGE)[:, 3:]
+    scan = load(write_file(tmp_path / "pf.h5", header((NY, NX), centre_line=3), lines(kspace)))
+    np.testing.assert_allclose(scan.trajectory[0, :, 0, 0], (np.arange(9) - 3) / NY, atol=1e-6)
+
+
+def test_an_asymmetric_echo_is_placed_by_its_centre_sample(tmp_path):
+    image = np.zeros((COILS, NY, 2 * NX), np.complex64)
+    image[..., NX // 2 : NX // 2 + NX] = IMAGE
+    document = header((NY, 2 * NX), (NY, NX), fov=(240.0, 640.0), recon_fov=(240.0, 320.0))
+    acquisitions = lines(fft(image)[..., 10:], center_sample=NX - 10)
+    scan = load(write_file(tmp_path / "a.h5", document, acquisitions))
+    exact = exact_kspace(IMAGE, scan.trajectory[0].astype(np.float64))
+    close(scan.kspace[0] / np.linalg.norm(scan.kspace), exact / np.linalg.norm(exact))
+
+
+@pytest.mark.parametrize(
+    ("unit", "name"), [((1, 1), "per pixel"), ((2 * np.pi,) * 2, "radians"), ((24, 32), "field of view")]
+)
+def test_trajectories_are_understood_in_each_of_three_units(tmp_path, unit, name):
+    radius, angle = (np.arange(64) - 32) / 64, np.arange(5) * 1.94
+    k = radius[:, None] * np.stack([np.sin(angle), np.cos(angle)], -1)[:, None]  # ky, kx in cycles per pixel
+    stored = (k * unit)[..., ::-1]
+    data = random_complex(COILS, 5, 64)
+    spokes = [readout(data[:, i], stored[i], phase=i // 2) for i in range(4)]
+    scan = load(write_file(tmp_path / "u.h5", header((24, 32), kind="radial"), spokes))
+    np.testing.assert_allclose(scan.trajectory[0], k[:4], atol=1e-6)
+    np.testing.assert_array_equal(scan.kspace[0], data[:, :4])
+    assert any(name in note for note in scan.notes)
+    assert scan.frame.tolist() == [0, 0, 1, 1]
+
+
+def test_native_to_ismrmrd_and_back_keeps_everything_it_can_hold(tmp_path):
+    scan = small_scan(times=np.arange(12).reshape(2, 6) * 0.01 - 0.5, reference=random_complex(2, 3, 8, 12))
+    write_ismrmrd(scan, tmp_path / "w.h5")
+    back = load(tmp_path / "w.h5")
+    for name in ("kspace", "frame", "noise", "coil_maps", "reference", "matrix", "fov_mm", "slice_thickness_mm"):
+        np.testing.assert_array_equal(getattr(back, name), getattr(scan, name), err_msg=name)
+    np.testing.assert_allclose(back.trajectory, scan.trajectory, atol=1e-7)
+    np.testing.assert_allclose(back.times, scan.times + 0.5, atol=1e-9)
+
+
+def test_ismrmrd_keeps_the_orientation(tmp_path):
+    affine = np.eye(4)
+    affine[:3, :3] = OBLIQUE @ np.diag([300 / 12, 160 / 8, 9.0])
+    affine[:3, 3] = 10, -20, 30
+    write_ismrmrd(small_scan(affine=affine), tmp_path / "w.h5")
+    np.testing.assert_allclose(load(tmp_path / "w.h5").affine, affine, atol=1e-4)
+
+
+def test_a_noise_measurement_longer_than_one_readout_can_count_survives(tmp_path):
+    scan = small_scan(noise=random_complex(3, 70000))
+    write_ismrmrd(scan, tmp_path / "w.h5")
+    np.testing.assert_array_equal(load(tmp_path / "w.h5").noise, scan.noise)
+
+
+def test_a_file_that_another_program_reads_can_be_read(tmp_path):
+    path = write_file(tmp_path / "c.h5", HEADER, lines(fft(IMAGE)))
+    with h5py.File(path, "r"):
+        assert load(path).n_readouts == NY
+
+
+SPOKE = np.stack([np.linspace(-8, 7, NX), np.zeros(NX)], -1)
+RADIAL = header((NY, NX), kind="radial")
+DATA = random_complex(COILS, NX)
+BAD = {
+    "only noise": (HEADER, [readout(DATA, flags=(ismrmrd.ACQ_IS_NOISE_MEASUREMENT,))], "no imaging readouts"),
+    "mixed sizes": (HEADER, [readout(DATA), readout(DATA[:, 1:])], "different sizes"),
+    "three dimensions": (HEADER, [readout(DATA), readout(DATA, kspace_encode_step_2=1)], "three dimensions"),
+    "no trajectory": (RADIAL, [readout(DATA)], "stores no trajectory"),
+    "nan in k-space": (HEADER, [readout(DATA * np.nan)], "kspace holds NaN"),
+    "nan in trajectory": (RADIAL, [readout(DATA, SPOKE * np.nan)], "trajectory holds NaN"),
+    "k too large": (RADIAL, [readout(DATA, 2 * SPOKE[:, ::-1])], "beyond 0.5"),
+    "k too negative": (RADIAL, [readout(DATA, SPOKE - [9, 0])], "beyond 0.5"),
+    "third component": (RADIAL, [readout(DATA, np.repeat(SPOKE[:, :1], 3, 1))], "third"),
+    "unequal slices": (HEADER, [readout(DATA), readout(DATA), readout(DATA, slice=1)], "slices have from 1 to 2"),
+    "unequal frames": (
+        HEADER,
+        [readout(DATA, slice=s, phase=p) for s, p in ((0, 0), (0, 1), (0, 1), (1, 0), (1, 0), (1, 1))],
+        "different numbers of readouts per frame",
+    ),
+    "noise of other coils": (
+        HEADER,
+        [
+            readout(DATA),
+            *(readout(random_complex(n, 9), flags=(ismrmrd.ACQ_IS_NOISE_MEASUREMENT,)) for n in (1, 2)),
+        ],
+        "noise",
+    ),
+    "no size": (HEADER.replace("<x>16</x>", "<x>0</x>"), [readout(DATA)], "matrix"),
+    "size that is no number": (HEADER.replace("<x>16</x>", "<x>wide</x>"), [readout(DATA)], ""),
+    "no encoding": (HEADER[: HEADER.index("<encoding>")] + "</ismrmrdHeader>", [readout(DATA)], "no encoding"),
+    "broken header": (HEADER[:-30], [readout(DATA)], "cannot be read"),
+}
+
+
+@pytest.mark.parametrize("kind", BAD)
+def test_a_bad_file_is_refused_in_one_sentence(tmp_path, kind):
+    document, acquisitions, words = BAD[kind]
+    refused(write_file(tmp_path / "bad.h5", document, acquisitions), words)
+
+
+def test_coil_maps_of_another_size_are_refused(tmp_path):
+    path = write_file(tmp_path / "m.h5", HEADER, [readout(DATA)], coil_maps=np.ones((COILS, NY, NX + 1), np.float32))
+    refused(path, "coil_maps")
+
+
+def test_a_damaged_file_is_read_or_refused_and_nothing_else(tmp_path):
+    path = write_file(tmp_path / "x.h5", HEADER, lines(fft(IMAGE[:, :4]), phase=1))
+    whole, chance = path.read_bytes(), random.Random(0)
+    with h5py.File(path, "r") as file:
+        heads, xml = file["dataset/data"][:], file["dataset/xml"][0]
+    for attempt in range(180):
+        path.write_bytes(whole[: chance.randrange(len(whole))] if attempt % 4 == 0 else whole)
+        if attempt % 4:
+            with h5py.File(path, "r+") as file:
+                damaged = bytearray(heads["head"].tobytes()), bytearray(xml)
+                for part in (damaged[attempt % 2],) * chance.choice((1, 4)):
+                    part[chance.randrange(len(part))] = chance.randrange(1, 256)
+                acquisitions = heads.copy()
+                acquisitions["head"] = np.frombuffer(damaged[0], heads["head"].dtype)
+                file["dataset/data"][:], file["dataset/xml"][0] = acquisitions, bytes(damaged[1])
+        try:
+            load(path)
+        except DainrError as error:
+            assert str(path) in str(error)
+
+
+@pytest.mark.data
+def test_a_scanners_own_file_is_read(data_folder):
+    scan = load(data_folder / "meas_SNR_R3.h5")
+    assert scan.is_cartesian
+    assert (scan.matrix, scan.fov_mm, scan.n_coils) == ((144, 192), (210.0, 280.0), 14)
+    assert scan.noise is not None
+
+
+@pytest.mark.data
+def test_the_shared_radial_series_has_its_frames_and_its_trajectory(data_folder):
+    scan = load(data_folder / "sax13.h5")
+    assert scan.readouts_per_frame.tolist() == [13] * 25
+    assert (scan.matrix, scan.n_coils, scan.n_slices, scan.n_samples) == ((192, 192), 8, 1, 384)
+    assert np.hypot(*scan.trajectory[0].T).max() == pytest.approx(0.5, abs=1e-3)

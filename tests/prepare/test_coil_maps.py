@@ -1,0 +1,105 @@
+"""Estimated coil maps explain the coil images of the object; where ESPIRiT cannot, the fallback does and says so."""
+
+import numpy as np
+import pytest
+
+from dainr.prepare.coil_maps import average_kspace, estimate_coil_maps
+from dainr.prepare.density import even_density, ramp_density
+from dainr.simulate import SimulationConfig, simulate_phantom
+from tests.io import centred_fft, centred_ifft, fft_image, random_complex
+
+SIZE = 48
+
+
+def simulated(matrix=SIZE, frames=4, **changes):
+    return simulate_phantom(SimulationConfig(coils=5, frames=frames, matrix=matrix, **changes))
+
+
+def grid(ny, nx):
+    axes = [(np.arange(n) - n // 2) / n for n in (ny, nx)]
+    return np.stack(np.meshgrid(*axes, indexing="ij"), -1).astype(np.float32)
+
+
+@pytest.fixture(scope="module")
+def truth():
+    """Coil images of the same object under the same coils, fully sampled and without noise."""
+    return fft_image(simulated(frames=1, pattern="uniform", acceleration=1, snr=1e9))
+
+
+def unexplained(images, maps):
+    rest = images - maps * (maps.conj() * images).sum(0)
+    return np.linalg.norm(rest) / np.linalg.norm(images)
+
+
+@pytest.mark.parametrize("changes", [{"spokes": 13}, {"pattern": "uniform", "acceleration": 2}])
+def test_maps_from_an_undersampled_scan_explain_the_true_coil_images(truth, changes):
+    scan = simulated(snr=100, **changes)
+    trajectory, cartesian = scan.trajectory[0], scan.is_cartesian
+    density = even_density(trajectory) if cartesian else ramp_density(trajectory)
+    found = estimate_coil_maps(scan.kspace[0], trajectory, density, scan.matrix, cartesian)
+    assert found.method == ("ESPIRiT on the field of view" if cartesian else "ESPIRiT on twice the field of view")
+    assert found.maps.shape == (5, SIZE, SIZE)
+    np.testing.assert_allclose(np.linalg.norm(found.maps, axis=0), 1, rtol=1e-4)
+    assert unexplained(truth, found.maps) < 0.1
+    assert found.residual < 0.15
+    wrong = np.roll(found.maps, 1, axis=0)
+    assert unexplained(truth, wrong) > 0.5
+
+
+def test_a_matrix_that_is_not_square_gets_maps_of_its_shape_in_the_right_place():
+    random, (ny, nx) = np.random.default_rng(0), (40, 56)
+    y, x = np.moveaxis(grid(ny, nx), -1, 0)
+    places = [(-0.4, 0.1), (0.4, 0.3), (0.1, -0.5), (0.0, 0.5)]
+    maps = np.stack([np.exp(-((y - cy) ** 2 + (x - cx) ** 2) / 0.4 + 1j * cy * x) for cy, cx in places])
+    image = (np.hypot(y, x) < 0.35) * (1 + 0.3 * random.standard_normal((ny, nx)))
+    kspace, trajectory = centred_fft(maps * image).astype(np.complex64), grid(ny, nx)
+    found = estimate_coil_maps(kspace, trajectory, even_density(trajectory), (ny, nx), True)
+    assert "ESPIRiT on" in found.method and "failed" not in found.method
+    assert unexplained(maps * image, found.maps) < 0.05
+
+
+def test_a_calibration_region_too_small_for_espirit_takes_the_fallback_and_says_why():
+    y, x = np.moveaxis(grid(8, 8), -1, 0)
+    maps = np.stack([1 + x, 1 - x, 1 + 1j * y])
+    kspace = centred_fft(maps * (np.hypot(y, x) < 0.4)).astype(np.complex64)
+    found = estimate_coil_maps(kspace, grid(8, 8), np.ones((8, 8), np.float32), (8, 8), True)
+    assert found.method.startswith("adaptive combination on the field of view (ESPIRiT failed: the calibration region")
+    assert "8 samples wide" in found.method
+    np.testing.assert_allclose(np.linalg.norm(found.maps, axis=0), 1, rtol=1e-4)
+    assert found.residual < 0.3
+
+
+def test_data_without_coil_structure_takes_the_fallback_and_says_why():
+    kspace = random_complex(6, 32, 32)
+    found = estimate_coil_maps(kspace, grid(32, 32), np.ones((32, 32), np.float32), (32, 32), True)
+    assert found.method.startswith("adaptive combination") and "unexplained" in found.method
+    assert found.residual > 0.2
+    assert np.isfinite(found.maps).all()
+
+
+def test_a_single_coil_has_a_map_of_one():
+    scan = simulate_phantom(SimulationConfig(coils=1, frames=2, matrix=32, spokes=20))
+    trajectory = scan.trajectory[0]
+    found = estimate_coil_maps(scan.kspace[0], trajectory, ramp_density(trajectory), (32, 32), False)
+    np.testing.assert_allclose(np.abs(found.maps), 1, rtol=1e-4)
+
+
+def test_the_time_average_of_grid_samples_is_their_mean_where_they_were_measured():
+    kspace, trajectory = random_complex(2, 12, 16), grid(12, 16)
+    repeated = np.concatenate([kspace, 3 * kspace[:, 4:]], 1)
+    twice = np.concatenate([trajectory, trajectory[4:]])
+    found = average_kspace(repeated, twice, even_density(twice), (8, 10), (12, 16), 1, True)
+    inner = kspace[:, 6 - 4 : 6 + 4, 8 - 5 : 8 + 5].astype(complex)
+    inner[:, 2:] *= 2
+    np.testing.assert_allclose(found[:, 1:, 1:], inner[:, 1:, 1:], atol=1e-6)
+    np.testing.assert_array_equal(found[:, 0], 0)
+
+
+def test_the_time_average_of_spokes_shows_the_object_in_the_middle_of_twice_the_field_of_view(truth):
+    scan = simulated(spokes=40, frames=2, snr=1e6)
+    trajectory = scan.trajectory[0]
+    kspace = average_kspace(scan.kspace[0], trajectory, ramp_density(trajectory), (96, 96), scan.matrix, 2, False)
+    image = np.abs(centred_ifft(kspace))
+    middle = image[:, 24:72, 24:72]
+    assert np.corrcoef(middle.ravel(), np.abs(truth).ravel())[0, 1] > 0.9
+    assert np.linalg.norm(middle) > 0.9 * np.linalg.norm(image)

@@ -1,0 +1,168 @@
+"""Readouts in frames: each keeps its own data, and what validates is spread evenly and never a whole frame."""
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from dainr.errors import BadRequest, BadScan
+from dainr.prepare.frames import (
+    bin_given,
+    bin_phases,
+    bin_spokes,
+    frame_times,
+    frames_as_stored,
+    hold_out,
+    read_frame_list,
+)
+from dainr.simulate.sampling import cartesian, radial
+from tests.io import small_scan
+
+
+def shuffled_scan(**changes):
+    """Two slices of ten readouts measured in different orders; the first sample of a readout is its time."""
+    random = np.random.default_rng(0)
+    times = np.stack([random.permutation(10), random.permutation(10)]) * 0.1
+    kspace = np.ones((2, 3, 10, 4), np.complex64)
+    kspace[..., 0] = 1 + times[:, None]
+    trajectory = np.zeros((2, 10, 4, 2), np.float32)
+    trajectory[..., 0, 0] = times / 10
+    phase = (times[0] % 0.5) * 2
+    parts = {"frame": None, "phase": phase.astype(np.float32), "reference": None}
+    return small_scan(kspace=kspace, trajectory=trajectory, times=times, **(parts | changes))
+
+
+def assert_readouts_whole(scan):
+    """Every readout still has its own samples, positions, time and phase."""
+    np.testing.assert_allclose(scan.kspace[:, 0, :, 0].real, 1 + scan.times, rtol=1e-6)
+    np.testing.assert_allclose(scan.kspace[:, 2, :, 0].real, 1 + scan.times, rtol=1e-6)
+    np.testing.assert_allclose(scan.trajectory[:, :, 0, 0], scan.times / 10, rtol=1e-5)
+    np.testing.assert_allclose(scan.phase, (scan.times[0] % 0.5) * 2, atol=1e-5)
+    assert (np.diff(scan.frame) >= 0).all()
+
+
+def test_consecutive_readouts_in_time_share_a_frame_and_the_rest_is_dropped():
+    scan = bin_spokes(shuffled_scan(), 3)
+    assert scan.frame.tolist() == [0, 0, 0, 1, 1, 1, 2, 2, 2]
+    np.testing.assert_allclose(scan.times, np.tile(np.arange(9) * 0.1, (2, 1)))
+    assert_readouts_whole(scan)
+    assert "1 left over" in scan.notes[-1]
+
+
+@pytest.mark.parametrize("spokes", [0, -1, 11])
+def test_impossible_numbers_of_spokes_are_refused(spokes):
+    with pytest.raises(BadRequest, match=r"the scan has 10 readouts; choose 1 to 10"):
+        bin_spokes(shuffled_scan(), spokes)
+
+
+def test_cardiac_phases_fall_into_even_bins():
+    scan = bin_phases(shuffled_scan(), 2)
+    assert_readouts_whole(scan)
+    np.testing.assert_array_equal(scan.frame, (scan.phase >= 0.5).astype(int))
+
+
+def test_a_phase_just_below_one_belongs_to_the_last_bin():
+    phase = np.linspace(0, 1, 10, endpoint=False, dtype=np.float32)
+    phase[3] = np.nextafter(np.float32(1), np.float32(0))
+    scan = bin_phases(shuffled_scan(phase=phase), 7)
+    assert scan.n_frames == 7
+
+
+def test_bins_that_stay_empty_missing_phases_and_no_frames_are_refused():
+    with pytest.raises(BadScan, match="has no readout"):
+        bin_phases(shuffled_scan(phase=np.array([0.95] + [0.1] * 9, np.float32)), 4)
+    with pytest.raises(BadRequest, match="no cardiac phases"):
+        bin_phases(shuffled_scan(phase=None), 2)
+    with pytest.raises(BadRequest, match="--frames-per-cycle 0"):
+        bin_phases(shuffled_scan(), 0)
+
+
+def test_a_list_of_frames_is_followed():
+    given_frames = np.array([2, 0, 1, 1, 0, 2, 2, 0, 1, 0], np.int32)
+    scan = shuffled_scan()
+    binned = bin_given(scan, given_frames)
+    assert_readouts_whole(binned)
+    for frame in range(3):
+        np.testing.assert_array_equal(binned.times[0][binned.frame == frame], scan.times[0][given_frames == frame])
+    with pytest.raises(BadRequest, match="it lists 9 readouts, the scan has 10"):
+        bin_given(scan, given_frames[:9])
+
+
+def test_stored_frames_are_put_in_order():
+    stored = np.array([2, 0, 1, 1, 0, 2, 2, 0, 1, 0], np.int32)
+    binned = frames_as_stored(shuffled_scan(frame=stored))
+    assert binned.readouts_per_frame.tolist() == [4, 3, 3]
+    assert_readouts_whole(binned)
+    with pytest.raises(BadScan, match="--spokes-per-frame"):
+        frames_as_stored(shuffled_scan())
+
+
+def test_a_frame_list_is_read_from_text_and_anything_else_is_refused(tmp_path):
+    path = tmp_path / "frames.txt"
+    path.write_text("0 0 1\n1\n")
+    assert read_frame_list(path).tolist() == [0, 0, 1, 1]
+    for content in (b"0 1 x", b"0 1.5", b"99999999999999999999", b"\xff\xfe"):
+        path.write_bytes(content)
+        with pytest.raises(BadRequest, match="no list of whole numbers"):
+            read_frame_list(path)
+    with pytest.raises(BadRequest, match="--frames"):
+        read_frame_list(tmp_path / "absent.txt")
+
+
+def test_frame_times_are_means_from_the_first_frame_on():
+    times, measured = frame_times(np.array([1.0, 2.0, 4.0, 8.0]), np.array([0, 0, 1, 2]))
+    assert measured
+    np.testing.assert_allclose(times, [0, 2.5, 6.5])
+
+
+def test_frames_gathered_over_many_beats_are_spread_over_one_cycle():
+    times, measured = frame_times(np.array([0.0, 3.0, 1.0, 2.0]), np.array([0, 0, 1, 1]))
+    assert not measured
+    np.testing.assert_allclose(times, [0, 0.5])
+    assert frame_times(np.zeros(3), np.zeros(3, int)) == (np.zeros(1), True)
+
+
+FRAMES = st.lists(st.integers(1, 12), min_size=1, max_size=15)
+
+
+@settings(max_examples=150, deadline=None)
+@given(FRAMES, st.floats(0, 0.5), st.integers(0, 1000))
+def test_held_out_spokes_are_about_the_share_asked_and_empty_no_frame(counts, fraction, seed):
+    frame = np.repeat(np.arange(len(counts)), counts)
+    trajectory = radial(1, len(frame), (16, 16))[0]
+    held = hold_out(trajectory, frame, fraction, seed)
+    wanted = max(round(fraction * len(frame)), 1) if fraction > 0 else 0
+    assert held.sum() <= wanted
+    assert (np.bincount(frame[~held], minlength=len(counts)) >= 1).all()
+    np.testing.assert_array_equal(held, hold_out(trajectory, frame, fraction, seed))
+
+
+@settings(max_examples=60, deadline=None)
+@given(st.integers(1, 30), st.integers(4, 15), st.floats(0.01, 0.5), st.integers(0, 1000))
+def test_of_equal_frames_exactly_the_share_is_held_out_evenly(n_frames, spokes, fraction, seed):
+    frame = np.repeat(np.arange(n_frames), spokes)
+    held = hold_out(radial(1, len(frame), (16, 16))[0], frame, fraction, seed)
+    assert held.sum() == max(round(fraction * len(frame)), 1)
+    per_frame = np.bincount(frame[held], minlength=n_frames)
+    assert np.ptp(per_frame) <= 1
+
+
+def test_another_seed_holds_out_other_readouts():
+    frame = np.repeat(np.arange(10), 10)
+    trajectory = radial(1, 100, (16, 16))[0]
+    assert len({hold_out(trajectory, frame, 0.1, seed).tobytes() for seed in range(8)}) == 8
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_cartesian_lines_through_the_centre_are_never_held_out(seed):
+    trajectory, frame = cartesian(6, 2, (32, 32), "vista", np.random.default_rng(seed))
+    held = hold_out(trajectory, frame, 0.3, seed)
+    assert held.any()
+    assert (np.abs(trajectory[held, 0, 0]) > 2 / 32).all()
+
+
+def test_a_frame_of_one_readout_keeps_it(radial_scan):
+    single = replace(radial_scan, frame=np.arange(54, dtype=np.int32), reference=None)
+    assert not hold_out(single.trajectory[0], single.frame, 0.5, 0).any()

@@ -1,0 +1,61 @@
+"""Where the simulated scanner samples."""
+
+import numpy as np
+import pytest
+
+from dainr.errors import BadRequest
+from dainr.simulate.sampling import cartesian, radial
+
+
+def lines_of(trajectory, ny):
+    """The line number of every Cartesian readout, which must run straight along x."""
+    assert np.ptp(trajectory[..., 0], axis=1).max() == 0
+    return np.rint(trajectory[:, 0, 0] * ny).astype(int) + ny // 2
+
+
+def test_spokes_are_straight_centred_and_a_golden_angle_apart():
+    trajectory, frame = radial(4, 3, (24, 32))
+    assert trajectory.shape == (12, 64, 2)
+    assert frame.tolist() == [0, 0, 0, 1, 1, 1, 2, 2, 2, 3, 3, 3]
+    np.testing.assert_allclose(trajectory[:, 32], 0)
+    radius = np.hypot(*trajectory.transpose(2, 0, 1))
+    np.testing.assert_allclose(radius, np.abs(np.arange(64) - 32)[None] / 64 * np.ones((12, 1)), atol=1e-12)
+    angle = np.unwrap(np.arctan2(trajectory[:, -1, 0], trajectory[:, -1, 1]))
+    np.testing.assert_allclose(np.diff(angle) % (2 * np.pi), np.deg2rad(111.2461), atol=1e-5)
+    assert trajectory.min() >= -0.5 and trajectory.max() <= 0.5
+
+
+@pytest.mark.parametrize("pattern", ["uniform", "vista"])
+@pytest.mark.parametrize(("acceleration", "matrix"), [(1, (16, 20)), (2.5, (31, 24)), (3, (32, 32))])
+def test_cartesian_frames_hold_the_asked_share_of_lines_each_once(pattern, acceleration, matrix):
+    trajectory, frame = cartesian(5, acceleration, matrix, pattern, np.random.default_rng(0))
+    ny, nx = matrix
+    lines = lines_of(trajectory, ny)
+    np.testing.assert_allclose(trajectory[0, :, 1], (np.arange(nx) - nx // 2) / nx)
+    for index in range(5):
+        mine = lines[frame == index]
+        assert len(mine) == len(set(mine)) == round(ny / acceleration)
+        assert mine.min() >= 0 and mine.max() < ny
+        assert (np.diff(mine) > 0).all()
+
+
+def test_variable_density_keeps_the_centre_and_thins_outwards():
+    trajectory, frame = cartesian(200, 4, (64, 16), "vista", np.random.default_rng(0))
+    lines = lines_of(trajectory, 64)
+    share = np.bincount(lines, minlength=64) / 200
+    np.testing.assert_array_equal(share[30:34], 1)
+    assert share[24:40].mean() > 2 * share[:16].mean() > 0
+    assert len({tuple(lines[frame == index]) for index in range(200)}) > 190
+
+
+def test_uniform_lines_are_evenly_spaced_and_move_between_frames():
+    trajectory, frame = cartesian(4, 4, (32, 16), "uniform", np.random.default_rng(0))
+    lines = lines_of(trajectory, 32)
+    assert all(set(np.diff(lines[frame == index])) == {4} for index in range(4))
+    assert len({tuple(lines[frame == index]) for index in range(4)}) > 1
+
+
+@pytest.mark.parametrize(("pattern", "acceleration"), [("vista", 8), ("uniform", 100), ("uniform", 0.5)])
+def test_an_acceleration_that_leaves_no_lines_is_refused(pattern, acceleration):
+    with pytest.raises(BadRequest, match="--acceleration"):
+        cartesian(2, acceleration, (32, 32), pattern, np.random.default_rng(0))
