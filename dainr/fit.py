@@ -86,7 +86,11 @@ class FitState:
     since_best: int = 0
     losses: list[float] = field(default_factory=list)  # one per step
     validations: list[Validation] = field(default_factory=list)
-    stopped: str = ""
+    stopped: str = ""  # why the fit ended: budget, converged or interrupted
+
+    def copy(self) -> "FitState":
+        """A state that later steps leave as it is."""
+        return replace(self, losses=self.losses.copy(), validations=self.validations.copy())
 
 
 @dataclass(frozen=True, eq=False)
@@ -173,18 +177,18 @@ class Fit:
 
     def checkpoint(self) -> Checkpoint:
         """All tensors and the state, as they are after the last step."""
-        tensors = {f"model.{name}": value.detach() for name, value in self.model.state_dict().items()}
+        tensors = {f"model.{name}": value for name, value in self.model.state_dict().items()}
         tensors |= {f"best.{name}": value for name, value in self.best.items()}
         for index, slots in self.optimizer.state_dict()["state"].items():
             tensors |= {f"optimizer.{index}.{slot}": value for slot, value in slots.items()}
-        return Checkpoint(tensors, replace(self.state, stopped=""))
+        return Checkpoint({name: value.detach().clone() for name, value in tensors.items()}, self.state.copy())
 
     def restore(self, checkpoint: Checkpoint) -> None:
         """Continue from a checkpoint as if the fit had never stopped."""
         parts: dict[str, dict[str, Tensor]] = {"model": {}, "best": {}, "optimizer": {}}
         for name, value in checkpoint.tensors.items():
             group, rest = name.split(".", 1)
-            parts[group][rest] = value
+            parts[group][rest] = value.clone()
         self.model.load_state_dict(parts["model"])
         self.best = parts["best"]
         slots: dict[int, dict[str, Tensor]] = {}
@@ -192,7 +196,9 @@ class Fit:
             index, slot = name.split(".", 1)
             slots.setdefault(int(index), {})[slot] = value
         self.optimizer.load_state_dict({"state": slots, "param_groups": self.optimizer.state_dict()["param_groups"]})
-        self.state = replace(checkpoint.state)
+        self.state = checkpoint.state.copy()
+        if self.state.stopped == "interrupted":
+            self.state.stopped = ""
         if self.state.losses:
             self.first_loss = self.state.losses[0]
 

@@ -61,7 +61,7 @@ class CineField(nn.Module):
     def frame_number(self, time: float) -> float:
         """The fractional frame number of a time in s."""
         known = self.frame_times.tolist()
-        if time >= known[-1]:
+        if time >= known[-1] or len(known) == 1:
             return float(len(known) - 1)
         after = max(sum(t <= time for t in known), 1)
         before = known[after - 1]

@@ -10,6 +10,7 @@ import math
 from dataclasses import dataclass
 from typing import Literal
 
+import numpy as np
 import torch
 from jaxtyping import Float, Int64
 from torch import Tensor, nn
@@ -58,10 +59,11 @@ class Level:
 
 
 def grid_levels(config: GridConfig) -> list[Level]:
-    """The levels of a grid and where they lie in its table."""
+    """The levels of a grid and where they lie in its table; in single precision, whose rounding decides some sizes."""
     levels, offset = [], 0
+    octaves = np.log2(np.float32(config.growth))
     for index in range(config.levels):
-        scale = config.base * 2 ** (index * math.log2(config.growth)) - 1
+        scale = float(np.exp2(np.float32(index) * octaves) * np.float32(config.base) - np.float32(1))
         resolution = math.ceil(scale) + 1
         size = 8 * math.ceil(resolution**2 / 8)
         if config.indexing != "dense":

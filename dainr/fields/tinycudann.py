@@ -4,6 +4,7 @@ Used on CUDA only. It repeats `tiled` levels with the period of the coarsest one
 encoding: that indexing stays with the torch grid.
 """
 
+from collections.abc import Callable
 from typing import Any
 
 import tinycudann
@@ -34,17 +35,20 @@ class TinyCudaNNGrid(nn.Module):
             "per_level_scale": config.growth,
             "interpolation": "Linear",
         }
-        self.encoding = tinycudann.Encoding(2, settings, dtype=torch.float32)
+        encoding = tinycudann.Encoding(2, settings, dtype=torch.float32)
+        self.table = encoding.params
+        self.encode: Callable[[Tensor], Tensor] = encoding.__call__  # not a submodule: a state shall hold `table` alone
         with torch.no_grad():
-            self.encoding.params.copy_(torch.empty(self.shape).uniform_(-INIT_RANGE, INIT_RANGE).flatten())
+            self.table.uniform_(-INIT_RANGE, INIT_RANGE)
 
     def forward(self, positions: Float[Tensor, "point 2"]) -> Float[Tensor, "point feature"]:
         """Features at positions (x, y) in the unit square; those outside it are moved to its edge."""
-        return self.encoding(positions.clamp(0, 1))
+        return self.encode(positions.clamp(0, 1))
 
     def _save_to_state_dict(self, destination: dict[str, Any], prefix: str, keep_vars: bool) -> None:
-        params = self.encoding.params
-        destination[prefix + "table"] = (params if keep_vars else params.detach()).view(self.shape)
+        super()._save_to_state_dict(destination, prefix, keep_vars)
+        destination[f"{prefix}table"] = destination[f"{prefix}table"].view(self.shape)
 
     def _load_from_state_dict(self, state_dict: dict[str, Any], prefix: str, *args: Any) -> None:
-        state_dict[prefix + "encoding.params"] = state_dict.pop(prefix + "table").reshape(-1)
+        state_dict[f"{prefix}table"] = state_dict[f"{prefix}table"].reshape(-1)
+        super()._load_from_state_dict(state_dict, prefix, *args)

@@ -58,14 +58,14 @@ def prepare_slice(scan: Scan, index: int, config: PrepareConfig, seed: int) -> P
     if scan.frame is None:
         raise BadScan(scan.name, "its readouts are not binned into frames", "choose --spokes-per-frame N")
     trajectory, cartesian = scan.trajectory[index].astype(np.float32), scan.is_cartesian
-    covariance, noise_source = noise_covariance(scan.kspace[index], trajectory, scan.noise)
+    held_out = hold_out(trajectory, scan.frame, config.holdout, seed)
+    seen = ~held_out
+    covariance, noise_source = noise_covariance(scan.kspace[index][:, seen], trajectory[seen], scan.noise)
     kspace = whiten(scan.kspace[index], covariance)
     record: dict[str, Any] = {"noise_from": noise_source}
     stored = _stored_maps(scan, index, covariance, config)
-    kspace, stored = _compress(kspace, stored, config, record)
+    kspace, stored = _compress(kspace, seen, stored, config, record)
     density = even_density(trajectory) if cartesian else ramp_density(trajectory)
-    held_out = hold_out(trajectory, scan.frame, config.holdout, seed)
-    seen = ~held_out
     if stored is None:
         estimated = estimate_coil_maps(kspace[:, seen], trajectory[seen], density[seen], scan.matrix, cartesian)
         maps, record["coil_maps"] = estimated.maps, estimated.method
@@ -111,12 +111,12 @@ def _stored_maps(scan: Scan, index: int, covariance: np.ndarray, config: Prepare
 
 
 def _compress(
-    kspace: np.ndarray, maps: np.ndarray | None, config: PrepareConfig, record: dict[str, Any]
+    kspace: np.ndarray, seen: np.ndarray, maps: np.ndarray | None, config: PrepareConfig, record: dict[str, Any]
 ) -> tuple[np.ndarray, np.ndarray | None]:
     record["coils"] = len(kspace)
     if config.virtual_coils == 0:
         return kspace, maps
-    matrix, kept = compression_matrix(kspace, config.virtual_coils)
+    matrix, kept = compression_matrix(kspace[:, seen], config.virtual_coils)
     record |= {"virtual_coils": config.virtual_coils, "energy_kept": round(kept, 5)}
     return combine_coils(matrix, kspace), None if maps is None else combine_coils(matrix, maps)
 

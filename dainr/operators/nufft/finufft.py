@@ -1,8 +1,8 @@
 """NUFFT by FINUFFT on the CPU: one plan per frame and direction, made once and kept.
 
 Barnett, Magland, af Klinteberg, SIAM J Sci Comput 2019;41:C479. Accuracy 1e-4 at the small upsampling factor 1.25 is
-several times faster than the standard 2 and far below the noise. Coils are spread over the threads whole, which makes
-results the same from run to run.
+several times faster than the standard 2 and far below the noise. Every thread takes whole coils: a coil spread over
+several would be summed in another order from run to run.
 """
 
 from collections.abc import Sequence
@@ -46,7 +46,7 @@ class FinufftOperator(FourierOperator):
             dtype="complex64",
             upsampfac=UPSAMPLING,
             modeord=0,  # centred at n // 2
-            nthreads=torch.get_num_threads(),
+            nthreads=max(n for n in range(1, torch.get_num_threads() + 1) if n_coils % n == 0),
             spread_thread=ONE_COIL_A_THREAD,
         )
         plan.setpts(*coordinates)

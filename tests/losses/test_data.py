@@ -1,0 +1,74 @@
+"""The data loss: zero at the truth, weighted by density, and its value by hand."""
+
+from collections.abc import Callable
+from dataclasses import replace
+
+import pytest
+import torch
+from torch import Tensor
+
+from dainr.losses import l1_loss, residual
+from dainr.operators.batch import Batch
+from dainr.operators.linear import LinearOperator
+from tests.helper import random_complex
+
+
+class Doubling(LinearOperator):
+    """Two coils: the pixels of one frame, and twice those."""
+
+    def _map(self, x: Tensor) -> Tensor:
+        return torch.stack([x.flatten(), 2 * x.flatten()])
+
+    def _map_adjoint(self, y: Tensor) -> Tensor:
+        return (y[0] + 2 * y[1]).reshape(1, 2, 2)
+
+
+TRUTH = random_complex(1, 2, 2)
+BATCH = Batch(
+    frames=(0,),
+    times=torch.zeros(1),
+    kspace=Doubling()(TRUTH),
+    density=torch.tensor([1.0, 0.5, 0.0, 2.0]),
+    operator=Doubling(),
+)
+
+
+def model(image: Tensor) -> Callable[[Batch], Tensor]:
+    """A model that gives one image whatever the batch."""
+    return lambda batch: image
+
+
+def test_the_loss_is_zero_at_the_truth() -> None:
+    assert float(l1_loss(model(TRUTH), BATCH)) == 0.0
+    assert not residual(model(TRUTH), BATCH).any()
+
+
+def test_the_loss_is_the_weighted_mean_of_real_and_imaginary_errors() -> None:
+    error = torch.tensor([[[3 - 4j, 1 + 0j], [100 + 100j, -2j]]])
+    by_coil = 1.0 * (3 + 4) + 0.5 * 1 + 0.0 * 200 + 2.0 * 2
+    assert float(l1_loss(model(TRUTH + error), BATCH)) == pytest.approx(by_coil * (1 + 2) / 8, rel=1e-5)
+
+
+def test_residual_is_predicted_less_measured() -> None:
+    torch.testing.assert_close(residual(model(TRUTH + 1), BATCH), torch.tensor([[1.0], [2.0]]).expand(2, 4) + 0j)
+
+
+@pytest.mark.parametrize("factor", [0.0, 2.0, 10.0])
+def test_the_loss_scales_with_the_density(factor: float) -> None:
+    scaled = replace(BATCH, density=factor * BATCH.density)
+    image = TRUTH + 1
+    torch.testing.assert_close(l1_loss(model(image), scaled), factor * l1_loss(model(image), BATCH))
+
+
+def test_samples_of_no_density_have_no_gradient() -> None:
+    image = (TRUTH + 1 + 1j).requires_grad_()
+    (gradient,) = torch.autograd.grad(l1_loss(model(image), BATCH), image)
+    assert gradient[0, 1, 0] == 0
+    assert gradient[0, 0, 0] != 0
+
+
+def test_descending_the_gradient_lowers_the_loss() -> None:
+    image = (TRUTH + 1).requires_grad_()
+    loss = l1_loss(model(image), BATCH)
+    (gradient,) = torch.autograd.grad(loss, image)
+    assert l1_loss(model(image.detach() - 0.1 * gradient), BATCH) < loss

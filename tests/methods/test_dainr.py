@@ -1,0 +1,192 @@
+"""The neural field end to end, on small phantoms: better than gridding, honest, reproducible, resumable."""
+
+import json
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from torch import Tensor
+
+from dainr.errors import Diverged, MissingBackend
+from dainr.evaluate import evaluate
+from dainr.fit import Checkpoint, Observer, Step
+from dainr.io import load
+from dainr.methods.common import RunState
+from dainr.methods.dainr import Dainr, DainrConfig
+from dainr.prepare import prepare_slice
+from dainr.prepare.frames import frames_as_stored
+from dainr.recon import Recon
+from dainr.scan import Scan
+from dainr.settings import build_config
+from dainr.verdict import judge
+from tests.conftest import TINY
+from tests.methods.test_gridding import grid, stack
+
+
+def configure(scan: Scan, *pairs: str) -> DainrConfig:
+    config, _ = Dainr().resolve(scan, build_config(DainrConfig, {}, [*TINY, "device=cpu", *pairs]))
+    return config
+
+
+def fit(scan: Scan, *pairs: str, observers: tuple[Observer, ...] = (), resume: RunState | None = None) -> Recon:
+    return Dainr()(scan, configure(scan, *pairs), observers, resume)
+
+
+@pytest.fixture(scope="module")
+def fitted(radial_scan: Scan) -> Recon:
+    return fit(radial_scan, "iterations=150")
+
+
+def test_a_radial_scan_is_reconstructed_better_than_by_gridding(fitted: Recon, radial_scan: Scan) -> None:
+    ours = evaluate(fitted.cine.data, radial_scan.reference)
+    theirs = evaluate(grid(radial_scan).cine.data, radial_scan.reference)
+    assert ours.whole.psnr > theirs.whole.psnr + 4
+    assert ours.dynamic.psnr > theirs.dynamic.psnr + 2
+    assert ours.whole.ssim > theirs.whole.ssim
+
+
+def test_a_cartesian_scan_is_reconstructed_better_than_by_gridding(cartesian_scan: Scan) -> None:
+    ours = evaluate(fit(cartesian_scan, "iterations=150").cine.data, cartesian_scan.reference)
+    theirs = evaluate(grid(cartesian_scan).cine.data, cartesian_scan.reference)
+    assert ours.whole.psnr > theirs.whole.psnr + 1
+
+
+def test_the_result_has_the_geometry_and_scale_of_the_scan(fitted: Recon, radial_scan: Scan) -> None:
+    cine = fitted.cine
+    assert cine.data.shape == fitted.gridded.shape == (1, 6, 32, 32)
+    assert (cine.fov_mm, cine.slice_thickness_mm) == (radial_scan.fov_mm, radial_scan.slice_thickness_mm)
+    image, truth = np.abs(cine.data), radial_scan.reference
+    assert 0.8 < (image * truth).sum() / (image * image).sum() < 1.25
+
+
+def test_the_record_holds_what_the_report_shows(fitted: Recon) -> None:
+    record = json.loads(json.dumps(fitted.record))
+    assert record["parameters"] == sum(p.numel() for p in fitted.fields[0].parameters())
+    assert record["seconds"]["total"] >= record["seconds"]["fit"] > 0
+    assert record["seconds"]["prepare"] > 0
+    (only,) = record["slices"]
+    assert only["prepare"]["held_out_readouts"] > 0
+    figures = only["fit"]
+    assert (figures["steps"], figures["stopped"]) == (150, "budget")
+    assert len(figures["frame_errors"]) == 6
+    assert [v["step"] for v in figures["validations"]] == list(range(10, 151, 10))
+    assert min(v["heldout"] for v in figures["validations"]) == pytest.approx(figures["heldout_error"])
+    assert 0 < figures["noise_error"] < figures["in_sample_error"] < 1
+    assert 0 < figures["heldout_noise_error"] < figures["heldout_error"] < 1
+    assert figures["largest_displacement_pixels"] > 0
+    assert judge(record)[0].level in ("good", "caution")
+
+
+def test_the_cine_is_the_field_of_the_best_state(fitted: Recon) -> None:
+    rendered = fitted.render(times=fitted.cine.times.tolist())
+    np.testing.assert_allclose(rendered.data, fitted.cine.data, rtol=1e-4, atol=1e-4 * abs(fitted.cine.data).max())
+    assert fitted.histories[0].best_step == fitted.record["slices"][0]["fit"]["best_step"]
+    assert fitted.render(n_frames=11, matrix=(48, 40)).data.shape == (1, 11, 48, 40)
+
+
+def test_the_same_seed_gives_the_same_bits_and_another_does_not(radial_scan: Scan) -> None:
+    first, second, third = (fit(radial_scan, "iterations=15", f"seed={seed}") for seed in (0, 0, 1))
+    assert np.array_equal(first.cine.data, second.cine.data)
+    assert first.histories[0].losses == second.histories[0].losses
+    assert not np.allclose(first.cine.data, third.cine.data)
+
+
+class Watcher:
+    """Keeps the last parameters of every slice and the losses seen."""
+
+    def __init__(self, stop_at: tuple[int, int] = (-1, -1)) -> None:
+        self.parameters: dict[int, dict[str, Tensor]] = {}
+        self.losses: list[float] = []
+        self.checkpoints: list[Checkpoint] = []
+        self.stop_at = stop_at
+
+    def __call__(self, step: Step) -> bool:
+        self.parameters[step.slice] = {k: v.clone() for k, v in step.model.state_dict().items()}
+        self.losses.append(step.loss)
+        if (step.slice, step.step) == self.stop_at:
+            self.checkpoints.append(step.checkpoint())
+        return (step.slice, step.step) != self.stop_at
+
+
+@pytest.mark.parametrize("virtual_coils", [0, 2])
+def test_held_out_readouts_never_enter_the_fit(radial_scan: Scan, virtual_coils: int) -> None:
+    pairs = ("iterations=12", "patience=0", f"virtual_coils={virtual_coils}")
+    config = configure(radial_scan, *pairs)
+    held_out = prepare_slice(radial_scan, 0, config.prepare, config.seed).held_out
+    kspace = radial_scan.kspace.copy()
+    kspace[:, :, held_out] *= np.array([3, -1j, 0.1, 2])[None, :, None, None]
+    watchers = Watcher(), Watcher()
+    for scan, watcher in zip((radial_scan, replace(radial_scan, kspace=kspace)), watchers, strict=True):
+        fit(scan, *pairs, observers=(watcher,))
+    assert watchers[0].losses == watchers[1].losses
+    for name, value in watchers[0].parameters[0].items():
+        assert torch.equal(value, watchers[1].parameters[0][name])
+
+
+def test_the_reference_is_never_read(radial_scan: Scan) -> None:
+    broken = replace(radial_scan, reference=np.full_like(radial_scan.reference, np.nan))
+    assert np.array_equal(fit(radial_scan, "iterations=3").cine.data, fit(broken, "iterations=3").cine.data)
+
+
+@pytest.fixture(scope="module")
+def pair(radial_scan: Scan) -> Scan:
+    return stack(radial_scan, 2 * radial_scan.kspace)
+
+
+@pytest.fixture(scope="module")
+def whole(pair: Scan) -> Recon:
+    return fit(pair, "iterations=10")
+
+
+@pytest.mark.parametrize("place", [(0, 5), (1, 7)], ids=["first slice", "second slice"])
+def test_two_slices_resumed_where_they_were_interrupted_are_as_if_never(
+    pair: Scan, whole: Recon, place: tuple[int, int]
+) -> None:
+    assert whole.cine.data.shape == (2, 6, 32, 32)
+    assert [s["fit"]["steps"] for s in whole.record["slices"]] == [10, 10]
+    watcher = Watcher(stop_at=place)
+    part = fit(pair, "iterations=10", observers=(watcher,))
+    assert len(part.cine.data) == place[0] + 1
+    assert part.record["slices"][-1]["fit"]["stopped"] == "interrupted"
+    done = {i: Checkpoint(part.fields[i].state_dict(), part.histories[i]) for i in range(place[0])}
+    resumed = fit(pair, "iterations=10", resume=RunState(done, (place[0], watcher.checkpoints[0])))
+    assert np.array_equal(resumed.cine.data, whole.cine.data)
+    assert [h.losses for h in resumed.histories] == [h.losses for h in whole.histories]
+
+
+@pytest.mark.parametrize("pairs", [("features=mdsr",), ("encoding=hash",), ("encoding=none",)], ids=lambda p: p[0])
+def test_saved_fields_are_restored_bit_by_bit(radial_scan: Scan, pairs: tuple[str, ...]) -> None:
+    recon = fit(radial_scan, "iterations=3", *pairs)
+    field = recon.fields[0]
+    maps = {} if field.features is None else {"maps.0": field.features.maps}
+    finished = {0: Checkpoint({k: v.clone() for k, v in field.state_dict().items()}, recon.histories[0])}
+    restored = Dainr().restore(configure(radial_scan, *pairs), (32, 32), finished, maps)
+    assert torch.equal(restored[0].render([0.1], (32, 32)), field.render([0.1], (32, 32)))
+
+
+@pytest.mark.parametrize("rate", ["1e6", "1e30"])
+def test_a_fit_that_runs_away_is_an_error_and_not_a_black_cine(radial_scan: Scan, rate: str) -> None:
+    with pytest.raises(Diverged, match=r"lower .*learning_rate"):
+        fit(radial_scan, f"learning_rate={rate}")
+
+
+def test_choices_are_made_before_the_fit_and_recorded(radial_scan: Scan) -> None:
+    config, record = Dainr().resolve(radial_scan, build_config(DainrConfig, {}, [*TINY, "device=cpu"]))
+    assert (config.device, config.grid, config.nufft) == ("cpu", "native", "finufft")
+    assert record == {"fourier": "finufft"}
+
+
+@pytest.mark.parametrize("pairs", [("grid=tinycudann",), ("grid=tinycudann", "deformation.encoding=hash")])
+def test_a_grid_backend_that_cannot_run_here_is_refused(radial_scan: Scan, pairs: tuple[str, ...]) -> None:
+    with pytest.raises(MissingBackend, match="grid=tinycudann"):
+        configure(radial_scan, *pairs)
+
+
+@pytest.mark.data
+def test_a_shared_scan_is_reconstructed_in_its_own_geometry(data_folder: Path) -> None:
+    scan = frames_as_stored(load(data_folder / "sax13.h5"))
+    recon = fit(scan.select_slices([0]), "iterations=2")
+    assert recon.cine.data.shape == (1, scan.n_frames, *scan.matrix)
+    assert np.isfinite(recon.cine.data).all()
