@@ -23,7 +23,7 @@ demo: .venv/run.stamp
 	$(BIN)/dainr simulate demo/scan.h5 --phantom --matrix 96 --frames 16 --spokes 13 --force
 	$(BIN)/dainr fit demo/scan.h5 -o demo/run --preset paper --iterations 400 --force
 	$(BIN)/dainr export demo/run demo/cine.nii.gz --force
-	$(BIN)/dainr export demo/run demo/cine.mp4 --frames 32 --matrix 192 --force
+	$(BIN)/dainr export demo/run demo/cine.mp4 --frames 32 --force
 	$(BIN)/dainr evaluate demo/run demo/scan.h5
 	@echo "Look at demo/run/report.html (the report) and demo/cine.mp4; demo/cine.nii.gz opens in any viewer."
 

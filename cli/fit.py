@@ -67,7 +67,8 @@ def fit(
     overrides = _overrides(iterations, budget, device, seed, pairs or [])
     folder = RunFolder(output)
     loaded = load(scan)
-    request = Request(method or METHOD, preset or PRESET, str(scan), file_sha256(scan), binning)
+    method = method or (None if resume else METHOD)
+    request = Request(method or METHOD, _preset(method, preset), str(scan), file_sha256(scan), binning)
     if resume:
         if folder.is_complete:
             _check_resumable(folder, request, binning, method, preset, overrides)
@@ -84,7 +85,8 @@ def fit(
         _say_plan(prepared, request, config, as_json)
         return
     progress = Progress(quiet or as_json)
-    progress.say(f"{scan}: {prepared.n_frames} frames, {request.method} ({request.preset}); Ctrl-C saves and stops")
+    how = f"{request.method}, preset {request.preset}" if request.method == METHOD else request.method
+    progress.say(f"{scan}: {prepared.n_frames} frames, {how}; Ctrl-C saves and stops")
     with _Interrupt() as interrupt:
         try:
             recon = reconstruct_into(folder, prepared, request, config, [progress], resume, lambda: interrupt.requested)
@@ -97,6 +99,15 @@ def fit(
         progress.say(f"  {finding['text']}")
     progress.say(f"{recon.record['seconds']['total']:.0f} s. Cine and report: {folder.file(REPORT)}")
     progress.say(f"Export with: dainr export {output} cine.nii.gz")
+
+
+def _preset(method: str | None, preset: str | None) -> str:
+    """The preset in use: only the neural field has any. Raises BadRequest for one given to another method."""
+    if method in (None, METHOD):
+        return preset or PRESET
+    if preset is not None:
+        raise BadRequest(f"--preset {preset}", f"method {method} has no presets", "leave it out")
+    return "none"
 
 
 def _overrides(

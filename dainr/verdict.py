@@ -13,7 +13,7 @@ Level = Literal["good", "caution", "poor"]
 
 GOOD_EXCESS, POOR_EXCESS = 0.15, 0.30  # of the signal, held-out error beyond the noise
 OVERFIT_RATIO = 1.5  # of held-out to in-sample error beyond the noise
-STILL_FALLING = 0.01  # of the held-out error, over the last fifth of the steps
+STILL_FALLING = 0.02  # of the held-out error, over the last fifth of the steps
 UNEVEN_FRAME = 1.5  # of a frame's error to the median frame's
 
 

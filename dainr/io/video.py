@@ -12,7 +12,7 @@ from dainr.io.hdf5 import write_whole
 from dainr.scan import Cine
 
 WINDOW_PERCENTILE = 99.7
-SHORT_SIDE = 384  # pixels: small images are enlarged to be seen
+SHORT_SIDE = 256  # pixels: small images are enlarged to be seen
 FRAMES_PER_SECOND = (8.0, 30.0)
 USUAL_RATE = 20.0
 
