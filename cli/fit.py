@@ -87,6 +87,7 @@ def fit(
     progress = Progress(quiet or as_json)
     how = f"{request.method}, preset {request.preset}" if request.method == METHOD else request.method
     progress.say(f"{scan}: {prepared.n_frames} frames, {how}; Ctrl-C saves and stops")
+    progress.show_log()
     with _Interrupt() as interrupt:
         try:
             recon = reconstruct_into(folder, prepared, request, config, [progress], resume, lambda: interrupt.requested)

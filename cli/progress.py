@@ -1,5 +1,6 @@
 """Progress on stderr: a bar on a terminal, a line every few seconds otherwise."""
 
+import logging
 import sys
 import time
 from typing import TYPE_CHECKING, Any
@@ -18,10 +19,17 @@ class Progress:
     def __init__(self, quiet: bool) -> None:
         self.quiet = quiet
         self.heldout: float | None = None
+        self._log, self._lines = logging.getLogger("dainr"), _Lines()
         self._bar: Any = None
         self._task: Any = None
         self._slice = -1
         self._printed_at = 0.0
+
+    def show_log(self) -> None:
+        """Let what the library logs of its choices appear among the progress, unless quiet."""
+        if not self.quiet:
+            self._log.addHandler(self._lines)
+            self._log.setLevel(logging.INFO)
 
     def say(self, text: str) -> None:
         """One line, unless quiet."""
@@ -41,7 +49,8 @@ class Progress:
             typer.echo(f"{self._label(step)} {step.step}/{step.iterations}  {self._figures(step)}", err=True)
 
     def close(self) -> None:
-        """Take the bar down."""
+        """Take the bar down, and stop showing the log."""
+        self._log.removeHandler(self._lines)
         if self._bar is not None:
             self._bar.stop()
 
@@ -70,6 +79,14 @@ class Progress:
             self._slice = step.slice
             self._task = self._bar.add_task(self._label(step), total=step.iterations, figures="")
         self._bar.update(self._task, completed=step.step, figures=self._figures(step))
+
+
+class _Lines(logging.Handler):
+    """Every log record as a line on stderr."""
+
+    def emit(self, record: logging.LogRecord) -> None:
+        """Print it."""
+        typer.echo(f"  {record.getMessage()}", err=True)
 
 
 def _clock(seconds: float) -> str:

@@ -1,5 +1,6 @@
 """A whole run: reconstruct a scan into a run folder, finish it there, and read it back."""
 
+import logging
 import os
 import platform
 import resource
@@ -25,6 +26,8 @@ from dainr.run_folder import CINE, REPORT, RunFolder
 from dainr.scan import Scan
 from dainr.settings import build_config, config_dict
 from dainr.verdict import judge
+
+log = logging.getLogger(__name__)
 
 PACKAGES = ("torch", "numpy", "finufft", "torchkbnufft", "numba", "sigpy", "ismrmrd", "tinycudann", "cufinufft")
 
@@ -55,8 +58,10 @@ def reconstruct_into(
     Diverged. A scan or request that turns out bad before the first step leaves no folder, and leaves a run that was to
     be replaced as it was.
     """
+    state = folder.load_state() if resume else None
     method = get_method(request.method)
     config, choices = method.resolve(scan, config)
+    log.info("device: %s (%s)", config.device, device_name(config.device))
     record = _header(request, config, scan) | {"choices": choices, "status": "running"}
     replaces, begun = folder.is_run and not resume, False
 
@@ -82,7 +87,7 @@ def reconstruct_into(
 
     watching = [lambda _: begin(), folder.log, folder.checkpoint, stop_when_asked, *observers]
     try:
-        recon = method(scan, config, watching, folder.load_state() if resume else None)
+        recon = method(scan, config, watching, state)
     except (Interrupted, Diverged) as error:
         begin()
         folder.write_record(record | {"status": type(error).__name__.lower(), "why": str(error)})

@@ -5,6 +5,7 @@
 Baik & Yoo, MICCAI 2025, arXiv 2501.09049. Slices are fitted in turn.
 """
 
+import logging
 import math
 import time
 from collections.abc import Mapping, Sequence
@@ -28,6 +29,8 @@ from dainr.methods.common import MethodConfig, RunState, frame_data, grid_frames
 from dainr.prepare import Prepared, prepare_slice
 from dainr.recon import Recon
 from dainr.scan import Cine, Scan
+
+log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -149,11 +152,14 @@ def _fit_slice(
     started = time.perf_counter()
     device = resolve_device(config.device)
     prepared = prepare_slice(scan, index, config.prepare, config.seed)
+    log.info("slice %d: noise from the %s", index, prepared.record["noise_from"])
+    log.info("slice %d: coil maps %s", index, prepared.record["coil_maps"])
     data = frame_data(prepared, ~prepared.held_out, config.nufft, device)
     heldout = frame_data(prepared, prepared.held_out, config.nufft, device) if prepared.held_out.any() else None
     gridded = grid_frames(data).abs()
     features = None
     if config.features == "mdsr":
+        log.info("slice %d: features of %d frames, MDSR weights %s", index, len(gridded), config.mdsr_weights)
         features = mdsr_features(load_mdsr(config.mdsr_weights, config.seed).to(device), gridded)
     model = build_field(config, prepared.frame_times.tolist(), prepared.matrix, features)
     fit = Fit(model, l1_loss, data, heldout, config.fit, config.seed, (index, scan.n_slices))
