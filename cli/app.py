@@ -8,7 +8,7 @@ import typer
 from typer.core import TyperGroup
 
 from dainr import __version__
-from dainr.errors import DainrError, Interrupted
+from dainr.errors import BadRequest, DainrError, Interrupted
 
 from . import convert, doctor, evaluate, export, fit, info, methods, report, simulate
 
@@ -31,8 +31,23 @@ class Commands(TyperGroup):
             typer.echo("dainr: interrupted.", err=True)
             raise typer.Exit(Interrupted.exit_code) from error
         except MemoryError as error:
-            typer.echo("dainr: out of memory: choose fewer --slices or a smaller --matrix.", err=True)
-            raise typer.Exit(3) from error
+            raise _out_of_memory(error) from error
+        except RuntimeError as error:
+            if type(error).__name__ == "OutOfMemoryError" or "can't allocate memory" in str(error):  # torch's two
+                raise _out_of_memory(error) from error
+            raise
+        except BrokenPipeError:  # whoever read the output has had enough
+            raise
+        except OSError as error:
+            typer.echo(
+                f"dainr: {error.filename or 'a file'}: {error.strerror or error}; check the disk and path.", err=True
+            )
+            raise typer.Exit(BadRequest.exit_code) from error
+
+
+def _out_of_memory(error: BaseException) -> typer.Exit:
+    typer.echo("dainr: out of memory: choose fewer --slices, a smaller --matrix or smaller networks.", err=True)
+    return typer.Exit(BadRequest.exit_code)
 
 
 app = typer.Typer(

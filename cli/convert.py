@@ -23,8 +23,11 @@ def convert(
     kind = to or ("ismrmrd" if out.suffix == ".mrd" else "native")
     if kind not in WRITERS:
         raise BadRequest(f"--to {kind}", "there is no such format", f"choose {' or '.join(WRITERS)}")
+    if out.suffix not in (".h5", ".hdf5", ".mrd"):
+        raise BadRequest(str(out), "its suffix is not one of a scan file", "end it with .h5, .hdf5 or .mrd")
     if out.exists() and not force:
         raise BadRequest(str(out), "it exists already", "choose another name, or --force to replace it")
     loaded = load(scan)
     WRITERS[kind](loaded, out)
-    typer.echo(f"{out}: {kind}, {loaded.n_slices} slices, {loaded.n_readouts} readouts", err=True)
+    slices = f"{loaded.n_slices} slice{'s' * (loaded.n_slices > 1)}"
+    typer.echo(f"{out}: {kind}, {slices}, {loaded.n_readouts} readouts", err=True)

@@ -28,8 +28,11 @@ def export(
     from dainr.export import check_target
     from dainr.export import export as write
     from dainr.run import load_run
+    from dainr.run_folder import FILES
 
     check_target(out, force)
+    if out.resolve() in {run.resolve() / name for name in FILES}:
+        raise BadRequest(str(out), "it is a file of the run itself", "choose another name")
     if frames is not None and times is not None:
         raise BadRequest("--frames and --times", "both say which frames to render", "give one of them")
     size, moments = parse_matrix(matrix), parse_times(times)

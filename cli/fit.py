@@ -78,8 +78,8 @@ def fit(
     else:
         if not dry_run:
             folder.check_free(force)
+            folder.check_apart(scan)
         config = _config(request, overrides)
-    folder.checkpoint_every_s = getattr(getattr(config, "fit", None), "checkpoint_every_s", folder.checkpoint_every_s)
     prepared = _binned(loaded, request.binning)
     if dry_run:
         _say_plan(prepared, request, config, as_json)
@@ -122,7 +122,7 @@ def _overrides(
     if seconds is not None:
         given.append(f"budget_s={seconds}")
         if iterations is None:
-            given.append(f"iterations={10**9}")
+            given.append("iterations=0")
     if device is not None:
         given.append(f"device={device}")
     if seed is not None:

@@ -38,6 +38,8 @@ class Progress:
 
     def __call__(self, step: "Step") -> None:
         """Show a step."""
+        if step.step == 1:
+            self.heldout = None
         if step.heldout is not None:
             self.heldout = step.heldout
         if self.quiet:
@@ -46,7 +48,7 @@ class Progress:
             self._show_bar(step)
         elif step.stopped or time.monotonic() - self._printed_at > LINE_EVERY_S:
             self._printed_at = time.monotonic()
-            typer.echo(f"{self._label(step)} {step.step}/{step.iterations}  {self._figures(step)}", err=True)
+            typer.echo(f"{self._label(step)} {step.step} ({step.progress:.0%})  {self._figures(step)}", err=True)
 
     def close(self) -> None:
         """Take the bar down, and stop showing the log."""
@@ -63,22 +65,27 @@ class Progress:
 
     def _show_bar(self, step: "Step") -> None:
         from rich.console import Console
-        from rich.progress import BarColumn, MofNCompleteColumn, TextColumn
+        from rich.progress import BarColumn, TaskProgressColumn, TextColumn
         from rich.progress import Progress as Bar
 
         if self._bar is None:
             columns = (
                 TextColumn("{task.description}"),
                 BarColumn(),
-                MofNCompleteColumn(),
+                TaskProgressColumn(),
                 TextColumn("{task.fields[figures]}"),
             )
             self._bar = Bar(*columns, console=Console(stderr=True))
             self._bar.start()
         if step.slice != self._slice:
             self._slice = step.slice
-            self._task = self._bar.add_task(self._label(step), total=step.iterations, figures="")
-        self._bar.update(self._task, completed=step.step, figures=self._figures(step))
+            self._task = self._bar.add_task("", total=1.0, figures="")
+        self._bar.update(
+            self._task,
+            completed=step.progress,
+            description=f"{self._label(step)} {step.step}",
+            figures=self._figures(step),
+        )
 
 
 class _Lines(logging.Handler):

@@ -11,7 +11,8 @@ from dainr.errors import BadRequest
 def simulate(
     out: Annotated[Path, typer.Argument(help="Native scan file to write.")],
     cine: Annotated[
-        Path | None, typer.Option(help="Measure this series (.npy, NIfTI, .h5) instead of a phantom.")
+        Path | None,
+        typer.Option(help="Measure this series (.npy, NIfTI, .h5) instead: 320 mm across, 1 s."),
     ] = None,
     phantom: Annotated[
         bool, typer.Option("--phantom", help="Measure the beating phantom, analytically (the default).")
@@ -49,7 +50,10 @@ def simulate(
             raise BadRequest(
                 "--cine", "it brings its own frames and matrix", "leave out --phantom, --frames and --matrix"
             )
-        scan = simulate_cine(np.abs(read_series(cine)[0]).astype(np.float64), config)
+        series = read_series(cine)
+        if len(series) > 1:
+            raise BadRequest(str(cine), f"it holds {len(series)} slices", "give a series of one slice: frame, y, x")
+        scan = simulate_cine(np.abs(series[0]).astype(np.float64), config)
     native.write(scan, out)
     ny, nx = scan.matrix
     typer.echo(

@@ -5,6 +5,7 @@ from typing import Any
 
 import numpy as np
 
+from dainr.prepare.whiten import usable_noise
 from dainr.scan import Scan
 
 
@@ -26,7 +27,7 @@ def describe(scan: Scan) -> dict[str, Any]:
         "readouts_per_frame": None,
         "acceleration": None,
         "duration_s": round(float(np.ptp(scan.times)), 4),
-        "noise_measurement": scan.noise is not None,
+        "noise_measurement": scan.noise is not None and usable_noise(scan.noise),
         "coil_maps": scan.coil_maps is not None,
         "cardiac_phases": scan.phase is not None,
         "reference": scan.reference is not None,
@@ -94,7 +95,7 @@ def _plan(scan: Scan, f: dict[str, Any]) -> list[str]:
         "Use the coil maps of the file." if f["coil_maps"] else "Estimate coil maps from the time average (ESPIRiT).",
         "Transform by a plain FFT: all samples lie on the grid."
         if scan.is_cartesian
-        else "Transform by the fastest NUFFT on this machine, ramp density compensation.",
+        else "Transform by the fastest NUFFT on this machine.",
         f"Fit {f['frames']} frames of {f['matrix'][0]} x {f['matrix'][1]}"
         + (f", {f['slices']} slices in turn." if f["slices"] > 1 else "."),
     ]

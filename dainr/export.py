@@ -6,6 +6,7 @@ from pathlib import Path
 import numpy as np
 
 from dainr.errors import BadRequest
+from dainr.io import READERS
 from dainr.io.cine import write_cine
 from dainr.io.hdf5 import write_whole
 from dainr.io.nifti import write_nifti
@@ -41,6 +42,8 @@ def check_target(path: Path, force: bool) -> None:
         raise BadRequest(str(path), "it is a folder", "name a file in it")
     if path.exists() and not force:
         raise BadRequest(str(path), "it exists already", "choose another name, or --force to replace it")
+    if path.is_file() and any(reader.recognises(path) for reader in READERS):
+        raise BadRequest(str(path), "it is a scan, which an export must not replace", "choose another name")
 
 
 def export(cine: Cine, path: Path, magnitude: bool = False) -> None:

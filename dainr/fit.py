@@ -19,14 +19,12 @@ from dainr.losses import Loss, residual
 from dainr.operators.acquisition import Acquisition
 from dainr.operators.batch import Batch
 
-STEADY_STEPS = 3  # first steps compile and allocate; the pace is measured after them
-
 
 @dataclass(frozen=True)
 class FitConfig:
     """Optimiser, schedule, budget and validation."""
 
-    iterations: int = 1001
+    iterations: int = 1001  # 0: the budget alone decides
     budget_s: float = 0.0  # wall-clock for the steps of a slice; 0: iterations alone decide
     learning_rate: float = 1e-3
     weight_decay: float = 0.01
@@ -34,10 +32,9 @@ class FitConfig:
     halve_every: int = 2000
     validate_every: int = 25
     patience: int = 16  # validations without a better held-out error before the fit stops; 0: never
-    checkpoint_every_s: float = 20.0
 
     def __post_init__(self) -> None:
-        if self.iterations < 1 or self.validate_every < 1 or self.halve_every < 1:
+        if self.iterations < (0 if self.budget_s else 1) or self.validate_every < 1 or self.halve_every < 1:
             raise BadRequest("the fit's settings", "a number of steps is below 1", "choose at least 1")
         if not (self.learning_rate > 0 and self.budget_s >= 0 and self.patience >= 0 and self.weight_decay >= 0):
             raise BadRequest("the fit's settings", "a rate, budget or patience is negative", "choose positive values")
@@ -68,7 +65,7 @@ class FrameData:
 
 @dataclass(frozen=True)
 class Validation:
-    """One validation: held-out and in-sample error, relative to the data they are measured on."""
+    """One validation: the held-out error, relative to the data it is measured on."""
 
     step: int
     heldout: float
@@ -100,7 +97,7 @@ class Step:
     slice: int
     n_slices: int
     step: int
-    iterations: int
+    progress: float  # share of the budget spent, by steps or by time
     loss: float
     heldout: float | None  # set on steps that validated
     best_heldout: float
@@ -211,7 +208,7 @@ class Fit:
         return self._order[1][step % n_frames]
 
     def _progress(self) -> float:
-        by_steps = self.state.step / self.config.iterations
+        by_steps = self.state.step / self.config.iterations if self.config.iterations else 0.0
         by_time = self.state.seconds / self.config.budget_s if self.config.budget_s else 0.0
         return min(max(by_steps, by_time), 1.0)
 
@@ -229,7 +226,7 @@ class Fit:
         state, config = self.state, self.config
         pace = (state.seconds - begun_seconds) / max(state.step - begun_at, 1)
         out_of_time = config.budget_s > 0 and state.seconds + 0.5 * pace >= config.budget_s
-        return state.step >= config.iterations or out_of_time
+        return 0 < config.iterations <= state.step or out_of_time
 
     def _check(self, loss: float) -> None:
         if not self.state.losses:
@@ -268,14 +265,14 @@ class Fit:
     ) -> bool:
         state, config = self.state, self.config
         pace = (state.seconds - begun_seconds) / (state.step - begun_at)
-        left = (config.iterations - state.step) * pace
+        left = (config.iterations - state.step) * pace if config.iterations else math.inf
         if config.budget_s:
             left = min(left, max(config.budget_s - state.seconds, 0.0))
         step = Step(
             slice=self.place[0],
             n_slices=self.place[1],
             step=state.step,
-            iterations=config.iterations,
+            progress=self._progress(),
             loss=state.losses[-1],
             heldout=heldout,
             best_heldout=state.best_heldout,

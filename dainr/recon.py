@@ -11,9 +11,7 @@ from jaxtyping import Float
 from dainr.errors import BadRequest
 from dainr.fields.cine import CineField, even_times
 from dainr.fit import FitState
-from dainr.scan import Cine, resample_affine
-
-LARGEST_MATRIX = 4096
+from dainr.scan import LARGEST_MATRIX, Cine, resample_affine
 
 
 @dataclass(frozen=True, eq=False)

@@ -17,7 +17,7 @@ import torch
 from dainr import __version__
 from dainr.describe import describe
 from dainr.errors import BadScan, DainrError, Diverged, Interrupted
-from dainr.fit import Observer, Step
+from dainr.fit import Checkpoint, Observer, Step
 from dainr.io.cine import read_cine, write_cine
 from dainr.methods import get_method
 from dainr.recon import Recon
@@ -58,7 +58,10 @@ def reconstruct_into(
     Diverged. A scan or request that turns out bad before the first step leaves no folder, and leaves a run that was to
     be replaced as it was.
     """
-    state = folder.load_state() if resume else None
+    state = None
+    if resume:
+        state = folder.load_state()
+        folder.trim_log(state)
     method = get_method(request.method)
     config, choices = method.resolve(scan, config)
     log.info("device: %s (%s)", config.device, device_name(config.device))
@@ -75,6 +78,7 @@ def reconstruct_into(
 
     if not replaces:
         begin()
+    folder.checkpoint_every_s = config.checkpoint_every_s
     if config.device.startswith("cuda"):
         torch.cuda.reset_peak_memory_stats()
 
@@ -106,6 +110,9 @@ def finish(folder: RunFolder, recon: Recon, record: dict[str, Any]) -> None:
     record = record | recon.record | {"status": "done"}
     record["verdict"] = [{"level": f.level, "text": f.text} for f in judge(record)]
     write_cine(recon.cine, folder.file(CINE), gridded=recon.gridded, scales=np.array(recon.scales))
+    if recon.fields:
+        pairs = enumerate(zip(recon.fields, recon.histories, strict=True))
+        folder.save_fields({i: Checkpoint(f.state_dict(), history) for i, (f, history) in pairs})
     maps = {f"maps.{i}": f.features.maps for i, f in enumerate(recon.fields) if f.features is not None}
     if maps:
         folder.save_features(maps)
@@ -127,6 +134,8 @@ def load_run(path: Path) -> Recon:
     cine, extra = read_cine(folder.file(CINE))
     state = folder.load_state()
     matrix = cine.data.shape[2], cine.data.shape[3]
+    if not {"gridded", "scales"} <= extra.keys() or len(state.finished) != len(extra["scales"]):
+        raise BadScan(str(path), "its cine or its state is not that of the run", "fit the scan again with --force")
     return Recon(
         method=stored["run"]["method"],
         cine=cine,

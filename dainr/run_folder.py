@@ -33,7 +33,7 @@ FILES = (CONFIG, RECORD, LOG, STATE, FEATURES, CINE, REPORT)
 class RunFolder:
     """One run's folder. As an observer, `log` writes the log and `checkpoint` the state."""
 
-    def __init__(self, path: Path, checkpoint_every_s: float = 20.0) -> None:
+    def __init__(self, path: Path, checkpoint_every_s: float = 0.0) -> None:
         self.path = path
         self.checkpoint_every_s = checkpoint_every_s
         self._saved_at = time.monotonic()
@@ -65,6 +65,11 @@ class RunFolder:
             raise BadRequest(
                 str(self.path), "it holds a run already", "name another folder, --resume it, or --force to replace it"
             )
+
+    def check_apart(self, scan: Path) -> None:
+        """Refuse a scan that a new run in this folder would overwrite. Raises BadRequest."""
+        if scan.resolve() in {self.file(name).resolve() for name in FILES}:
+            raise BadRequest(str(scan), f"a run in {self.path} would overwrite it", "name another folder for the run")
 
     def start(self, config: dict[str, Any]) -> None:
         """Make the folder ready for a new run; an old run in it is removed."""
@@ -126,8 +131,7 @@ class RunFolder:
 
     def checkpoint(self, step: Step) -> None:
         """Observer: the state every few seconds, and at the end of a slice."""
-        ended = step.stopped not in ("", "interrupted")
-        if ended:
+        if step.stopped not in ("", "interrupted"):
             whole = step.checkpoint()
             best = {k.removeprefix("best."): v for k, v in whole.tensors.items() if k.startswith("best.")}
             self._finished[step.slice] = Checkpoint(best, replace(whole.state, stopped=step.stopped))
@@ -138,6 +142,11 @@ class RunFolder:
     def save_now(self, step: Step) -> None:
         """Write the state of the slice in progress."""
         self._save((step.slice, step.checkpoint()))
+
+    def save_fields(self, fields: dict[int, Checkpoint]) -> None:
+        """Write the fields of a run that has ended, in place of the state to resume from."""
+        self._finished = fields
+        self._save(None)
 
     def save_features(self, maps: dict[str, torch.Tensor]) -> None:
         """Write the feature maps of the slices."""
@@ -150,8 +159,7 @@ class RunFolder:
     def load_state(self) -> RunState:
         """The state to resume from; empty when the run was killed before its first checkpoint.
 
-        Lines logged after the checkpoint are taken back, so that they are not there twice. Raises BadScan when the
-        file is damaged.
+        Raises BadScan when the file is damaged.
         """
         state = RunState()
         if self.file(STATE).is_file():
@@ -167,7 +175,6 @@ class RunFolder:
                 else:
                     state = replace(state, current=(int(index), Checkpoint(mine, restored)))
         self._finished = dict(state.finished)
-        self._trim_log(state)
         return state
 
     def _save(self, current: tuple[int, Checkpoint] | None) -> None:
@@ -199,19 +206,21 @@ class RunFolder:
                 str(self.file(name)), f"it is damaged ({error})", "fit the scan again with --force"
             ) from error
 
-    def _trim_log(self, state: RunState) -> None:
+    def trim_log(self, state: RunState) -> None:
+        """Take back what was logged after the checkpoint, so that it is not there twice once the run has gone on."""
         if not self.file(LOG).is_file():
             return
         reached = {index: done.state.step for index, done in state.finished.items()}
         if state.current is not None:
             reached[state.current[0]] = state.current[1].state.step
         kept = []
-        for line in self.file(LOG).read_text(encoding="utf-8").splitlines():
+        for line in self.file(LOG).read_text(encoding="utf-8", errors="replace").splitlines():
             try:
                 entry = json.loads(line)
-            except ValueError:  # the line that was being written when the run was killed
+                keep = entry["step"] <= reached.get(entry["slice"], 0)
+            except (ValueError, TypeError, LookupError):  # the line that was being written when the run was killed
                 continue
-            if entry["step"] <= reached.get(entry["slice"], 0):
+            if keep:
                 kept.append(line + "\n")
         self._write(LOG, "".join(kept))
 

@@ -16,6 +16,7 @@ from dainr.errors import BadScan
 
 K_MAX = 0.5  # cycles per pixel: the edge of the k-space a matrix can hold
 K_TOLERANCE = 1e-4
+LARGEST_MATRIX = 4096  # pixels a side
 GRID_TOLERANCE = 1e-3  # in units of one k-space sample
 
 
@@ -45,6 +46,7 @@ class Scan:
         _check_shapes(self)
         _check_finite(self)
         _check_range(self)
+        _check_affine(self)
         if self.frame is not None:
             _check_frames(self)
 
@@ -139,7 +141,7 @@ class Cine:
         ny, nx = self.data.shape[-2:]
         dy, dx = self.spacing_mm
         affine = np.diag([-dx, -dy, self.slice_thickness_mm, 1.0])
-        affine[:2, 3] = dx * (nx // 2), dy * (ny // 2)
+        affine[:2, 3] = 0.5 * dx * (nx - 1), 0.5 * dy * (ny - 1)
         return affine
 
 
@@ -182,13 +184,20 @@ def _check_shapes(scan: Scan) -> None:
         raise BadScan(
             scan.name, f"noise has shape {scan.noise.shape}", f"store it as coil ({n_coils}), sample or leave it out"
         )
-    if min(scan.matrix) < 4 or not all(length > 0 for length in (*scan.fov_mm, scan.slice_thickness_mm)):
+    if not 4 <= min(scan.matrix) <= max(scan.matrix) <= LARGEST_MATRIX or not all(
+        length > 0 for length in (*scan.fov_mm, scan.slice_thickness_mm)
+    ):
         raise BadScan(
             scan.name,
             f"matrix {scan.matrix}, field of view {scan.fov_mm} mm and slice thickness {scan.slice_thickness_mm} mm"
             " do not describe an image",
-            "store at least 4 x 4 pixels and positive lengths",
+            f"store 4 to {LARGEST_MATRIX} pixels a side and positive lengths",
         )
+
+
+def _check_affine(scan: Scan) -> None:
+    if scan.affine is not None and not np.linalg.norm(scan.affine[:3, :3], axis=0).all():
+        raise BadScan(scan.name, "its affine has an axis without length", "repair the affine or leave it out")
 
 
 def _check_finite(scan: Scan) -> None:

@@ -18,8 +18,6 @@ from dainr.fields.deformation import Deformation, DeformationConfig
 from dainr.fields.frequency import frequency_encode
 from dainr.operators.batch import Batch
 
-SMALLEST_NORMAL = 1e-30  # a field may be fitted to frames measured at one and the same time
-
 
 class CineField(nn.Module):
     """A cine as a function of position and time. `frame_times` (s, increasing) are those of the fitted frames.
@@ -65,7 +63,7 @@ class CineField(nn.Module):
             return float(len(known) - 1)
         after = max(sum(t <= time for t in known), 1)
         before = known[after - 1]
-        return after - 1 + max(time - before, 0.0) / max(known[after] - before, SMALLEST_NORMAL)
+        return after - 1 + max(time - before, 0.0) / (known[after] - before)
 
     def displacement(self, frame: float, matrix: tuple[int, int]) -> Float[Tensor, "point 2"]:
         """Displacement of every pixel at a fractional frame number, in pixels (x, y)."""

@@ -53,6 +53,8 @@ def write_whole(path: Path) -> Iterator[Path]:
     """A temporary path beside `path` that takes its place once the block has ended well, and vanishes otherwise."""
     if not path.parent.is_dir():
         raise BadRequest(str(path), f"there is no folder {path.parent}", "create it first")
+    if path.exists() and not path.is_file():
+        raise BadRequest(str(path), "it is no ordinary file", "choose another name")
     try:
         handle, name = tempfile.mkstemp(prefix=".", suffix="".join(path.suffixes[-2:]), dir=path.parent)
     except OSError as error:

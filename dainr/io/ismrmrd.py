@@ -58,7 +58,7 @@ def read(path: Path) -> Scan:
     with open_hdf5(path) as file:
         group = _group(file)
         assert group is not None
-        extra = {name: read_array(file[group], name, where) for name in ("coil_maps", "reference")}
+        extra = {name: read_array(file[group], name, where) for name in ("coil_maps", "phase", "reference")}
     header, readouts = _read_acquisitions(path, group)
     notes: list[str] = [f"{count} {kind} readouts skipped" for kind, count in readouts.skipped.items()]
     _check_alike(readouts.imaging, where)
@@ -86,7 +86,8 @@ def read(path: Path) -> Scan:
         affine=slice_affine([acquisitions[0] for acquisitions in slices], geometry, notes),
         frame=None if frame is None else frame[0].astype(np.int32),
         coil_maps=None if maps is None else maps.astype(np.complex64),
-        noise=_noise(readouts.noise, kspace.shape[1], where),
+        phase=_array_beside(extra["phase"], "phase", (kspace.shape[2],), where),
+        noise=_noise(readouts.noise, kspace.shape[1], readouts.imaging[0].sample_time_us, where),
         reference=_array_beside(extra["reference"], "reference", (len(slices), -1, *geometry.matrix), where),
         name=where,
         notes=tuple(notes),
@@ -209,13 +210,19 @@ def _seconds(stamps: np.ndarray, geometry: Geometry, notes: list[str]) -> np.nda
     return np.broadcast_to(np.arange(stamps.shape[1]) * step, stamps.shape)
 
 
-def _noise(readouts: list[Any], n_coils: int, where: str) -> np.ndarray | None:
-    """All noise measurements, one after another, `coil noise_sample`."""
+def _noise(readouts: list[Any], n_coils: int, dwell_us: float, where: str) -> np.ndarray | None:
+    """All noise measurements, one after another, `coil noise_sample`, at the bandwidth of the imaging readouts."""
     if not readouts:
         return None
     if any(a.data.shape[0] != n_coils for a in readouts):
         raise BadScan(where, f"its noise measurement has not the {n_coils} coils of the scan", "export one protocol")
-    return np.concatenate([a.data for a in readouts], 1).astype(np.complex64)
+    parts = [a.data * _bandwidth_factor(a.sample_time_us, dwell_us) for a in readouts]
+    return np.concatenate(parts, 1).astype(np.complex64)
+
+
+def _bandwidth_factor(noise_dwell_us: float, dwell_us: float) -> float:
+    """Noise grows with the root of the bandwidth, one over the dwell time; 1 where either is not stored."""
+    return float(np.sqrt(noise_dwell_us / dwell_us)) if noise_dwell_us > 0 and dwell_us > 0 else 1.0
 
 
 def _array_beside(array: np.ndarray | None, name: str, shape: tuple[int, ...], where: str) -> np.ndarray | None:

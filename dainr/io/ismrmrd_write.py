@@ -1,6 +1,7 @@
 """Writing a scan as ISMRMRD: every readout with its trajectory, noise as a noise measurement, frames in idx.phase.
 
-What ISMRMRD has no place for (coil maps, a reference) goes beside the acquisitions as arrays of those names.
+What ISMRMRD has no place for (coil maps, cardiac phases, a reference) goes beside the acquisitions as arrays of those
+names.
 """
 
 from pathlib import Path
@@ -35,7 +36,7 @@ def write_ismrmrd(scan: Scan, path: Path) -> None:
             for index in range(scan.n_slices):
                 for readout in range(scan.n_readouts):
                     dataset.append_acquisition(_acquisition(scan, index, readout, position, directions))
-            for name in ("coil_maps", "reference"):
+            for name in ("coil_maps", "phase", "reference"):
                 array = getattr(scan, name)
                 if array is not None:
                     dataset.append_array(name, np.ascontiguousarray(array))

@@ -113,6 +113,8 @@ def _geometry(attributes: dict[str, np.ndarray | None], where: str) -> dict[str,
     for key, value in (("matrix", matrix), ("fov_mm", fov)):
         if value is None or value.shape != (2,):
             raise BadScan(where, f"the attribute {key} is missing or not a pair (y, x)", f"store {key} as two numbers")
+    if not np.array_equal(matrix, np.rint(matrix)) or max(matrix) > 2**31:  # type: ignore[arg-type]
+        raise BadScan(where, f"the attribute matrix is {matrix}", "store two whole numbers of pixels")
     thickness = attributes["slice_thickness_mm"]
     if thickness is None or thickness.size != 1:
         raise BadScan(where, "the attribute slice_thickness_mm is missing", "store the slice thickness in mm")

@@ -13,7 +13,7 @@ from dainr.errors import BadRequest, MissingBackend
 from dainr.fit import Checkpoint, FrameData
 from dainr.operators.acquisition import acquisition
 from dainr.operators.fourier import frame_points
-from dainr.operators.nufft import BACKENDS, choose_backend, make_nufft
+from dainr.operators.nufft import choose_backend, make_nufft
 from dainr.prepare import PrepareConfig, Prepared
 from dainr.scan import Scan
 
@@ -29,7 +29,12 @@ class MethodConfig:
     device: str = "auto"  # cpu, cuda, cuda:1; auto takes CUDA where it is
     seed: int = 0
     nufft: NufftName = "auto"
+    checkpoint_every_s: float = 20.0
     prepare: PrepareConfig = field(default_factory=PrepareConfig)
+
+    def __post_init__(self) -> None:
+        if not 0 <= self.seed < 2**63:
+            raise BadRequest(f"seed={self.seed}", "it is out of range", "choose 0 to 2^63 - 1")
 
 
 AnyConfig = TypeVar("AnyConfig", bound=MethodConfig)
@@ -66,20 +71,20 @@ def resolve_common(scan: Scan, config: AnyConfig) -> tuple[AnyConfig, dict[str, 
     """The config with device and NUFFT backend decided, and the timings that decided it."""
     device = resolve_device(config.device)
     record: dict[str, Any] = {}
-    nufft = config.nufft
+    nufft = "cufinufft" if config.nufft == "finufft" and device.type == "cuda" else config.nufft
     if not scan.is_cartesian:
         points = frame_points(scan.trajectory[0], _binned(scan), scan.n_frames)
         n_coils = config.prepare.virtual_coils or scan.n_coils
         if nufft == "auto":
             chosen, timings = choose_backend(max(points, key=len), scan.matrix, n_coils, device)
             times = ", ".join(f"{name} {1e3 * seconds:.1f} ms" for name, seconds in timings.items())
-            log.info("NUFFT: %s, the fastest here for one frame, forward and back (%s)", chosen, times)
+            log.info("NUFFT: %s, by the clock on one frame, forward and back (%s)", chosen, times)
             record["nufft_seconds_per_frame"] = {name: round(seconds, 5) for name, seconds in timings.items()}
             nufft = chosen  # type: ignore[assignment]
         else:
             make_nufft(nufft, points[:1], scan.matrix, n_coils, device)
     record["fourier"] = "fft" if scan.is_cartesian else nufft
-    return replace(config, device=str(device), nufft=nufft if nufft in BACKENDS else "auto"), record
+    return replace(config, device=str(device), nufft=nufft), record
 
 
 def frame_data(prepared: Prepared, readouts: np.ndarray, nufft: str, device: torch.device) -> FrameData:

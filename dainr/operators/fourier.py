@@ -18,7 +18,7 @@ from dainr.operators.linear import LinearOperator
 class FourierOperator(LinearOperator):
     """Coil images `frame coil y x` to k-space `coil point`, the points of one frame after another.
 
-    Subclasses hold one plan per frame in `plans` and transform with `_frames` and `_frames_adjoint`.
+    Subclasses hold one plan per frame in `plans` and transform with `_frame` and `_frame_adjoint`.
     """
 
     def __init__(self, matrix: tuple[int, int], n_points: Sequence[int]) -> None:

@@ -13,6 +13,7 @@ import numpy as np
 from jaxtyping import Complex, Float
 from scipy.ndimage import map_coordinates, uniform_filter
 
+from dainr.prepare.density import passes_centre
 from dainr.prepare.whiten import unit_norm
 
 log = logging.getLogger(__name__)
@@ -42,7 +43,7 @@ def estimate_coil_maps(
     cartesian: bool,
 ) -> CoilMaps:
     """Maps `coil y x` of the given matrix from all readouts together."""
-    widen = 1 if cartesian else 2
+    widen = 2 if passes_centre(trajectory) else 1  # only spokes have the samples for twice the field of view
     coarse = _even(min(COARSE, widen * matrix[0])), _even(min(COARSE, widen * matrix[1]))
     calibration = average_kspace(kspace, trajectory, density, coarse, matrix, widen, cartesian)
     images = _image(calibration * _taper(coarse, widen))

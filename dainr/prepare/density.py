@@ -1,10 +1,16 @@
 """Density compensation: how much k-space each sample stands for.
 
-Non-Cartesian data gets the ramp |k| of a radial trajectory; on-grid data samples evenly and gets one.
+Readouts through the k-space centre get the ramp |k| of a radial trajectory; lines sample evenly and get one.
 """
 
 import numpy as np
 from jaxtyping import Float
+
+
+def passes_centre(trajectory: Float[np.ndarray, "readout sample 2"]) -> bool:
+    """Whether all readouts pass within two samples of the k-space centre, in more than one direction."""
+    nearest = np.hypot(trajectory[..., 0], trajectory[..., 1]).min(1)
+    return bool(nearest.max() < 2 / trajectory.shape[1] and np.ptp(trajectory, axis=(0, 1)).min() > 0.1)
 
 
 def ramp_density(trajectory: Float[np.ndarray, "readout sample 2"]) -> Float[np.ndarray, "readout sample"]:

@@ -29,8 +29,12 @@ def bin_phases(scan: Scan, frames_per_cycle: int) -> Scan:
     """Readouts by their cardiac phase into evenly wide bins of the cycle. Raises BadRequest if no phases are stored."""
     if scan.phase is None:
         raise BadRequest("--frames-per-cycle", "the scan stores no cardiac phases", "use --spokes-per-frame")
-    if frames_per_cycle < 1:
-        raise BadRequest(f"--frames-per-cycle {frames_per_cycle}", "a cycle needs a frame", "choose 1 or more")
+    if not 1 <= frames_per_cycle <= scan.n_readouts:
+        raise BadRequest(
+            f"--frames-per-cycle {frames_per_cycle}",
+            f"the scan has {scan.n_readouts} readouts",
+            f"choose 1 to {scan.n_readouts}",
+        )
     frame = np.minimum((scan.phase * frames_per_cycle).astype(int), frames_per_cycle - 1)
     order = np.broadcast_to(np.argsort(frame, kind="stable"), (scan.n_slices, scan.n_readouts))
     return _reorder(scan, order, np.sort(frame), f"{frames_per_cycle} bins of the cardiac cycle")

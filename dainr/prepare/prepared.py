@@ -9,7 +9,7 @@ from jaxtyping import Bool, Complex, Float, Integer
 from dainr.errors import BadRequest, BadScan
 from dainr.prepare.coil_maps import estimate_coil_maps
 from dainr.prepare.compress import combine_coils, compression_matrix
-from dainr.prepare.density import even_density, ramp_density
+from dainr.prepare.density import even_density, passes_centre, ramp_density
 from dainr.prepare.frames import frame_times, hold_out
 from dainr.prepare.whiten import noise_covariance, unit_norm, whiten, whiten_maps
 from dainr.scan import Scan
@@ -65,7 +65,9 @@ def prepare_slice(scan: Scan, index: int, config: PrepareConfig, seed: int) -> P
     record: dict[str, Any] = {"noise_from": noise_source}
     stored = _stored_maps(scan, index, covariance, config)
     kspace, stored = _compress(kspace, seen, stored, config, record)
-    density = even_density(trajectory) if cartesian else ramp_density(trajectory)
+    central = passes_centre(trajectory)  # spokes: dense there, and with samples on twice the field of view
+    physical = trajectory * np.array(scan.matrix, np.float32) / np.array(scan.fov_mm, np.float32)
+    density = ramp_density(physical) if central else even_density(trajectory)
     if stored is None:
         estimated = estimate_coil_maps(kspace[:, seen], trajectory[seen], density[seen], scan.matrix, cartesian)
         maps, record["coil_maps"] = estimated.maps, estimated.method
@@ -73,9 +75,9 @@ def prepare_slice(scan: Scan, index: int, config: PrepareConfig, seed: int) -> P
     else:
         maps, record["coil_maps"] = unit_norm(stored).astype(np.complex64), "from the file"
     scale = _brightness(kspace[:, seen], trajectory[seen], density[seen], maps)
-    times, timed = frame_times(scan.times[index], scan.frame)
+    times, timed = frame_times(scan.times[0], scan.frame)  # a cine has one time axis: its first slice's
     record |= {
-        "density": "one" if cartesian else "ramp",
+        "density": "ramp" if central else "one",
         "scale": scale,
         "noise_std": 1 / scale,
         "held_out_readouts": int(held_out.sum()),

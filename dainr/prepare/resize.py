@@ -5,7 +5,7 @@ from dataclasses import replace
 import numpy as np
 
 from dainr.errors import BadRequest
-from dainr.scan import K_MAX, K_TOLERANCE, Scan
+from dainr.scan import K_MAX, K_TOLERANCE, LARGEST_MATRIX, Scan
 
 
 def resize_matrix(scan: Scan, matrix: tuple[int, int]) -> Scan:
@@ -15,8 +15,10 @@ def resize_matrix(scan: Scan, matrix: tuple[int, int]) -> Scan:
     """
     if matrix == scan.matrix:
         return scan
-    if min(matrix) < 4 or max(matrix) > 4096:
-        raise BadRequest(f"--matrix {matrix[0]}x{matrix[1]}", "that is no image size", "choose 4 to 4096 pixels a side")
+    if min(matrix) < 4 or max(matrix) > LARGEST_MATRIX:
+        raise BadRequest(
+            f"--matrix {matrix[0]}x{matrix[1]}", "that is no image size", f"choose 4 to {LARGEST_MATRIX} pixels a side"
+        )
     trajectory = scan.trajectory * (np.array(scan.matrix) / np.array(matrix)).astype(np.float32)
     inside = (trajectory >= -K_MAX - K_TOLERANCE) & (trajectory < K_MAX - K_TOLERANCE)
     inside = inside.all(-1)  # slice, readout, sample

@@ -17,17 +17,25 @@ def noise_covariance(
 ) -> tuple[Complex[np.ndarray, "coil coil"], str]:
     """The coils' noise covariance and where it was taken from: a noise measurement, or else the k-space edge."""
     n_coils = len(kspace)
-    if noise is not None and noise.shape[1] >= 2 * n_coils and np.abs(noise).max() > 0:
+    if noise is not None and usable_noise(noise):
         samples, source = noise, "noise measurement"
     else:
         radius = np.hypot(trajectory[..., 0], trajectory[..., 1]).ravel()
         n_edge = min(max(int(EDGE_FRACTION * radius.size), 4 * n_coils), radius.size)
         edge = np.argpartition(radius, -n_edge)[-n_edge:]
-        samples, source = kspace.reshape(n_coils, -1)[:, edge], "k-space edge (no noise measurement in the file)"
+        samples, source = (
+            kspace.reshape(n_coils, -1)[:, edge],
+            "k-space edge (no noise measurement in the file)",
+        )
     samples = samples.astype(np.complex128)
     covariance = samples @ samples.conj().T / samples.shape[1]
     floor = RELATIVE_FLOOR * max(float(np.trace(covariance).real) / n_coils, np.finfo(float).tiny)
     return covariance + floor * np.eye(n_coils), source
+
+
+def usable_noise(noise: Complex[np.ndarray, "coil noise_sample"]) -> bool:
+    """Whether a noise measurement has samples enough for a covariance, and is not silent."""
+    return noise.shape[1] >= 2 * len(noise) and bool(np.abs(noise).max() > 0)
 
 
 def whiten(

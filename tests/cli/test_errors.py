@@ -113,7 +113,7 @@ BAD_REQUESTS: dict[str, tuple[int, tuple[str, ...]]] = {
     "frames of no spokes": (2, ("--spokes-per-frame", "0")),
     "frames of too many spokes": (2, ("--spokes-per-frame", "999")),
     "cycles of no frames": (2, ("--frames-per-cycle", "0")),
-    "more phases than readouts": (3, ("--frames-per-cycle", "500")),
+    "more phases than readouts": (2, ("--frames-per-cycle", "500")),
     "missing list of frames": (2, ("--frames", "missing.txt")),
     "two kinds of frames": (2, ("--spokes-per-frame", "9", "--frames-per-cycle", "6")),
     "missing weights": (2, ("--set", "features=mdsr", "--set", "mdsr_weights=missing.safetensors")),

@@ -90,7 +90,7 @@ def test_log_has_a_line_for_each_validation(finished: FinishedRun) -> None:
 
 def test_people_read_stderr_and_stdout_stays_empty(finished: FinishedRun) -> None:
     assert finished.result.stdout == ""
-    assert "step 30/30" in finished.result.stderr
+    assert "step 30 (100%)" in finished.result.stderr
     assert "dainr export" in finished.result.stderr
 
 
