@@ -137,6 +137,13 @@ def test_without_a_checkpoint_all_lines_are_taken_back(folder: RunFolder) -> Non
     assert logged(folder) == []
 
 
+def test_a_run_an_observer_ended_keeps_its_field(radial_scan: Scan, tmp_path: Path) -> None:
+    config = build_config(DainrConfig, {}, [*TINY, "device=cpu"])
+    request = Request("dainr", "paper", "scan.h5", "0" * 64)
+    reconstruct_into(RunFolder(tmp_path / "run"), radial_scan, request, config, [lambda step: step.step < 7])
+    assert load_run(tmp_path / "run").render(n_frames=11).data.shape == (1, 11, 32, 32)
+
+
 def test_a_failed_save_leaves_the_older_state(folder: RunFolder, monkeypatch: pytest.MonkeyPatch) -> None:
     folder.save_now(step_at(5))
 

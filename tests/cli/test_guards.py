@@ -2,13 +2,15 @@
 
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from dainr.errors import BadRequest
 from dainr.export import check_target
 from dainr.io import load
 from dainr.run_folder import CINE, RunFolder
-from tests.cli.conftest import FinishedRun, invoke
+from tests.cli import invoke
+from tests.cli.conftest import FinishedRun
 
 
 def test_a_scan_that_the_run_would_overwrite_is_refused(radial_file: Path, tmp_path: Path) -> None:
@@ -33,8 +35,6 @@ def test_an_export_does_not_replace_a_scan(radial_file: Path) -> None:
 
 
 def test_a_stack_is_not_simulated_as_its_first_slice(tmp_path: Path) -> None:
-    import numpy as np
-
     np.save(tmp_path / "stack.npy", np.ones((2, 3, 32, 32), np.float32))
     result = invoke("simulate", tmp_path / "scan.h5", "--cine", tmp_path / "stack.npy")
     assert result.exit_code == 2
