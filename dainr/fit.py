@@ -8,29 +8,33 @@ import math
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
 import torch
 from torch import Tensor, nn
 
 from dainr.errors import BadRequest, Diverged
-from dainr.losses import Loss, residual
-from dainr.operators.acquisition import Acquisition
-from dainr.operators.batch import Batch
+from dainr.losses import Loss, relative_error
+from dainr.operators.batch import FrameData
+
+COSINE_FLOOR = 0.01  # of the rate, at the end
 
 
 @dataclass(frozen=True)
 class FitConfig:
     """Optimiser, schedule, budget and validation."""
 
-    iterations: int = 1001  # 0: the budget alone decides
+    iterations: int = 120  # 0: the budget alone decides
     budget_s: float = 0.0  # wall-clock for the steps of a slice; 0: iterations alone decide
-    learning_rate: float = 1e-3
-    weight_decay: float = 0.01
-    schedule: Literal["halving", "cosine"] = "halving"
+    frames_per_step: int = 0  # 0: all
+    learning_rate: float = 0.01
+    weight_decay: float = 1e-3
+    decay_of_squares: float = 0.99  # AdamW's beta 2
+    schedule: Literal["halving", "cosine"] = "cosine"
+    warm_up: float = 0.15  # share of the budget in which the rate rises from zero
     halve_every: int = 2000
-    validate_every: int = 25
+    validate_every: int = 10
     patience: int = 16  # validations without a better held-out error before the fit stops; 0: never
 
     def __post_init__(self) -> None:
@@ -38,29 +42,8 @@ class FitConfig:
             raise BadRequest("the fit's settings", "a number of steps is below 1", "choose at least 1")
         if not (self.learning_rate > 0 and self.budget_s >= 0 and self.patience >= 0 and self.weight_decay >= 0):
             raise BadRequest("the fit's settings", "a rate, budget or patience is negative", "choose positive values")
-
-
-@dataclass(frozen=True, eq=False)
-class FrameData:
-    """The measured samples of some readouts of one slice, frame by frame, and the operator that measures them."""
-
-    kspace: Tensor  # coil, point
-    density: Tensor  # point
-    times: Tensor  # frame, s
-    operator: Acquisition
-    frames: tuple[int, ...]  # the series' numbers of the frames that have readouts here
-    starts: tuple[int, ...]  # frame -> first point, and the end
-
-    def batch(self, position: int) -> Batch:
-        """One frame, by its position among those that have readouts."""
-        points = slice(self.starts[position], self.starts[position + 1])
-        return Batch(
-            frames=(self.frames[position],),
-            times=self.times[position : position + 1],
-            kspace=self.kspace[:, points],
-            density=self.density[points],
-            operator=self.operator.select([position]),
-        )
+        if self.frames_per_step < 0 or not (0 <= self.warm_up < 1 and 0 <= self.decay_of_squares < 1):
+            raise BadRequest("the fit's settings", "frames_per_step or a share is out of range", "choose others")
 
 
 @dataclass(frozen=True)
@@ -133,11 +116,12 @@ class Fit:
         seed: int,
         place: tuple[int, int] = (0, 1),
     ) -> None:
+        """`model.parameter_groups()`, where it has one, gives each group's share of the learning rate and decay."""
         self.model, self.loss, self.data, self.heldout = model, loss, data, heldout
         self.config, self.seed, self.place = config, seed, place
-        self.optimizer = torch.optim.AdamW(
-            model.parameters(), lr=config.learning_rate, weight_decay=config.weight_decay, eps=1e-15, fused=True
-        )
+        groups = parameter_groups(model, config)
+        betas = (0.9, config.decay_of_squares)
+        self.optimizer = torch.optim.AdamW(groups, lr=config.learning_rate, betas=betas, eps=1e-15, fused=True)
         self.state = FitState()
         self.best: dict[str, Tensor] = {}
         self.first_loss = math.nan
@@ -153,7 +137,7 @@ class Fit:
         begun_at, begun_seconds = state.step, state.seconds
         while not state.stopped:
             rate = self._set_learning_rate()
-            batch = self.data.batch(self._frame(state.step))
+            batch = self.data.batch(self._positions(state.step), self._progress())
             self.optimizer.zero_grad(set_to_none=True)
             loss = self.loss(self.model, batch)
             self._check(float(loss.detach()))
@@ -199,13 +183,17 @@ class Fit:
         if self.state.losses:
             self.first_loss = self.state.losses[0]
 
-    def _frame(self, step: int) -> int:
-        """Every frame once per round, each round in its own random order."""
-        n_frames = len(self.data.frames)
-        cycle = step // n_frames
+    def _positions(self, step: int) -> list[int] | None:
+        """All frames, or a window of neighbours: each once per round, each round in its own random order."""
+        n_frames, size = len(self.data.frames), self.config.frames_per_step or len(self.data.frames)
+        if size >= n_frames:
+            return None
+        n_windows = math.ceil(n_frames / size)
+        cycle = step // n_windows
         if self._order[0] != cycle:
-            self._order = (cycle, np.random.default_rng([self.seed, cycle]).permutation(n_frames).tolist())
-        return self._order[1][step % n_frames]
+            self._order = (cycle, np.random.default_rng([self.seed, cycle]).permutation(n_windows).tolist())
+        first = self._order[1][step % n_windows] * size
+        return list(range(first, min(first + size, n_frames)))
 
     def _progress(self) -> float:
         by_steps = self.state.step / self.config.iterations if self.config.iterations else 0.0
@@ -214,12 +202,15 @@ class Fit:
 
     def _set_learning_rate(self) -> float:
         config = self.config
+        progress = self._progress()
         if config.schedule == "cosine":
-            factor = 0.5 * (1 + math.cos(math.pi * self._progress()))
+            factor = COSINE_FLOOR + (1 - COSINE_FLOOR) * 0.5 * (1 + math.cos(math.pi * progress))
         else:
             factor = 0.5 ** (self.state.step // config.halve_every)
+        if progress < config.warm_up:
+            factor *= max(progress, COSINE_FLOOR) / config.warm_up
         for group in self.optimizer.param_groups:
-            group["lr"] = config.learning_rate * factor
+            group["lr"] = config.learning_rate * group["share"] * factor
         return config.learning_rate * factor
 
     def _is_last(self, begun_at: int, begun_seconds: float) -> bool:
@@ -286,19 +277,10 @@ class Fit:
         return all(observer(step) is not False for observer in observers)
 
 
-def relative_error(model: nn.Module, data: FrameData) -> float:
-    """Density-weighted root mean square residual over that of the data: by Parseval, an error in the image."""
-    error, signal = frame_energies(model, data)
-    return math.sqrt(error.sum() / max(signal.sum(), np.finfo(np.float32).tiny))
-
-
-@torch.no_grad()
-def frame_energies(model: nn.Module, data: FrameData) -> tuple[np.ndarray, np.ndarray]:
-    """Density-weighted energy of the residual and of the data, each `frame`."""
-    energies = []
-    for position in range(len(data.frames)):
-        batch = data.batch(position)
-        r = residual(model, batch)
-        energies.append([float((batch.density * z.abs().square()).sum()) for z in (r, batch.kspace)])
-    error, signal = np.array(energies).T
-    return error, signal
+def parameter_groups(model: nn.Module, config: FitConfig) -> list[dict[str, Any]]:
+    """The optimiser's groups: those of the model, or all its parameters at the full rate."""
+    whole: list[dict[str, Any]] = [{"params": list(model.parameters()), "share": 1.0, "decay": True}]
+    groups = getattr(model, "parameter_groups", lambda: whole)()
+    return [
+        {"params": g["params"], "share": g["share"], "weight_decay": config.weight_decay * g["decay"]} for g in groups
+    ]

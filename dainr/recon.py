@@ -9,7 +9,8 @@ import torch
 from jaxtyping import Float
 
 from dainr.errors import BadRequest
-from dainr.fields.cine import CineField, even_times
+from dainr.fields.coordinates import even_times
+from dainr.fields.field import DynamicField
 from dainr.fit import FitState
 from dainr.scan import LARGEST_MATRIX, Cine, resample_affine
 
@@ -22,7 +23,7 @@ class Recon:
     cine: Cine
     record: dict[str, Any]  # what was done, in figures; becomes part of run.json
     gridded: Float[np.ndarray, "slice frame y x"]  # magnitudes of the gridded frames, to compare with
-    fields: tuple[CineField, ...] = ()  # one per slice
+    fields: tuple[DynamicField, ...] = ()  # one per slice
     scales: tuple[float, ...] = ()  # image units per unit of each slice's field
     histories: tuple[FitState, ...] = field(default=())
 

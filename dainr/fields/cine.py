@@ -5,27 +5,26 @@ MICCAI 2025, arXiv 2501.09049. As in their release, the frequency encoding besid
 deformed point.
 """
 
-import math
 from collections.abc import Sequence
 
 import torch
 from jaxtyping import Complex, Float
-from torch import Tensor, nn
+from torch import Tensor
 
 from dainr.features.maps import FeatureMaps
 from dainr.fields.canonical import Canonical, CanonicalConfig
+from dainr.fields.coordinates import frame_number, pixel_coordinates
 from dainr.fields.deformation import Deformation, DeformationConfig
+from dainr.fields.field import DynamicField
 from dainr.fields.frequency import frequency_encode
 from dainr.operators.batch import Batch
 
 
-class CineField(nn.Module):
-    """A cine as a function of position and time. `frame_times` (s, increasing) are those of the fitted frames.
+class CineField(DynamicField):
+    """The field as published: canonical and deformation network evaluated at every pixel of every frame.
 
     Inside, time runs from 0 at the first frame to 1 at the last, equally far from frame to frame.
     """
-
-    frame_times: Tensor
 
     def __init__(
         self,
@@ -36,10 +35,8 @@ class CineField(nn.Module):
         matrix: tuple[int, int],
         features: FeatureMaps | None,
     ) -> None:
-        super().__init__()
-        self.matrix = matrix
+        super().__init__(frame_times, matrix)
         self.features = features
-        self.register_buffer("frame_times", torch.tensor(frame_times, dtype=torch.float64))
         n_features = 0 if features is None else features.n_features
         self.deformation = None if deformation.encoding == "none" else Deformation(deformation, grid_backend)
         self.canonical = Canonical(canonical, n_features, grid_backend)
@@ -54,16 +51,8 @@ class CineField(nn.Module):
 
         Times before the first or after the last fitted frame show that frame.
         """
-        return torch.stack([self._render_frame(self.frame_number(time), matrix) for time in times])
-
-    def frame_number(self, time: float) -> float:
-        """The fractional frame number of a time in s."""
         known = self.frame_times.tolist()
-        if time >= known[-1] or len(known) == 1:
-            return float(len(known) - 1)
-        after = max(sum(t <= time for t in known), 1)
-        before = known[after - 1]
-        return after - 1 + max(time - before, 0.0) / (known[after] - before)
+        return torch.stack([self._render_frame(frame_number(known, time), matrix) for time in times])
 
     def displacement(self, frame: float, matrix: tuple[int, int]) -> Float[Tensor, "point 2"]:
         """Displacement of every pixel at a fractional frame number, in pixels (x, y)."""
@@ -92,22 +81,3 @@ class CineField(nn.Module):
             encoded = pixels if self.deformation is None else self.deformation.encode(pixels)
             self._constants = {key: (pixels, space, encoded)}  # one matrix at a time: a fit uses only its own
         return self._constants[key]
-
-
-def pixel_coordinates(matrix: tuple[int, int], device: torch.device) -> Float[Tensor, "point 2"]:
-    """Centres (x, y) of the pixels of a field of view that spans [-1, 1] in both directions."""
-    axes = [(torch.arange(n, device=device) + 0.5) / n * 2 - 1 for n in matrix]
-    y, x = torch.meshgrid(*axes, indexing="ij")
-    return torch.stack([x.reshape(-1), y.reshape(-1)], 1)
-
-
-def even_times(frame_times: Sequence[float], n: int) -> list[float]:
-    """`n` times from the first frame to the last, evenly spaced in frames."""
-    last = len(frame_times) - 1
-    times = []
-    for i in range(n):
-        frame = i * last / max(n - 1, 1)
-        before = min(math.floor(frame), max(last - 1, 0))
-        after = min(before + 1, last)
-        times.append(frame_times[before] + (frame - before) * (frame_times[after] - frame_times[before]))
-    return times

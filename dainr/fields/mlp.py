@@ -1,4 +1,4 @@
-"""Plain multilayer perceptrons: linear layers without bias, ReLU between them."""
+"""Plain multilayer perceptrons: linear layers, without bias unless asked for, ReLU between them."""
 
 from collections.abc import Sequence
 from itertools import pairwise
@@ -11,15 +11,15 @@ from torch import Tensor, nn
 class MLP(nn.Module):
     """Linear layers of the given widths; the input comes in parts, each `point feature` or one row for all points."""
 
-    def __init__(self, widths: Sequence[int]) -> None:
+    def __init__(self, widths: Sequence[int], bias: bool = False) -> None:
         super().__init__()
-        self.layers = nn.ModuleList(nn.Linear(a, b, bias=False) for a, b in pairwise(widths))
+        self.layers = nn.ModuleList(nn.Linear(a, b, bias=bias) for a, b in pairwise(widths))
 
     def forward(self, parts: Sequence[Float[Tensor, "_ _"]]) -> Float[Tensor, "point output"]:
         """The network at all points; what is the same for all points is multiplied once."""
         first, *rest = self.layers
         assert isinstance(first, nn.Linear)
-        hidden = torch.zeros((), device=parts[0].device)
+        hidden = torch.zeros((), device=parts[0].device) if first.bias is None else first.bias
         weights = first.weight.split([p.shape[1] for p in parts], 1)
         for part, weight in zip(parts, weights, strict=True):
             hidden = hidden + part @ weight.T

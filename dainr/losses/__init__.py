@@ -4,9 +4,9 @@ from collections.abc import Callable
 
 from torch import Tensor
 
-from dainr.losses.data import l1_loss, residual
+from dainr.losses.data import frame_energies, l1_loss, relative_error, residual
 from dainr.operators.batch import Batch, FrameModel
 
 Loss = Callable[[FrameModel, Batch], Tensor]
 
-__all__ = ["Loss", "l1_loss", "residual"]
+__all__ = ["Loss", "frame_energies", "l1_loss", "relative_error", "residual"]

@@ -1,17 +1,44 @@
 """Data consistency in the NUFFT domain."""
 
+import math
+
+import numpy as np
+import torch
 from jaxtyping import Complex, Float
 from torch import Tensor
 
-from dainr.operators.batch import Batch, FrameModel
+from dainr.operators.batch import Batch, FrameData, FrameModel, RefinesCoilMaps
 
 
 def residual(model: FrameModel, batch: Batch) -> Complex[Tensor, "coil point"]:
-    """A x - y: predicted less measured samples of the batch."""
-    return batch.operator(model(batch)) - batch.kspace
+    """A x - y: predicted less measured samples of the batch, by the coil maps of a model that refines them."""
+    operator = batch.operator
+    if isinstance(model, RefinesCoilMaps):
+        operator = operator.with_maps(model.coil_maps().detach())
+    return operator(model(batch)) - batch.kspace
 
 
 def l1_loss(model: FrameModel, batch: Batch) -> Float[Tensor, ""]:
     """Density-weighted mean absolute error, of the real plus of the imaginary part: mean_j w_j |A x - y|_1."""
     r = residual(model, batch)
     return (batch.density * (r.real.abs() + r.imag.abs())).mean()
+
+
+def relative_error(model: FrameModel, data: FrameData) -> float:
+    """Density-weighted root mean square residual over that of the data: by Parseval, an error in the image."""
+    error, signal = frame_energies(model, data)
+    return math.sqrt(error.sum() / max(signal.sum(), np.finfo(np.float32).tiny))
+
+
+@torch.no_grad()
+def frame_energies(
+    model: FrameModel, data: FrameData
+) -> tuple[Float[np.ndarray, " frame"], Float[np.ndarray, " frame"]]:
+    """Density-weighted energy of the residual and of the data, each `frame`."""
+    batch = data.batch()
+    sizes = [b - a for a, b in zip(data.starts, data.starts[1:], strict=False)]
+    error, signal = (
+        torch.stack([part.double().sum() for part in (batch.density * z.abs().square()).sum(0).split(sizes)])
+        for z in (residual(model, batch), batch.kspace)
+    )
+    return error.cpu().numpy(), signal.cpu().numpy()

@@ -10,7 +10,7 @@ from typing import Any, Protocol
 from torch import Tensor
 
 from dainr.errors import BadRequest
-from dainr.fields.cine import CineField
+from dainr.fields.field import DynamicField
 from dainr.fit import Checkpoint, Observer
 from dainr.methods.common import RunState
 from dainr.recon import Recon
@@ -40,7 +40,7 @@ class Method(Protocol):
 
     def restore(
         self, config: Any, matrix: tuple[int, int], finished: Mapping[int, Checkpoint], features: Mapping[str, Tensor]
-    ) -> tuple[CineField, ...]:
+    ) -> tuple[DynamicField, ...]:
         """The fields of a finished run, one per slice, on the CPU; none where the method fits none."""
         ...
 

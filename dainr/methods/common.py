@@ -8,10 +8,12 @@ import numpy as np
 import torch
 from jaxtyping import Complex
 from torch import Tensor
+from torch.nn import functional
 
 from dainr.errors import BadRequest, MissingBackend
-from dainr.fit import Checkpoint, FrameData
+from dainr.fit import Checkpoint
 from dainr.operators.acquisition import acquisition
+from dainr.operators.batch import FrameData
 from dainr.operators.fourier import frame_points
 from dainr.operators.nufft import choose_backend, make_nufft
 from dainr.prepare import PrepareConfig, Prepared
@@ -109,10 +111,32 @@ def frame_data(prepared: Prepared, readouts: np.ndarray, nufft: str, device: tor
 def grid_frames(data: FrameData) -> Complex[Tensor, "frame y x"]:
     """The gridded frames A^H W y, brought to the scale of the data by least squares, one factor for the series."""
     images = data.operator.adjoint(data.kspace * data.density)
+    return images * _least_squares_factor(images, data).abs()
+
+
+@torch.no_grad()
+def grid_average(data: FrameData) -> Complex[Tensor, "y x"]:
+    """The time average gridded from the readouts of all frames together, brought to the scale of the data."""
+    average = data.operator.adjoint(data.kspace * data.density).sum(0)
+    series = average.expand(len(data.frames), *average.shape)
+    return average * _least_squares_factor(series, data)
+
+
+def closes_cycle(frames: Complex[Tensor, "frame y x"]) -> bool:
+    """Whether the last frame leads to the first as one frame to the next: their blurred magnitudes differ no more."""
+    if len(frames) < 4:
+        return False
+    blurred = functional.adaptive_avg_pool2d(
+        frames.abs()[:, None], (max(1, frames.shape[1] // 8), max(1, frames.shape[2] // 8))
+    )
+    steps = (torch.roll(blurred, -1, 0) - blurred).flatten(1).norm(dim=1)
+    return bool(steps[-1] <= steps[:-1].max())
+
+
+def _least_squares_factor(images: Tensor, data: FrameData) -> Tensor:
     predicted = data.operator(images)
     weighted = (data.density * predicted).conj()
-    factor = (weighted * data.kspace).sum() / (weighted * predicted).sum().real.clamp(min=torch.finfo().tiny)
-    return images * factor.abs()
+    return (weighted * data.kspace).sum() / (weighted * predicted).sum().real.clamp(min=torch.finfo().tiny)
 
 
 def _binned(scan: Scan) -> np.ndarray:

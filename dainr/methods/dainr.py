@@ -1,15 +1,18 @@
-"""DA-INR: a deformation field and a canonical field conditioned on MDSR features, fitted to one scan alone.
+"""DA-INR: a deformation field and a canonical field fitted to one scan alone, in two forms.
 
-    x(r, t) = C(r + D(r, t), t, f(r, t)),   min  sum_j w_j | (A x)_j - y_j |_1
+    warped      x(r, t) = C(r + D(r, t), t), canonical space rendered once a step and warped to all frames; see
+                fields/warped.py and losses/objective.py
+    pointwise   x(r, t) = C(r + D(r, t), t, f(r, t)), min sum_j w_j | (A x)_j - y_j |_1, one frame a step: as published
 
 Baik & Yoo, MICCAI 2025, arXiv 2501.09049. Slices are fitted in turn.
 """
 
+import dataclasses
 import logging
 import math
 import time
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import asdict, dataclass, replace
 from typing import Any, Literal
 
 import numpy as np
@@ -17,32 +20,72 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
+from dainr.errors import BadRequest
 from dainr.features.maps import FeatureMaps, mdsr_features
 from dainr.features.mdsr import load_mdsr
 from dainr.fields.canonical import CanonicalConfig
 from dainr.fields.cine import CineField
 from dainr.fields.deformation import DeformationConfig
+from dainr.fields.field import DynamicField
 from dainr.fields.grid import choose_grid
-from dainr.fit import Checkpoint, Fit, FitConfig, FitState, FrameData, Observer, frame_energies
-from dainr.losses import l1_loss
-from dainr.methods.common import MethodConfig, RunState, frame_data, grid_frames, resolve_common, resolve_device
+from dainr.fields.warped import WarpedCine, WarpedConfig
+from dainr.fit import Checkpoint, Fit, FitConfig, FitState, Observer
+from dainr.losses import Loss, frame_energies, l1_loss
+from dainr.losses.objective import Objective, ObjectiveConfig
+from dainr.methods.common import (
+    MethodConfig,
+    RunState,
+    closes_cycle,
+    frame_data,
+    grid_average,
+    grid_frames,
+    resolve_common,
+    resolve_device,
+)
+from dainr.operators.batch import FrameData
 from dainr.prepare import Prepared, prepare_slice
 from dainr.recon import Recon
 from dainr.scan import Cine, Scan
 
 log = logging.getLogger(__name__)
 
+WARPED = ("cyclic", "start_steps", "warped", "objective")  # settings that only one form of the field has
+POINTWISE = ("grid", "features", "mdsr_weights", "deformation", "canonical")
+
 
 @dataclass(frozen=True)
 class DainrConfig(MethodConfig):
-    """Settings of the fit, its fields and their features."""
+    """Settings of the fit and of the two forms of the field; those of the form not in use stay at their defaults."""
 
+    field: Literal["warped", "pointwise"] = "warped"
+    fit: FitConfig = dataclasses.field(default_factory=FitConfig)
+    # of the warped field
+    cyclic: Literal["auto", "yes", "no"] = "auto"  # whether the last frame precedes the first; auto: the data decides
+    start_steps: int = 60  # least-squares steps that bring the canonical image to the time average
+    warped: WarpedConfig = dataclasses.field(default_factory=WarpedConfig)
+    objective: ObjectiveConfig = dataclasses.field(default_factory=ObjectiveConfig)
+    # of the pointwise field
     grid: Literal["auto", "native", "tinycudann"] = "auto"
     features: Literal["none", "mdsr"] = "none"
     mdsr_weights: str = "random"  # a checkpoint's path, or "random": drawn from the seed
-    deformation: DeformationConfig = field(default_factory=DeformationConfig)
-    canonical: CanonicalConfig = field(default_factory=CanonicalConfig)
-    fit: FitConfig = field(default_factory=FitConfig)
+    deformation: DeformationConfig = dataclasses.field(default_factory=DeformationConfig)
+    canonical: CanonicalConfig = dataclasses.field(default_factory=CanonicalConfig)
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        foreign = POINTWISE if self.field == "warped" else WARPED
+        defaults = {f.name: f for f in dataclasses.fields(self)}
+        for name in foreign:
+            f = defaults[name]
+            default = f.default if f.default_factory is dataclasses.MISSING else f.default_factory()
+            if getattr(self, name) not in (default, "native"):
+                raise BadRequest(
+                    f"setting {name}",
+                    f"the {self.field} field has no such part",
+                    f"leave it out, or set field={'pointwise' if self.field == 'warped' else 'warped'}",
+                )
+        if self.start_steps < 0:
+            raise BadRequest(f"start_steps={self.start_steps}", "it is a number of steps", "choose 0 or more")
 
 
 class Dainr:
@@ -54,6 +97,8 @@ class Dainr:
     def resolve(self, scan: Scan, config: DainrConfig) -> tuple[DainrConfig, dict[str, Any]]:
         """Device, NUFFT and grid backend decided. Raises MissingBackend for one that is named and not here."""
         config, record = resolve_common(scan, config)
+        if config.field == "warped":
+            return config, record
         grid = choose_grid(config.grid, config.canonical.table, torch.device(config.device))
         if config.deformation.encoding == "hash":
             choose_grid(grid, config.deformation.table, torch.device(config.device))
@@ -106,14 +151,18 @@ class Dainr:
         matrix: tuple[int, int],
         finished: Mapping[int, Checkpoint],
         features: Mapping[str, Tensor],
-    ) -> tuple[CineField, ...]:
+    ) -> tuple[DynamicField, ...]:
         """The fields a run saved; a grid fitted by tiny-cuda-nn continues in torch, their layout is the same."""
         fields = []
         for index in sorted(finished):
             tensors = finished[index].tensors
             maps = FeatureMaps(features[f"maps.{index}"]) if f"maps.{index}" in features else None
-            here = replace(config, device="cpu", grid="native")
-            model = build_field(here, tensors["frame_times"].tolist(), matrix, maps)
+            here, times = replace(config, device="cpu", grid="native"), tensors["frame_times"].tolist()
+            if config.field == "warped":
+                no_maps = torch.zeros(len(tensors["coil_correction"]) // 2, *matrix, dtype=torch.complex64)
+                model: DynamicField = build_warped(here, times, matrix, no_maps, bool(tensors["is_cyclic"]))
+            else:
+                model = build_pointwise(here, times, matrix, maps)
             model.load_state_dict(tensors)
             fields.append(model.eval())
         return tuple(fields)
@@ -121,7 +170,7 @@ class Dainr:
 
 @dataclass(frozen=True, eq=False)
 class _SliceFit:
-    model: CineField
+    model: DynamicField
     state: FitState
     scale: float
     gridded: Float[np.ndarray, "frame y x"]
@@ -129,21 +178,52 @@ class _SliceFit:
     prepare_seconds: float
 
 
-def build_field(
+def build_pointwise(
     config: DainrConfig, frame_times: Sequence[float], matrix: tuple[int, int], features: FeatureMaps | None
 ) -> CineField:
-    """The field of one slice, drawn from the seed."""
+    """The published field of one slice, drawn from the seed."""
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(config.seed)
         model = CineField(config.deformation, config.canonical, config.grid, frame_times, matrix, features)
     return model.to(config.device)
 
 
-def render_series(model: CineField) -> np.ndarray:
+def build_warped(
+    config: DainrConfig, frame_times: Sequence[float], matrix: tuple[int, int], coil_maps: Tensor, cyclic: bool
+) -> WarpedCine:
+    """The warped field of one slice, drawn from the seed."""
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(config.seed)
+        model = WarpedCine(config.warped, frame_times, matrix, coil_maps, cyclic)
+    return model.to(config.device)
+
+
+def render_series(model: DynamicField) -> np.ndarray:
     """The series at its own frames and matrix, `frame y x`, in the units of the fit."""
     with torch.no_grad():
-        frames = [model.render([time], model.matrix)[0].cpu() for time in model.frame_times.tolist()]
-    return torch.stack(frames).numpy()
+        return model.render(model.frame_times.tolist(), model.matrix).cpu().numpy()
+
+
+def start_fit(
+    config: DainrConfig, prepared: Prepared, data: FrameData, heldout: FrameData | None, place: tuple[int, int]
+) -> Fit:
+    """Model and loss of one slice, ready to run."""
+    times, device = prepared.frame_times.tolist(), torch.device(config.device)
+    if config.field == "pointwise":
+        features = None
+        if config.features == "mdsr":
+            log.info("slice %d: features of %d frames, MDSR weights %s", place[0], len(times), config.mdsr_weights)
+            features = mdsr_features(load_mdsr(config.mdsr_weights, config.seed).to(device), grid_frames(data).abs())
+        model: DynamicField = build_pointwise(config, times, prepared.matrix, features)
+        loss: Loss = l1_loss
+    else:
+        cyclic = config.cyclic == "yes" or (config.cyclic == "auto" and closes_cycle(grid_frames(data)))
+        log.info("slice %d: %s", place[0], "one cycle, its end joined to its start" if cyclic else "no closed cycle")
+        maps = torch.from_numpy(prepared.coil_maps).to(device)
+        model = warped = build_warped(config, times, prepared.matrix, maps, cyclic)
+        warped.start_from(grid_average(data), config.start_steps)
+        loss = Objective(config.objective, prepared.noise_std)
+    return Fit(model, loss, data, heldout, config.fit, config.seed, place)
 
 
 def _fit_slice(
@@ -157,12 +237,7 @@ def _fit_slice(
     data = frame_data(prepared, ~prepared.held_out, config.nufft, device)
     heldout = frame_data(prepared, prepared.held_out, config.nufft, device) if prepared.held_out.any() else None
     gridded = grid_frames(data).abs()
-    features = None
-    if config.features == "mdsr":
-        log.info("slice %d: features of %d frames, MDSR weights %s", index, len(gridded), config.mdsr_weights)
-        features = mdsr_features(load_mdsr(config.mdsr_weights, config.seed).to(device), gridded)
-    model = build_field(config, prepared.frame_times.tolist(), prepared.matrix, features)
-    fit = Fit(model, l1_loss, data, heldout, config.fit, config.seed, (index, scan.n_slices))
+    fit = start_fit(config, prepared, data, heldout, (index, scan.n_slices))
     prepare_seconds = time.perf_counter() - started
     if index in resume.finished:
         fit.best, fit.state = resume.finished[index].tensors, resume.finished[index].state
@@ -170,6 +245,8 @@ def _fit_slice(
         if resume.current and resume.current[0] == index:
             fit.restore(resume.current[1])
         fit.run(observers)
+    model = fit.model
+    assert isinstance(model, DynamicField)
     if fit.best:
         model.load_state_dict(fit.best)
     record = {"prepare": prepared.record, "fit": _summary(fit.state, model, data, heldout, prepared)}
@@ -179,7 +256,7 @@ def _fit_slice(
 
 
 def _summary(
-    state: FitState, model: CineField, data: FrameData, heldout: FrameData | None, prepared: Prepared
+    state: FitState, model: DynamicField, data: FrameData, heldout: FrameData | None, prepared: Prepared
 ) -> dict[str, Any]:
     """How well the chosen state explains the readouts it saw and those it did not, and what noise alone would leave."""
     error, signal = frame_energies(model, data)

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from torch import Tensor
 
-from dainr.fields.cine import CineField
+from dainr.fields.field import DynamicField
 from dainr.fit import Checkpoint, Observer
 from dainr.methods.common import MethodConfig, RunState, frame_data, grid_frames, resolve_common, resolve_device
 from dainr.prepare import prepare_slice
@@ -62,6 +62,6 @@ class Gridding:
         matrix: tuple[int, int],
         finished: Mapping[int, Checkpoint],
         features: Mapping[str, Tensor],
-    ) -> tuple[CineField, ...]:
+    ) -> tuple[DynamicField, ...]:
         """Gridding fits no field."""
         return ()

@@ -11,19 +11,15 @@ from dainr.operators.cartesian import CartesianOperator
 from dainr.operators.coils import CoilOperator
 from dainr.operators.fourier import FourierOperator, frame_points
 from dainr.operators.linear import LinearOperator
-from dainr.operators.nufft import choose_backend, make_nufft
+from dainr.operators.nufft import make_nufft
 
 
 class Acquisition(LinearOperator):
-    """Images `frame y x` to k-space `coil point`; all frames and coils in one call.
+    """Images `frame y x` to k-space `coil point`; all frames and coils in one call."""
 
-    `backend` names the Fourier transform in use and `timings` what choosing it measured (s), if it was measured.
-    """
-
-    def __init__(self, coils: CoilOperator, fourier: FourierOperator, backend: str, timings: dict[str, float]) -> None:
+    def __init__(self, coils: CoilOperator, fourier: FourierOperator) -> None:
         super().__init__()
         self.coils, self.fourier = coils, fourier
-        self.backend, self.timings = backend, timings
 
     @property
     def n_frames(self) -> int:
@@ -32,7 +28,11 @@ class Acquisition(LinearOperator):
 
     def select(self, frames: Sequence[int]) -> "Acquisition":
         """The same operator for some frames only, in the given order."""
-        return Acquisition(self.coils, self.fourier.select(frames), self.backend, self.timings)
+        return Acquisition(self.coils, self.fourier.select(frames))
+
+    def with_maps(self, maps: Complex[Tensor, "coil y x"]) -> "Acquisition":
+        """The same operator with other coil maps."""
+        return Acquisition(CoilOperator(maps), self.fourier)
 
     def _map(self, x: Complex[Tensor, "frame y x"]) -> Complex[Tensor, "coil point"]:
         return self.fourier._map(self.coils._map(x))
@@ -52,18 +52,11 @@ def acquisition(
 ) -> Acquisition:
     """The acquisition operator of readouts in frame order.
 
-    On-grid data takes the plain FFT whatever the backend; otherwise "auto" measures what is installed and takes the
-    fastest. Raises MissingBackend when the named one is not installed.
+    On-grid data takes the plain FFT whatever the backend. Raises MissingBackend when the named one is not installed.
     """
     maps = torch.from_numpy(np.ascontiguousarray(coil_maps)).to(device)
     matrix, n_coils = (maps.shape[1], maps.shape[2]), maps.shape[0]
     points = frame_points(trajectory, frame, n_frames)
-    timings: dict[str, float] = {}
     if cartesian:
-        fourier: FourierOperator = CartesianOperator(points, matrix, n_coils, device)
-        backend = "fft"
-    else:
-        if backend == "auto":
-            backend, timings = choose_backend(max(points, key=len), matrix, n_coils, device)
-        fourier = make_nufft(backend, points, matrix, n_coils, device)
-    return Acquisition(CoilOperator(maps), fourier, backend, timings)
+        return Acquisition(CoilOperator(maps), CartesianOperator(points, matrix, n_coils, device))
+    return Acquisition(CoilOperator(maps), make_nufft(backend, points, matrix, n_coils, device))

@@ -1,0 +1,34 @@
+"""What every fitted field can do, whatever it is made of."""
+
+from abc import ABC, abstractmethod
+from collections.abc import Sequence
+
+import torch
+from jaxtyping import Complex, Float
+from torch import Tensor, nn
+
+from dainr.features.maps import FeatureMaps
+
+
+class DynamicField(nn.Module, ABC):
+    """A cine as a function of position and time. `frame_times` (s, increasing) are those of the fitted frames."""
+
+    frame_times: Tensor
+    matrix: tuple[int, int]
+    features: FeatureMaps | None = None
+
+    def __init__(self, frame_times: Sequence[float], matrix: tuple[int, int]) -> None:
+        super().__init__()
+        self.matrix = matrix
+        self.register_buffer("frame_times", torch.tensor(frame_times, dtype=torch.float64))
+
+    @abstractmethod
+    def render(self, times: Sequence[float], matrix: tuple[int, int]) -> Complex[Tensor, "frame y x"]:
+        """Images at any times (s) on a matrix (ny, nx) over the same field of view.
+
+        Times before the first or after the last fitted frame show that frame.
+        """
+
+    @abstractmethod
+    def displacement(self, frame: float, matrix: tuple[int, int]) -> Float[Tensor, "point 2"]:
+        """Displacement of every pixel at a fractional frame number, in pixels (x, y)."""

@@ -1,0 +1,57 @@
+"""A hash grid read at fixed positions, as one constant sparse matrix.
+
+Features at fixed points are linear in the table, so index and weight of every corner are worked out once; a step is
+then one product with the matrix forward and one with its stored transpose backward, on CPU and CUDA.
+"""
+
+import warnings
+from typing import Any
+
+import torch
+from jaxtyping import Float
+from torch import Tensor
+from torch.autograd.function import once_differentiable
+
+from dainr.fields.hash_grid import HashGrid, entry_index
+
+
+class FixedLookup:
+    """The features of a grid at fixed positions (x, y) in the unit square, `point feature`."""
+
+    def __init__(self, grid: HashGrid, positions: Float[Tensor, "point 2"]) -> None:
+        self.n_features = grid.n_features
+        n_levels, device = len(grid.levels), positions.device
+        rows, columns, values = [], [], []
+        for number, level in enumerate(grid.levels):
+            cell = positions * level.scale + 0.5
+            corner = cell.floor()
+            x, y = (cell - corner).unbind(1)
+            i, j = corner.long().unbind(1)
+            row = torch.arange(len(positions), device=device) * n_levels + number
+            for di, wx in ((0, 1 - x), (1, x)):
+                for dj, wy in ((0, 1 - y), (1, y)):
+                    rows.append(row)
+                    columns.append(entry_index(i + di, j + dj, level))
+                    values.append(wx * wy)
+        size = (len(positions) * n_levels, len(grid.table))
+        indices = torch.stack([torch.cat(rows), torch.cat(columns)])
+        matrix = torch.sparse_coo_tensor(indices, torch.cat(values), size, check_invariants=True).coalesce()
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # torch calls its CSR tensors a beta feature
+            self.matrix, self.transposed = matrix.to_sparse_csr(), matrix.t().coalesce().to_sparse_csr()
+
+    def __call__(self, table: Float[Tensor, "entry per_level"]) -> Float[Tensor, "point feature"]:
+        """Features for the present table."""
+        return _Product.apply(table, self.matrix, self.transposed).view(-1, self.n_features)
+
+
+class _Product(torch.autograd.Function):
+    @staticmethod
+    def forward(ctx: Any, table: Tensor, matrix: Tensor, transposed: Tensor) -> Tensor:
+        ctx.transposed = transposed
+        return matrix @ table
+
+    @staticmethod
+    @once_differentiable
+    def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor, None, None]:
+        return ctx.transposed @ gradients[0].contiguous(), None, None

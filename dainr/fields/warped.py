@@ -1,0 +1,227 @@
+"""The warped field: canonical space rendered once, then carried to every frame.
+
+    x(r, t) = C(r + D(r, t), t),    C(q, t) = sum_k b_k(t) M_k(q) + R(q, t)
+
+M_k: a few complex canonical maps, a multiresolution hash grid and a small network. b_k: their temporal basis, a small
+network of the time. D: deformation, cubic B-splines in space times a temporal basis. R: innovation, what no warp of the
+maps explains (through-plane motion, contrast); it lives in canonical space, where it moves with the tissue, at the
+pixels and frames of the scan, and is interpolated between them. The form follows DA-INR (Baik & Yoo, arXiv 2501.09049)
+with the canonical space rendered once a step for all frames.
+"""
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from jaxtyping import Complex, Float
+from torch import Tensor, nn
+from torch.nn import functional
+
+from dainr.errors import BadRequest
+from dainr.fields.coordinates import frame_number, pixel_coordinates
+from dainr.fields.field import DynamicField
+from dainr.fields.hash_grid import GridConfig, HashGrid
+from dainr.fields.lookup import FixedLookup
+from dainr.fields.mlp import MLP
+from dainr.fields.spline import spline_map, spline_matrix
+from dainr.operators.batch import Batch
+
+GAIN = 2.5  # image per unit of the networks' output: the brightest pixels are then well within what one step can reach
+
+
+QUIET = 1e-3  # weight of what keeps the other canonical maps near zero while the first one is fitted
+
+
+@dataclass(frozen=True)
+class WarpedConfig:
+    """Sizes of the warped field's parts."""
+
+    maps: int = 4  # K
+    levels: int = 7
+    features_per_level: int = 4
+    base: int = 8
+    log2_table: int = 15
+    width: int = 64
+    harmonics: int = 6  # of the cycle, or of twice the scan where it is not cyclic
+    motion_control: int = 24  # control points a side
+    motion_modes: int = 8
+    coil_control: int = 16  # control points a side of the coil maps' correction; 0 keeps the maps
+
+    def __post_init__(self) -> None:
+        if min(self.maps, self.levels, self.features_per_level, self.base, self.width, self.harmonics) < 1:
+            raise BadRequest("the warped field", f"{self} is not a field", "choose positive sizes")
+        if self.motion_control < 4 or self.motion_modes < 1 or (self.coil_control and self.coil_control < 4):
+            raise BadRequest("the warped field", "its splines have too few control points", "choose at least 4")
+
+
+@dataclass(frozen=True, eq=False)
+class Series:
+    """One rendering: the frames, the canonical space they were warped from, and the control points that warped it."""
+
+    images: Complex[Tensor, "frame y x"]
+    canonical: Complex[Tensor, "frame y x"]
+    control: Float[Tensor, "frame 2 row column"]  # displacement (x, y) of the control points, in units of their spacing
+
+
+class WarpedCine(DynamicField):
+    """The field whose canonical space is rendered once for all frames. `cyclic`: the last frame precedes the first."""
+
+    base_maps: Tensor
+
+    def __init__(
+        self,
+        config: WarpedConfig,
+        frame_times: Sequence[float],
+        matrix: tuple[int, int],
+        coil_maps: Complex[Tensor, "coil y x"],
+        cyclic: bool,
+    ) -> None:
+        super().__init__(frame_times, matrix)
+        self.config, self.cyclic = config, cyclic
+        n_frames = len(frame_times)
+        self.register_buffer("is_cyclic", torch.tensor(cyclic))  # so that it is saved with the rest
+        self.register_buffer("base_maps", coil_maps, persistent=False)
+        self.grid = HashGrid(
+            GridConfig(
+                levels=config.levels,
+                features_per_level=config.features_per_level,
+                base=min(config.base, max(matrix)),
+                finest=max(matrix),
+                log2_table=config.log2_table,
+                indexing="hash",
+            )
+        )
+        k, w, n_time = config.maps, config.width, 2 * config.harmonics
+        self.value = MLP([self.grid.n_features, w, w, 2 * k], bias=True)
+        self.basis = MLP([n_time, w // 2, w // 2, 2 * k], bias=True)
+        self.motion_basis = MLP([n_time, w // 2, w // 2, config.motion_modes], bias=True)
+        side = config.motion_control
+        self.motion = nn.Parameter(1e-3 * torch.randn(config.motion_modes, 2, side, side))
+        self.innovation = nn.Parameter(
+            torch.zeros(n_frames, *matrix, 2)
+        )  # re, im: AdamW fuses real numbers only
+        self.coil_correction = nn.Parameter(torch.zeros(2 * len(coil_maps), config.coil_control, config.coil_control))
+        self._lookup: tuple[torch.device, FixedLookup] | None = None
+
+    def forward(self, batch: Batch) -> Complex[Tensor, "frame y x"]:
+        """The frames of a batch on the matrix of the scan."""
+        return self.series([float(f) for f in batch.frames], self.matrix).images
+
+    def render(self, times: Sequence[float], matrix: tuple[int, int]) -> Complex[Tensor, "frame y x"]:
+        """Images at any times (s) on a matrix (ny, nx) over the same field of view.
+
+        Times before the first or after the last fitted frame show that frame.
+        """
+        known = self.frame_times.tolist()
+        return self.series([frame_number(known, time) for time in times], matrix).images
+
+    def series(self, frames: Sequence[float], matrix: tuple[int, int], innovate: bool = True) -> Series:
+        """Everything at fractional frame numbers on a matrix; without the innovation where the fit has none yet."""
+        number = torch.tensor(frames, device=self.frame_times.device)
+        k = self.config.maps
+        maps = self._values(matrix).T.reshape(2, k, *matrix)
+        basis = self.basis([self._harmonics(number)])
+        mixing = torch.complex(basis[:, :k] + (torch.arange(k, device=basis.device) == 0), basis[:, k:])
+        canonical = torch.einsum("tk,kyx->tyx", mixing, torch.complex(maps[0], maps[1]))
+        if innovate:
+            canonical = canonical + self._innovation(frames, matrix)
+        control = torch.einsum("tm,mcyx->tcyx", self.motion_basis([self._harmonics(number)]), self.motion)
+        spacing = 2 / (self.config.motion_control - 3)
+        return Series(GAIN * self._warp(canonical, control, matrix), GAIN * canonical, control / spacing)
+
+    def start_from(self, image: Complex[Tensor, "y x"], steps: int) -> None:
+        """Fit the first canonical map to an image by least squares: a second's work that saves many costlier steps."""
+        target = torch.cat([image.real.reshape(-1, 1), image.imag.reshape(-1, 1)], 1) / GAIN
+        rates = [
+            {"params": [self.grid.table], "lr": 1e-2},
+            {"params": self.value.parameters(), "lr": 5e-3},
+        ]
+        optimizer = torch.optim.Adam(rates, betas=(0.9, 0.99), eps=1e-15, fused=True)
+        for _ in range(steps):
+            optimizer.zero_grad(set_to_none=True)
+            maps = self._values(self.matrix)
+            shown = maps[:, :: self.config.maps]  # of the first map, real and imaginary part
+            loss = (shown - target).square().mean() + QUIET * maps.square().mean()
+            loss.backward()
+            optimizer.step()
+
+    def displacement(self, frame: float, matrix: tuple[int, int]) -> Float[Tensor, "point 2"]:
+        """Displacement of every pixel at a fractional frame number, in pixels (x, y)."""
+        number = torch.tensor([frame], device=self.frame_times.device)
+        control = torch.einsum("tm,mcyx->tcyx", self.motion_basis([self._harmonics(number)]), self.motion)
+        moved = self._displacement(control, matrix)[0].reshape(2, -1).T
+        return moved * 0.5 * torch.tensor([matrix[1], matrix[0]], device=moved.device)
+
+    def coil_maps(self) -> Complex[Tensor, "coil y x"]:
+        """The coil maps, corrected by smooth splines and brought back to unit norm over the coils."""
+        if self.config.coil_control == 0:
+            return self.base_maps
+        rows, columns = self._splines(self.matrix, self.config.coil_control)
+        real, imaginary = spline_map(self.coil_correction, rows, columns).chunk(2)
+        maps = self.base_maps + torch.complex(real, imaginary)
+        energy = torch.view_as_real(maps).square().sum((0, 3))
+        return maps * (energy + 1e-4).rsqrt()
+
+    def innovation_of(self, frames: slice) -> Complex[Tensor, "frame y x"]:
+        """The innovation of some frames of the scan, in the units of the images."""
+        return GAIN * torch.view_as_complex(self.innovation)[frames]
+
+    def parameter_groups(self) -> list[dict[str, Any]]:
+        """Parameters with the share of the learning rate they take, and whether their weights decay."""
+        networks = [*self.value.parameters(), *self.basis.parameters(), *self.motion_basis.parameters()]
+        free = [self.grid.table, self.innovation]
+        smooth = [self.motion, self.coil_correction]
+        return [
+            {"params": networks, "share": 0.5, "decay": True},
+            {"params": smooth, "share": 0.5, "decay": False},
+            {"params": free, "share": 1.0, "decay": False},
+        ]
+
+    def _values(self, matrix: tuple[int, int]) -> Float[Tensor, "point value"]:
+        """The canonical maps at the pixels of a matrix, real parts and then imaginary ones."""
+        device = self.frame_times.device
+        if matrix != self.matrix:
+            return self.value([self.grid(0.5 * (pixel_coordinates(matrix, device) + 1))])
+        if self._lookup is None or self._lookup[0] != device:
+            self._lookup = device, FixedLookup(self.grid, 0.5 * (pixel_coordinates(matrix, device) + 1))
+        return self.value([self._lookup[1](self.grid.table)])
+
+    def _harmonics(self, number: Float[Tensor, " frame"]) -> Float[Tensor, "frame harmonic"]:
+        n_frames = len(self.frame_times)
+        turn = number * (2 * math.pi / n_frames if self.cyclic else math.pi / max(n_frames - 1, 1))
+        angles = turn[:, None] * torch.arange(1, self.config.harmonics + 1, device=number.device)
+        return torch.cat([angles.sin(), angles.cos()], 1)
+
+    def _innovation(self, frames: Sequence[float], matrix: tuple[int, int]) -> Complex[Tensor, "frame y x"]:
+        """The innovation, linear in time between frames and cubic in space between pixels."""
+        whole = [int(f) for f in frames]
+        chosen = torch.view_as_complex(self.innovation)
+        if list(frames) != list(range(len(chosen))):
+            part = torch.tensor([f - w for f, w in zip(frames, whole, strict=True)], device=chosen.device)
+            after = [min(w + 1, len(chosen) - 1) for w in whole]
+            chosen = torch.lerp(chosen[whole], chosen[after], part[:, None, None].to(chosen.dtype))
+        return chosen if matrix == self.matrix else _resample(chosen, matrix)
+
+    def _warp(self, canonical: Tensor, control: Tensor, matrix: tuple[int, int]) -> Complex[Tensor, "frame y x"]:
+        pixels = pixel_coordinates(matrix, canonical.device).view(*matrix, 2)
+        places = pixels + self._displacement(control, matrix).permute(0, 2, 3, 1)
+        values = torch.view_as_real(canonical).permute(0, 3, 1, 2)
+        warped = functional.grid_sample(values, places, mode="bicubic", padding_mode="border", align_corners=False)
+        return torch.complex(warped[:, 0], warped[:, 1])
+
+    def _displacement(self, control: Tensor, matrix: tuple[int, int]) -> Float[Tensor, "frame 2 y x"]:
+        """Displacement in units of the coordinates, half a field of view."""
+        rows, columns = self._splines(matrix, self.config.motion_control)
+        return spline_map(control, rows, columns)
+
+    def _splines(self, matrix: tuple[int, int], n_control: int) -> tuple[Tensor, Tensor]:
+        device = self.frame_times.device
+        return spline_matrix(matrix[0], n_control, device), spline_matrix(matrix[1], n_control, device)
+
+
+def _resample(images: Complex[Tensor, "frame y x"], matrix: tuple[int, int]) -> Complex[Tensor, "frame y x"]:
+    parts = torch.view_as_real(images).permute(0, 3, 1, 2)
+    finer = functional.interpolate(parts, size=matrix, mode="bicubic", align_corners=False)
+    return torch.complex(finer[:, 0], finer[:, 1])

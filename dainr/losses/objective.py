@@ -1,0 +1,90 @@
+"""The objective of the warped field: likelihood of the samples plus priors, all in units of the noise.
+
+    sum_j w_j h(|A x - y|_j / sigma)  +  ( l_x TV_t(x) + l_C TV_t(C) + l_R |R|_1 ) / sigma  +  l_D |grad D|^2
+
+TV_t: temporal total variation, of the frames and of canonical space, where it follows the tissue. R: innovation.
+|grad D|^2: squared strain of the deformation, summed over pixels and frames. w goes from the density to one during the
+fit: the density makes the beginning fast, at the end it would amplify the noise. Because the likelihood is that of the
+noise, one set of weights serves any number of coils, readouts and frames.
+"""
+
+from dataclasses import dataclass
+
+from jaxtyping import Float
+from torch import Tensor
+
+from dainr.errors import BadRequest
+from dainr.fields.warped import Series, WarpedCine
+from dainr.losses.robust import huber_data
+from dainr.losses.smoothness import magnitude, strain_energy, temporal_variation
+from dainr.operators.batch import Batch, FrameModel
+
+ROUNDING = 1e-3  # of the noise standard deviation: what counts as zero in a magnitude
+CENTRE = 0.02  # added to the density, so that the k-space centre counts from the first step
+
+
+@dataclass(frozen=True)
+class ObjectiveConfig:
+    """Weights of the priors and the course of the fit; shares are of its budget."""
+
+    threshold: float = 3.0  # noise standard deviations beyond which a residual counts linearly
+    image_variation: float = 0.18  # l_x
+    canonical_variation: float = 0.36  # l_C
+    sparsity: float = 0.12  # l_R
+    strain: float = 13.0  # l_D
+    density_until: float = 0.67  # when the density weight is gone
+    innovation_from: float = 0.25
+    coil_maps_from: float = 0.2
+
+    def __post_init__(self) -> None:
+        weights = (self.image_variation, self.canonical_variation, self.sparsity, self.strain)
+        if min(weights) < 0 or not self.threshold > 0:
+            raise BadRequest("the objective", "a weight is negative or the threshold not positive", "choose others")
+        if not all(0 <= share <= 1 for share in (self.innovation_from, self.coil_maps_from)) or self.density_until <= 0:
+            raise BadRequest("the objective", "a share of the budget is not between 0 and 1", "choose one that is")
+
+
+@dataclass(frozen=True, eq=False)
+class Objective:
+    """The objective as a loss, per pixel and frame. `noise_std` is that of a complex sample, in the data's units."""
+
+    config: ObjectiveConfig
+    noise_std: float
+
+    def __call__(self, model: FrameModel, batch: Batch) -> Float[Tensor, ""]:
+        """The objective of a warped field on a batch of neighbouring frames."""
+        assert isinstance(model, WarpedCine)
+        config, progress = self.config, batch.progress
+        first, last = min(batch.frames), max(batch.frames)
+        series = model.series(
+            [float(f) for f in range(first, last + 1)], model.matrix, innovate=progress >= config.innovation_from
+        )
+        images = series.images
+        if len(batch.frames) < len(images):
+            images = images[[f - first for f in batch.frames]]
+        maps = model.coil_maps()
+        if progress < config.coil_maps_from:
+            maps = maps.detach()
+        total = huber_data(images, maps, batch, self._weight(batch), self.noise_std, config.threshold)
+        total = total + self._priors(model, series, slice(first, last + 1), progress)
+        return total / series.images.numel()
+
+    def _weight(self, batch: Batch) -> Float[Tensor, " point"]:
+        power = max(0.0, 1 - batch.progress / self.config.density_until)
+        weight = (batch.density + CENTRE) ** power
+        return weight / weight.mean()
+
+    def _priors(self, model: WarpedCine, series: Series, frames: slice, progress: float) -> Float[Tensor, ""]:
+        config, noise = self.config, self.noise_std
+        cyclic = model.cyclic and len(series.images) == len(model.frame_times)
+        rounding = ROUNDING * noise
+        pixels_per_control = model.matrix[0] * model.matrix[1] / (model.config.motion_control - 3) ** 2
+        total = config.strain * pixels_per_control * strain_energy(series.control)
+        if config.image_variation:
+            total = total + config.image_variation / noise * temporal_variation(series.images, cyclic, rounding)
+        if config.canonical_variation:
+            total = total + config.canonical_variation / noise * temporal_variation(series.canonical, cyclic, rounding)
+        if config.sparsity and progress >= config.innovation_from:
+            innovation = model.innovation_of(frames)
+            total = total + config.sparsity / noise * magnitude(innovation, rounding)
+        return total

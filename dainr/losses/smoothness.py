@@ -1,0 +1,73 @@
+"""Priors on a series: temporal total variation, sparsity and smooth motion.
+
+Magnitudes are those of complex values, |z| = sqrt(re^2 + im^2 + e^2) with e far below the noise, so that the gradient
+exists at zero. Value and gradient are computed together: one pass over the series each.
+"""
+
+from typing import Any
+
+import torch
+from jaxtyping import Complex, Float
+from torch import Tensor
+from torch.autograd.function import once_differentiable
+
+
+def temporal_variation(series: Complex[Tensor, "frame y x"], cyclic: bool, rounding: float) -> Float[Tensor, ""]:
+    """sum_t,r |x_t+1 - x_t|; the last frame is followed by the first where the series is cyclic.
+
+    `rounding` is e, in the units of the series.
+    """
+    return _TemporalVariation.apply(series, cyclic, rounding)
+
+
+def magnitude(series: Complex[Tensor, "frame y x"], rounding: float) -> Float[Tensor, ""]:
+    """sum_t,r |x_t|."""
+    return _Magnitude.apply(series, rounding)
+
+
+def strain_energy(displacement: Float[Tensor, "frame 2 row column"]) -> Float[Tensor, ""]:
+    """Squared differences between neighbouring control points, displacements in units of their spacing: strains."""
+    down = displacement[:, :, 1:] - displacement[:, :, :-1]
+    across = displacement[:, :, :, 1:] - displacement[:, :, :, :-1]
+    return down.square().sum() + across.square().sum()
+
+
+class _TemporalVariation(torch.autograd.Function):
+    @staticmethod
+    def forward(ctx: Any, series: Tensor, cyclic: bool, rounding: float) -> Tensor:
+        step = torch.roll(series, -1, 0).sub_(series) if cyclic else series[1:] - series[:-1]
+        size = _size(step, rounding)
+        value = size.sum()
+        step /= size
+        if cyclic:
+            gradient = torch.roll(step, 1, 0).sub_(step)
+        else:
+            gradient = torch.zeros_like(series)
+            gradient[1:] += step
+            gradient[:-1] -= step
+        ctx.save_for_backward(gradient)
+        return value
+
+    @staticmethod
+    @once_differentiable
+    def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor, None, None]:
+        return gradients[0] * ctx.saved_tensors[0], None, None
+
+
+class _Magnitude(torch.autograd.Function):
+    @staticmethod
+    def forward(ctx: Any, series: Tensor, rounding: float) -> Tensor:
+        size = _size(series, rounding)
+        ctx.save_for_backward(series, size)
+        return size.sum()
+
+    @staticmethod
+    @once_differentiable
+    def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor, None]:
+        series, size = ctx.saved_tensors
+        return series * (gradients[0] / size), None
+
+
+def _size(z: Tensor, rounding: float) -> Tensor:
+    parts = torch.view_as_real(z)
+    return (parts * parts).sum(-1).add_(rounding**2).sqrt_()
