@@ -71,7 +71,7 @@ def compare(
         raise BadRequest(str(scan), "it holds no reference to score against", "give one with --reference")
     prepared = binned(loaded, as_given(spokes_per_frame, frames_per_cycle, frames, slices, matrix))
     truth = ReferenceFile(reference or scan, options.parse_slices(slices))
-    comparison = _run(prepared, contenders, truth, output, Progress(quiet or as_json))
+    comparison = _run(prepared, scan, contenders, truth, output, Progress(quiet or as_json))
     if as_json:
         typer.echo(json.dumps(comparison.record))
     else:
@@ -85,15 +85,15 @@ def compare(
 
 
 def _run(
-    scan: "Scan", contenders: "list[Contender]", truth: "ReferenceFile", output: Path, progress: Progress
+    scan: "Scan", source: Path, contenders: "list[Contender]", truth: "ReferenceFile", output: Path, progress: Progress
 ) -> "Comparison":
     """All methods and the page. Raises Interrupted on Ctrl-C."""
     from dainr.compare import compare, write_page
 
-    progress.say(f"{scan.name}: {scan.n_frames} frames; Ctrl-C stops and writes nothing")
+    progress.say(f"{source}: {scan.n_frames} frames; Ctrl-C stops and writes nothing")
     progress.show_log()
     try:
-        comparison = compare(scan, contenders, truth, progress.begin)
+        comparison = compare(scan, source, contenders, truth, progress.begin)
         write_page(comparison, output)
     except KeyboardInterrupt as error:
         raise Interrupted("interrupted", "nothing was written", "start it again") from error
@@ -123,6 +123,6 @@ def _show(comparison: "Comparison") -> None:
         )
     Console().print(table)
     typer.echo(
-        "Magnitudes, one least-squares scale a slice, peak = reference maximum; dyn.: the 10 % of pixels that move most;"
+        "Magnitudes, one least-squares scale a slice, peak = reference maximum; dyn.: the 10 % that moves most;"
         f" SSIM window {SSIM_WINDOW} x {SSIM_WINDOW}, uniform."
     )

@@ -117,11 +117,12 @@ def choose_contenders(names: Sequence[str], pairs: Sequence[str] = ()) -> list[C
 
 def compare(
     scan: Scan,
+    source: Path,
     contenders: Sequence[Contender],
     reference: ReferenceFile,
     begin: Callable[[str], Sequence[Observer]] = lambda _: (),
 ) -> Comparison:
-    """Reconstruct a binned scan by every method and score the results.
+    """Reconstruct a binned scan, read from the file `source`, by every method and score the results.
 
     `begin` is told each method's name as it starts and gives the observers of its fit. A method that fails does not
     end the others. Raises BadRequest for settings that do not suit the scan and BadScan for a reference of another
@@ -136,7 +137,7 @@ def compare(
         raise errors[0]
     truth = reference.read()
     scored = tuple(o if o.cine is None else replace(o, scores=evaluate(o.cine.data, truth)) for o in outcomes)
-    return Comparison(scored, truth, _record(scan, reference, scored))
+    return Comparison(scored, truth, _record(scan, source, reference, scored))
 
 
 def write_page(comparison: Comparison, path: Path) -> None:
@@ -196,10 +197,11 @@ def _run(scan: Scan, contender: Contender, observers: Sequence[Observer]) -> Out
     return Outcome(contender, recon.cine, seconds, peak)
 
 
-def _record(scan: Scan, reference: ReferenceFile, outcomes: Sequence[Outcome]) -> dict[str, Any]:
+def _record(scan: Scan, source: Path, reference: ReferenceFile, outcomes: Sequence[Outcome]) -> dict[str, Any]:
     devices = sorted({o.contender.config.device for o in outcomes if o.cine is not None})
     return {
         "scan": describe(scan),
+        "input": {"path": str(source), "sha256": file_sha256(source)},
         "reference": {"path": str(reference.path), "sha256": file_sha256(reference.path)},
         "methods": [_entry(outcome) for outcome in outcomes],
         "devices": {device: device_name(device) for device in devices},

@@ -19,8 +19,8 @@ from dainr.report.page import render
 from dainr.scan import Cine
 
 COLOURS = matplotlib.colormaps["inferno"](np.linspace(0, 1, 256), bytes=True)[:, :3]
-FACTORS = (1, 2, 5, 10, 20, 50, 100)  # errors are shown so many times enlarged
-ERROR_PERCENTILE = 99.5
+FACTORS = (1, 2, 4, 5, 10, 20, 25, 50, 100)  # errors are shown so many times enlarged
+ERROR_PERCENTILE = 99
 MARGIN = 1.4  # of the enlarged part over the part that moves
 # region, score, heading, format, and whether larger is better
 SCORES = tuple(
