@@ -108,9 +108,7 @@ def _show(comparison: "Comparison") -> None:
 
     from dainr.evaluate import SSIM_WINDOW
 
-    table = Table(
-        Column("method", overflow="fold"), "PSNR dB", "SSIM", "NRMSE", "HaarPSI", "dyn. PSNR", "dyn. SSIM", "s"
-    )
+    table = Table(Column("method", no_wrap=True), "PSNR dB", "SSIM", "NRMSE", "HaarPSI", "dyn. PSNR", "dyn. SSIM", "s")
     for outcome in comparison.outcomes:
         if outcome.scores is None:
             table.add_row(outcome.contender.name, "failed")

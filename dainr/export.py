@@ -1,5 +1,6 @@
 """Writing a reconstruction in the format its suffix names."""
 
+import os
 from collections.abc import Callable
 from pathlib import Path
 
@@ -38,6 +39,8 @@ def check_target(path: Path, force: bool, suffixes: tuple[str, ...] = SUFFIXES) 
         raise BadRequest(str(path), "its suffix names no format", f"end it with {' or '.join(suffixes)}")
     if not path.parent.is_dir():
         raise BadRequest(str(path), f"there is no folder {path.parent}", "create it first")
+    if not os.access(path.parent, os.W_OK):
+        raise BadRequest(str(path), f"the folder {path.parent} cannot be written to", "choose another folder")
     if path.is_dir():
         raise BadRequest(str(path), "it is a folder", "name a file in it")
     if path.exists() and not force:
