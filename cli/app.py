@@ -8,9 +8,9 @@ import typer
 from typer.core import TyperGroup
 
 from dainr import __version__
-from dainr.errors import BadRequest, DainrError, Interrupted
+from dainr.errors import BadRequest, DainrError, Interrupted, is_out_of_memory
 
-from . import convert, doctor, evaluate, export, fit, info, methods, report, simulate
+from . import compare, convert, doctor, evaluate, export, fit, info, methods, report, simulate
 
 
 class Commands(TyperGroup):
@@ -30,11 +30,9 @@ class Commands(TyperGroup):
         except KeyboardInterrupt as error:
             typer.echo("dainr: interrupted.", err=True)
             raise typer.Exit(Interrupted.exit_code) from error
-        except MemoryError as error:
-            raise _out_of_memory(error) from error
-        except RuntimeError as error:
-            if type(error).__name__ == "OutOfMemoryError" or "can't allocate memory" in str(error):  # torch's two
-                raise _out_of_memory(error) from error
+        except (MemoryError, RuntimeError) as error:
+            if is_out_of_memory(error):
+                raise _out_of_memory() from error
             raise
         except BrokenPipeError:  # whoever read the output has had enough
             raise
@@ -45,7 +43,7 @@ class Commands(TyperGroup):
             raise typer.Exit(BadRequest.exit_code) from error
 
 
-def _out_of_memory(error: BaseException) -> typer.Exit:
+def _out_of_memory() -> typer.Exit:
     typer.echo("dainr: out of memory: choose fewer --slices, a smaller --matrix or smaller networks.", err=True)
     return typer.Exit(BadRequest.exit_code)
 
@@ -79,6 +77,7 @@ COMMANDS: dict[str, Callable[..., None]] = {
     "fit": fit.fit,
     "export": export.export,
     "evaluate": evaluate.evaluate,
+    "compare": compare.compare,
     "report": report.report,
     "info": info.info,
     "convert": convert.convert,

@@ -8,13 +8,16 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from dainr.errors import BadRequest
+from dainr.settings import WITH_PRESETS, choose_preset
 
-from .options import parse_budget, parse_matrix, parse_slices
+from . import options
+from .binning import as_given, binned
+from .progress import Progress
 
 if TYPE_CHECKING:
     from dainr.scan import Scan
 
-METHOD, PRESET = "dainr", "paper"
+METHOD = WITH_PRESETS
 
 
 def fit(
@@ -26,21 +29,15 @@ def fit(
         str | None, typer.Option(help="Reconstruction method: see dainr methods.  [default: dainr]")
     ] = None,
     preset: Annotated[str | None, typer.Option(help="Settings by name, or a .toml file.  [default: paper]")] = None,
-    iterations: Annotated[int | None, typer.Option(help="Steps of the fit, each slice.")] = None,
-    budget: Annotated[str | None, typer.Option(help="Wall-clock for the steps of each slice: 60s, 5m, 1h.")] = None,
-    spokes_per_frame: Annotated[
-        int | None, typer.Option(help="Bin readouts into frames of N, in order of time.")
-    ] = None,
-    frames_per_cycle: Annotated[
-        int | None, typer.Option(help="Bin readouts into N phases of the cardiac cycle.")
-    ] = None,
-    frames: Annotated[Path | None, typer.Option(help="Text file with the frame number of every readout.")] = None,
-    slices: Annotated[str | None, typer.Option(help="Slices to reconstruct: 0-3 or 0,2.  [default: all]")] = None,
-    matrix: Annotated[
-        str | None, typer.Option(help="Reconstruction matrix: 128 or 192x156.  [default: the file's]")
-    ] = None,
-    device: Annotated[str | None, typer.Option(help="auto, cpu, cuda or cuda:1.  [default: auto]")] = None,
-    seed: Annotated[int | None, typer.Option(help="Seed of everything random.  [default: 0]")] = None,
+    iterations: options.Iterations = None,
+    budget: options.Budget = None,
+    spokes_per_frame: options.SpokesPerFrame = None,
+    frames_per_cycle: options.FramesPerCycle = None,
+    frames: options.Frames = None,
+    slices: options.Slices = None,
+    matrix: options.Matrix = None,
+    device: options.Device = None,
+    seed: options.Seed = None,
     pairs: Annotated[
         list[str] | None, typer.Option("--set", metavar="KEY=VALUE", help="Any setting: see dainr methods --settings.")
     ] = None,
@@ -48,93 +45,66 @@ def fit(
     force: Annotated[bool, typer.Option("--force", help="Replace the run in the folder.")] = False,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Say what would be done, and stop.")] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print the record of the run as one JSON object.")] = False,
-    quiet: Annotated[bool, typer.Option("-q", "--quiet", help="No progress.")] = False,
+    quiet: options.Quiet = False,
 ) -> None:
     """Fit a scan and leave cine, report and fitted field in a folder.
 
     Example: dainr fit scan.h5 -o run --iterations 1000
     """
     from dainr.io import load
-    from dainr.run import Request, reconstruct_into
-    from dainr.run_folder import REPORT, RunFolder, file_sha256
+    from dainr.run import Request
+    from dainr.run_folder import RunFolder, file_sha256
 
-    from .progress import Progress
-
-    output = output or Path(f"{scan.stem}_dainr")
-    binning: dict[str, Any] = {"spokes_per_frame": spokes_per_frame, "frames_per_cycle": frames_per_cycle}
-    binning |= {"frames": None if frames is None else str(frames), "slices": slices, "matrix": matrix}
-    binning = {key: value for key, value in binning.items() if value is not None}
-    overrides = _overrides(iterations, budget, device, seed, pairs or [])
-    folder = RunFolder(output)
+    binning = as_given(spokes_per_frame, frames_per_cycle, frames, slices, matrix)
+    overrides = options.as_pairs(iterations, budget, device, seed, pairs)
+    folder = RunFolder(output or Path(f"{scan.stem}_dainr"))
     loaded = load(scan)
     method = method or (None if resume else METHOD)
-    request = Request(method or METHOD, _preset(method, preset), str(scan), file_sha256(scan), binning)
+    in_use = choose_preset(method or METHOD, preset)
+    request = Request(method or METHOD, in_use, str(scan), file_sha256(scan), binning)
     if resume:
-        if folder.is_complete:
-            _check_resumable(folder, request, binning, method, preset, overrides)
-            typer.echo(f"dainr: the run in {output} is complete, nothing to resume.", err=True)
-            return
         request, config = _check_resumable(folder, request, binning, method, preset, overrides)
+        if folder.is_complete:
+            typer.echo(f"dainr: the run in {folder.path} is complete, nothing to resume.", err=True)
+            return
     else:
         if not dry_run:
             folder.check_free(force)
             folder.check_apart(scan)
         config = _config(request, overrides)
-    prepared = _binned(loaded, request.binning)
+    prepared = binned(loaded, request.binning)
     if dry_run:
         _say_plan(prepared, request, config, as_json)
-        return
-    progress = Progress(quiet or as_json)
+    else:
+        _run(folder, prepared, request, config, resume, Progress(quiet or as_json))
+        if as_json:
+            typer.echo(json.dumps(folder.read_record()))
+
+
+def _run(folder: Any, scan: "Scan", request: Any, config: Any, resume: bool, progress: Progress) -> None:
+    """The run itself, and in the end what it found."""
+    from dainr.run import reconstruct_into
+    from dainr.run_folder import REPORT
+
     how = f"{request.method}, preset {request.preset}" if request.method == METHOD else request.method
-    progress.say(f"{scan}: {prepared.n_frames} frames, {how}; Ctrl-C saves and stops")
+    progress.say(f"{request.scan}: {scan.n_frames} frames, {how}; Ctrl-C saves and stops")
     progress.show_log()
     with _Interrupt() as interrupt:
         try:
-            recon = reconstruct_into(folder, prepared, request, config, [progress], resume, lambda: interrupt.requested)
+            recon = reconstruct_into(folder, scan, request, config, [progress], resume, lambda: interrupt.requested)
         finally:
             progress.close()
-    if as_json:
-        typer.echo(json.dumps(folder.read_record()))
-        return
     for finding in folder.read_record()["verdict"]:
         progress.say(f"  {finding['text']}")
     progress.say(f"{recon.record['seconds']['total']:.0f} s. Cine and report: {folder.file(REPORT)}")
-    progress.say(f"Export with: dainr export {output} cine.nii.gz")
-
-
-def _preset(method: str | None, preset: str | None) -> str:
-    """The preset in use: only the neural field has any. Raises BadRequest for one given to another method."""
-    if method in (None, METHOD):
-        return preset or PRESET
-    if preset is not None:
-        raise BadRequest(f"--preset {preset}", f"method {method} has no presets", "leave it out")
-    return "none"
-
-
-def _overrides(
-    iterations: int | None, budget: str | None, device: str | None, seed: int | None, pairs: list[str]
-) -> list[str]:
-    """The options that are settings, as key=value pairs; a --set of the same key comes later and wins."""
-    given: list[str] = []
-    if iterations is not None:
-        given.append(f"iterations={iterations}")
-    seconds = parse_budget(budget)
-    if seconds is not None:
-        given.append(f"budget_s={seconds}")
-        if iterations is None:
-            given.append("iterations=0")
-    if device is not None:
-        given.append(f"device={device}")
-    if seed is not None:
-        given.append(f"seed={seed}")
-    return given + pairs
+    progress.say(f"Export with: dainr export {folder.path} cine.nii.gz")
 
 
 def _config(request: Any, overrides: list[str]) -> Any:
     from dainr.methods import get_method
-    from dainr.settings import build_config, read_preset
+    from dainr.settings import build_config, preset_settings
 
-    settings = read_preset(request.preset) if request.method == METHOD else {}
+    settings = preset_settings(request.method, request.preset)
     return build_config(get_method(request.method).Config, settings, overrides)
 
 
@@ -173,33 +143,6 @@ def _check_resumable(
 def _named(key: str, overrides: list[str]) -> bool:
     names = [pair.split("=", 1)[0].strip() for pair in overrides]
     return any(key == name or key.endswith(f".{name}") for name in names)
-
-
-def _binned(scan: "Scan", binning: dict[str, Any]) -> "Scan":
-    """The scan with the slices, frames and matrix that were asked for. Raises BadRequest for contradictory binnings."""
-    from dainr.prepare.frames import bin_given, bin_phases, bin_spokes, frames_as_stored, read_frame_list
-    from dainr.prepare.resize import resize_matrix
-
-    chosen = parse_slices(binning.get("slices"))
-    if chosen is not None:
-        scan = scan.select_slices(chosen)
-    ways = [key for key in ("spokes_per_frame", "frames_per_cycle", "frames") if key in binning]
-    if len(ways) > 1:
-        raise BadRequest(
-            "frames",
-            "they are asked for in several ways",
-            "give one of --spokes-per-frame, --frames-per-cycle, --frames",
-        )
-    if not ways:
-        scan = frames_as_stored(scan)
-    elif ways[0] == "spokes_per_frame":
-        scan = bin_spokes(scan, binning["spokes_per_frame"])
-    elif ways[0] == "frames_per_cycle":
-        scan = bin_phases(scan, binning["frames_per_cycle"])
-    else:
-        scan = bin_given(scan, read_frame_list(Path(binning["frames"])))
-    matrix = parse_matrix(binning.get("matrix"))
-    return scan if matrix is None else resize_matrix(scan, matrix)
 
 
 def _say_plan(scan: "Scan", request: Any, config: Any, as_json: bool) -> None:

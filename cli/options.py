@@ -1,8 +1,23 @@
-"""Parsing what several commands take: sizes, slices, budgets, times."""
+"""What several commands take: options declared once, and the parsing of sizes, slices, budgets, times."""
 
 import re
+from pathlib import Path
+from typing import Annotated
+
+import typer
 
 from dainr.errors import BadRequest
+
+Iterations = Annotated[int | None, typer.Option(help="Steps of the fit, each slice.")]
+Budget = Annotated[str | None, typer.Option(help="Wall-clock for the steps of each slice: 60s, 5m, 1h.")]
+SpokesPerFrame = Annotated[int | None, typer.Option(help="Bin readouts into frames of N, in order of time.")]
+FramesPerCycle = Annotated[int | None, typer.Option(help="Bin readouts into N phases of the cardiac cycle.")]
+Frames = Annotated[Path | None, typer.Option(help="Text file with the frame number of every readout.")]
+Slices = Annotated[str | None, typer.Option(help="Slices to reconstruct: 0-3 or 0,2.  [default: all]")]
+Matrix = Annotated[str | None, typer.Option(help="Reconstruction matrix: 128 or 192x156.  [default: the file's]")]
+Device = Annotated[str | None, typer.Option(help="auto, cpu, cuda or cuda:1.  [default: auto]")]
+Seed = Annotated[int | None, typer.Option(help="Seed of everything random.  [default: 0]")]
+Quiet = Annotated[bool, typer.Option("-q", "--quiet", help="No progress.")]
 
 UNITS = {"": 1.0, "s": 1.0, "m": 60.0, "min": 60.0, "h": 3600.0}
 
@@ -49,3 +64,26 @@ def parse_times(text: str | None) -> list[float] | None:
         return [float(part) for part in text.split(",")]
     except ValueError:
         raise BadRequest(f"--times {text}", "they are no numbers", "give seconds, such as 0,0.5,1") from None
+
+
+def as_pairs(
+    iterations: int | None = None,
+    budget: str | None = None,
+    device: str | None = None,
+    seed: int | None = None,
+    pairs: list[str] | None = None,
+) -> list[str]:
+    """The options that are settings, as key=value pairs; a --set of the same key comes later and wins."""
+    given: list[str] = []
+    if iterations is not None:
+        given.append(f"iterations={iterations}")
+    seconds = parse_budget(budget)
+    if seconds is not None:
+        given.append(f"budget_s={seconds}")
+        if iterations is None:
+            given.append("iterations=0")
+    if device is not None:
+        given.append(f"device={device}")
+    if seed is not None:
+        given.append(f"seed={seed}")
+    return given + (pairs or [])

@@ -22,7 +22,7 @@ class Progress:
         self._log, self._lines = logging.getLogger("dainr"), _Lines()
         self._bar: Any = None
         self._task: Any = None
-        self._slice = -1
+        self._name, self._slice = "", -1
         self._printed_at = 0.0
 
     def show_log(self) -> None:
@@ -30,6 +30,12 @@ class Progress:
         if not self.quiet:
             self._log.addHandler(self._lines)
             self._log.setLevel(logging.INFO)
+
+    def begin(self, name: str) -> list["Progress"]:
+        """Say that the fit of a method begins, and watch it."""
+        self._name, self._slice = f"{name}, ", -1
+        self.say(name)
+        return [self]
 
     def say(self, text: str) -> None:
         """One line, unless quiet."""
@@ -57,7 +63,8 @@ class Progress:
             self._bar.stop()
 
     def _label(self, step: "Step") -> str:
-        return f"slice {step.slice + 1} of {step.n_slices}, step" if step.n_slices > 1 else "step"
+        where = f"slice {step.slice + 1} of {step.n_slices}, " if step.n_slices > 1 else ""
+        return f"{self._name}{where}step"
 
     def _figures(self, step: "Step") -> str:
         heldout = "" if self.heldout is None else f"  held-out {self.heldout:.4f} (best {step.best_heldout:.4f})"

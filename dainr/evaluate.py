@@ -54,9 +54,16 @@ def evaluate(recon: np.ndarray, reference: np.ndarray) -> Evaluation:
         raise BadScan("reference", "it is empty or holds NaN or Inf", "give the fully sampled magnitude images")
     if not np.isfinite(image).all():
         raise BadScan("reconstruction", "it holds NaN or Inf", "fit the scan again")
-    pairs = [_scaled(a, b) for a, b in zip(image, truth, strict=True)]
+    pairs = [scaled(a, b) for a, b in zip(image, truth, strict=True)]
     each = [(_whole(a, b), _dynamic(a, b)) for a, b in pairs]
     return Evaluation(_mean([whole for whole, _ in each]), _mean([dynamic for _, dynamic in each]))
+
+
+def scaled(image: np.ndarray, truth: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """One slice, `frame y x`: both relative to the reference's maximum, the image brought to it by least squares."""
+    energy = (image * image).sum()
+    peak = truth.max() if truth.max() > 0 else 1.0
+    return image * ((image * truth).sum() / energy if energy > 0 else 0.0) / peak, truth / peak
 
 
 def dynamic_region(truth: Float[np.ndarray, "frame y x"]) -> Bool[np.ndarray, "y x"]:
@@ -101,13 +108,6 @@ def _haar(image: np.ndarray, level: int, axis: int) -> np.ndarray:
     kernel = np.full((n, n), 2.0**-level)
     kernel[: n // 2] *= -1
     return np.abs(convolve(image, kernel if axis == 0 else kernel.T, mode="constant"))
-
-
-def _scaled(image: np.ndarray, truth: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Both relative to the reference's maximum, the image brought to it by least squares."""
-    energy = (image * image).sum()
-    peak = truth.max() if truth.max() > 0 else 1.0
-    return image * ((image * truth).sum() / energy if energy > 0 else 0.0) / peak, truth / peak
 
 
 def _whole(image: np.ndarray, truth: np.ndarray) -> Scores:

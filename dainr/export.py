@@ -1,5 +1,6 @@
 """Writing a reconstruction in the format its suffix names."""
 
+import os
 from collections.abc import Callable
 from pathlib import Path
 
@@ -29,21 +30,23 @@ WRITERS: dict[str, Callable[[Cine, Path], None]] = {
 SUFFIXES = (".npy", *WRITERS)
 
 
-def check_target(path: Path, force: bool) -> None:
+def check_target(path: Path, force: bool, suffixes: tuple[str, ...] = SUFFIXES) -> None:
     """Refuse, before anything is rendered, an unknown suffix, a missing folder and a file that exists.
 
     Raises BadRequest.
     """
-    if not path.name.endswith(SUFFIXES):
-        raise BadRequest(str(path), "its suffix names no format", f"end it with one of {' '.join(SUFFIXES)}")
+    if not path.name.endswith(suffixes):
+        raise BadRequest(str(path), "its suffix names no format", f"end it with {' or '.join(suffixes)}")
     if not path.parent.is_dir():
         raise BadRequest(str(path), f"there is no folder {path.parent}", "create it first")
+    if not os.access(path.parent, os.W_OK):
+        raise BadRequest(str(path), f"the folder {path.parent} cannot be written to", "choose another folder")
     if path.is_dir():
         raise BadRequest(str(path), "it is a folder", "name a file in it")
     if path.exists() and not force:
         raise BadRequest(str(path), "it exists already", "choose another name, or --force to replace it")
     if path.is_file() and any(reader.recognises(path) for reader in READERS):
-        raise BadRequest(str(path), "it is a scan, which an export must not replace", "choose another name")
+        raise BadRequest(str(path), "it is a scan, which must not be replaced", "choose another name")
 
 
 def export(cine: Cine, path: Path, magnitude: bool = False) -> None:

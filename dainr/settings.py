@@ -18,6 +18,22 @@ from dainr.errors import BadRequest
 
 Config = TypeVar("Config")
 
+WITH_PRESETS, DEFAULT_PRESET = "dainr", "paper"  # only the neural field has presets
+
+
+def choose_preset(method: str, preset: str | None) -> str:
+    """The preset in use, "none" for a method that has none. Raises BadRequest for one given to such a method."""
+    if method == WITH_PRESETS:
+        return preset or DEFAULT_PRESET
+    if preset is not None:
+        raise BadRequest(f"--preset {preset}", f"method {method} has no presets", "leave it out")
+    return "none"
+
+
+def preset_settings(method: str, preset: str) -> dict[str, Any]:
+    """The settings a method starts from: its preset's, or nothing. Raises BadRequest when there is no such preset."""
+    return read_preset(preset) if method == WITH_PRESETS else {}
+
 
 def preset_names() -> list[str]:
     """Names of the presets that come with the program."""

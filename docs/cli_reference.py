@@ -11,7 +11,7 @@ VALUES = {"int": "N", "float": "X", "str": "TEXT", "Path": "PATH"}
 HEADER = """# Command line
 
 Made from the program's own help by `make docs`. Data goes to stdout, everything a person reads to stderr.
-Exit codes: 0 done, 2 wrong request, 3 bad data, 4 missing device or backend, 5 diverged, 130 interrupted (state saved).
+Exit codes: 0 done, 2 wrong request, 3 bad data, 4 missing device or backend, 5 diverged, 130 interrupted (fits saved).
 """
 
 

@@ -27,6 +27,7 @@ ORDER = [
     ["dainr.export", "dainr.report"],
     ["dainr.run_folder"],
     ["dainr.run"],
+    ["dainr.compare"],
     ["dainr.cli"],
 ]
 STAGES = {name: number for number, names in enumerate(ORDER) for name in names}

@@ -1,15 +1,13 @@
 """The report of a run: one HTML file with nothing outside it, for a reader who decides whether to trust the images."""
 
-import json
-from importlib import resources
 from typing import Any
 
-import jinja2
 import tomli_w
 from markupsafe import Markup
 
 from dainr.recon import Recon
 from dainr.report.figures import fit_curves, frame_error_bars, player_data
+from dainr.report.page import render
 
 METHODS_TEXT = {
     "dainr": (
@@ -23,17 +21,10 @@ METHODS_TEXT = {
 
 def build_report(recon: Recon, config: dict[str, Any], record: dict[str, Any]) -> str:
     """The report as HTML text, from a reconstruction, the config of its run and its record."""
-    folder = resources.files("dainr.report")
-
-    def part(name: str) -> str:
-        return folder.joinpath(name).read_text(encoding="utf-8")
-
-    environment = jinja2.Environment(autoescape=True, undefined=jinja2.StrictUndefined, trim_blocks=True)
     fits = [s["fit"] for s in record["slices"] if "fit" in s]
-    return environment.from_string(part("template.html")).render(
-        style=Markup(part("style.css")),
-        script=Markup(part("player.js")),
-        player=Markup(json.dumps(player_data(recon)).replace("</", "<\\/")),
+    return render(
+        "template.html",
+        player_data(recon),
         findings=record["verdict"],
         scan=record["scan"],
         record=record,

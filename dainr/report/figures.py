@@ -4,10 +4,10 @@ import base64
 import io
 from typing import Any
 
-import imageio.v2 as imageio
 import matplotlib
 import numpy as np
-from jaxtyping import Float
+from jaxtyping import Float, UInt8
+from PIL import Image
 
 matplotlib.use("svg")  # no display, and no window toolkit to look for
 
@@ -74,33 +74,33 @@ def frame_error_bars(errors: list[float]) -> str:
         return _svg(figure)
 
 
-def _slice_data(image: Float[np.ndarray, "frame y x"], gridded: Float[np.ndarray, "frame y x"]) -> dict[str, Any]:
-    spread = image.std(0)
-    column = int(np.argmax(spread.sum(0)))
-    brightness = np.percentile(image, 99.7) / max(float(np.percentile(gridded, 99.7)), 1e-30)
-    return {
-        "column": column,
-        "fit": _png(_sprite(windowed(image))),
-        "gridded": _png(_sprite(windowed(gridded * brightness, float(np.percentile(image, 99.7))))),
-        "fit_profile": _png(_profile(image, column)),
-        "gridded_profile": _png(_profile(gridded, column)),
-    }
-
-
-def _sprite(frames: np.ndarray) -> np.ndarray:
+def sprite(frames: np.ndarray) -> np.ndarray:
     """All frames below one another."""
     return frames.reshape(-1, frames.shape[-1])
 
 
-def _profile(frames: np.ndarray, column: int) -> np.ndarray:
+def profile(frames: np.ndarray, column: int) -> np.ndarray:
     """One column of pixels over time: y downwards, time to the right."""
-    return np.repeat(windowed(frames, float(np.percentile(frames, 99.7)))[:, :, column].T, PROFILE_WIDTH, axis=1)
+    return np.repeat(frames[:, :, column].T, PROFILE_WIDTH, axis=1)
 
 
-def _png(image: np.ndarray) -> str:
+def png(grey: UInt8[np.ndarray, "y x"], colours: UInt8[np.ndarray, "256 3"] | None = None) -> str:
+    """A picture that stands in the page itself, as its address: of grey values, or of the colours given for them."""
+    picture = Image.fromarray(grey)
+    if colours is not None:
+        picture.putpalette(colours.tobytes())
     buffer = io.BytesIO()
-    imageio.imwrite(buffer, image, format="PNG")
+    picture.save(buffer, format="PNG")
     return "data:image/png;base64," + base64.b64encode(buffer.getvalue()).decode()
+
+
+def _slice_data(image: Float[np.ndarray, "frame y x"], gridded: Float[np.ndarray, "frame y x"]) -> dict[str, Any]:
+    spread = image.std(0)
+    column = int(np.argmax(spread.sum(0)))
+    shown = {"fit": windowed(image), "gridded": windowed(gridded)}
+    films = {kind: png(sprite(frames)) for kind, frames in shown.items()}
+    profiles = {f"{kind}_profile": png(profile(frames, column)) for kind, frames in shown.items()}
+    return {"column": column} | films | profiles
 
 
 def _smoothed(values: np.ndarray) -> np.ndarray:

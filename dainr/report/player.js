@@ -1,8 +1,8 @@
 "use strict";
 const byId = (id) => document.getElementById(id);
 const slider = byId("frame"), label = byId("label"), button = byId("play"), chooser = byId("slice");
-const kinds = ["fit", "gridded"].filter((kind) => byId(kind));
-const sprites = {};
+const kinds = [...document.querySelectorAll("canvas")].map((canvas) => canvas.id);
+const zoom = byId("zoom"), sprites = {};
 let frame = 0, playing = true, shown = 0;
 
 slider.max = player.frames - 1;
@@ -13,11 +13,16 @@ for (const kind of kinds) {
   canvas.style.aspectRatio = `1 / ${player.aspect}`;
 }
 
+function part() {
+  return zoom && zoom.checked ? player.slices[shown].zoom : [0, 0, player.width, player.height];
+}
+
 function show(index) {
   frame = (index + player.frames) % player.frames;
+  const [x, y, width, height] = part();
   for (const kind of kinds) {
     if (!sprites[kind].complete) continue;
-    byId(kind).getContext("2d").drawImage(sprites[kind], 0, frame * player.height, player.width, player.height,
+    byId(kind).getContext("2d").drawImage(sprites[kind], x, frame * player.height + y, width, height,
       0, 0, player.width, player.height);
   }
   slider.value = frame;
@@ -34,7 +39,12 @@ function choose(index) {
     sprites[kind].src = data[kind];
     byId(`${kind}-profile`).src = data[`${kind}_profile`];
   }
-  for (const mark of document.querySelectorAll(".mark")) mark.style.left = `${100 * (data.column + 0.5) / player.width}%`;
+  mark();
+}
+
+function mark() {
+  const [x, , width] = part(), left = 100 * (player.slices[shown].column + 0.5 - x) / width;
+  for (const line of document.querySelectorAll(".mark")) line.style.left = `${left}%`;
 }
 
 function play(on) {
@@ -46,6 +56,7 @@ player.slices.forEach((_, index) => chooser.add(new Option(`slice ${index}`, ind
 chooser.hidden = player.slices.length < 2;
 chooser.onchange = () => choose(Number(chooser.value));
 button.onclick = () => play(!playing);
+if (zoom) zoom.onchange = () => { mark(); show(frame); };
 slider.oninput = () => { play(false); show(Number(slider.value)); };
 document.addEventListener("keydown", (event) => {
   if (event.target !== document.body) return;

@@ -97,6 +97,10 @@ def test_a_series_is_the_same_from_every_kind_of_file(tmp_path):
     np.testing.assert_array_equal(read_series(tmp_path / "c.h5"), series.data)
     np.testing.assert_allclose(read_series(tmp_path / "c.nii.gz"), np.abs(series.data), rtol=1e-6)
     np.testing.assert_array_equal(read_series(tmp_path / "scan.h5"), small_scan().reference)
+    for name in ("c.npy", "c.h5", "c.nii.gz", "scan.h5"):
+        blank = read_series(tmp_path / name, header_only=True)
+        assert blank.shape == read_series(tmp_path / name).shape
+        assert not blank.any()
 
 
 def test_frames_without_a_slice_axis_are_one_slice(tmp_path):

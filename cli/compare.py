@@ -1,0 +1,126 @@
+"""`dainr compare`: several methods on one scan, scored against a reference, side by side in one page."""
+
+import json
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from dainr.errors import BadRequest, Interrupted
+
+from . import options
+from .binning import as_given, binned
+from .progress import Progress
+
+if TYPE_CHECKING:
+    from dainr.compare import Comparison, Contender, ReferenceFile
+    from dainr.scan import Scan
+
+
+def compare(
+    scan: Annotated[Path, typer.Argument(help="Scan file: ISMRMRD or native HDF5.")],
+    methods: Annotated[
+        str, typer.Option(metavar="A,B,...", help="Methods, each NAME or NAME:PRESET: see dainr methods.")
+    ],
+    reference: Annotated[
+        Path | None, typer.Option(help="The reference: .npy, NIfTI or HDF5.  [default: the one in the scan]")
+    ] = None,
+    output: Annotated[
+        Path | None, typer.Option("-o", "--output", help="Page to write.  [default: SCAN's name + _compare.html]")
+    ] = None,
+    iterations: Annotated[int | None, typer.Option(help="Steps of the neural field's fit, each slice.")] = None,
+    budget: Annotated[
+        str | None, typer.Option(help="Wall-clock for the steps of the neural field's fit, each slice: 60s, 5m, 1h.")
+    ] = None,
+    spokes_per_frame: options.SpokesPerFrame = None,
+    frames_per_cycle: options.FramesPerCycle = None,
+    frames: options.Frames = None,
+    slices: options.Slices = None,
+    matrix: options.Matrix = None,
+    device: options.Device = None,
+    seed: options.Seed = None,
+    pairs: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--set", metavar="KEY=VALUE", help="A setting of every method that has it; METHOD:KEY=VALUE: of one alone."
+        ),
+    ] = None,
+    force: Annotated[bool, typer.Option("--force", help="Replace the page if it exists.")] = False,
+    as_json: Annotated[
+        bool, typer.Option("--json", help="Print scores, times and settings as one JSON object.")
+    ] = False,
+    quiet: options.Quiet = False,
+) -> None:
+    """Reconstruct a scan by several methods, score each against a reference, and show them side by side in one page.
+
+    A method that fails leaves the others standing; the exit code is then that of the first that failed.
+
+    Example: dainr compare scan.h5 --reference reference.npy --methods gridding,dainr:paper
+    """
+    from dainr.compare import ReferenceFile, choose_contenders
+    from dainr.export import check_target
+    from dainr.io import load
+
+    output = output or Path(f"{scan.stem}_compare.html")
+    check_target(output, force, (".html",))
+    of_the_fit = [f"fit.{pair}" for pair in options.as_pairs(iterations, budget)]
+    given = options.as_pairs(None, None, device, seed, pairs)
+    contenders = choose_contenders(methods.split(","), of_the_fit + given)
+    loaded = load(scan)
+    if reference is None and loaded.reference is None:
+        raise BadRequest(str(scan), "it holds no reference to score against", "give one with --reference")
+    prepared = binned(loaded, as_given(spokes_per_frame, frames_per_cycle, frames, slices, matrix))
+    truth = ReferenceFile(reference or scan, options.parse_slices(slices))
+    comparison = _run(prepared, scan, contenders, truth, output, Progress(quiet or as_json))
+    if as_json:
+        typer.echo(json.dumps(comparison.record))
+    else:
+        _show(comparison)
+        typer.echo(f"Page: {output}", err=True)
+    failed = [(outcome.contender.name, outcome.error) for outcome in comparison.outcomes if outcome.error is not None]
+    for name, failure in failed:
+        typer.echo(f"dainr: {name} failed: {failure}", err=True)
+    if failed:
+        raise typer.Exit(failed[0][1].exit_code)
+
+
+def _run(
+    scan: "Scan", source: Path, contenders: "list[Contender]", truth: "ReferenceFile", output: Path, progress: Progress
+) -> "Comparison":
+    """All methods and the page. Raises Interrupted on Ctrl-C."""
+    from dainr.compare import compare, write_page
+
+    progress.say(f"{source}: {scan.n_frames} frames; Ctrl-C stops and writes nothing")
+    progress.show_log()
+    try:
+        comparison = compare(scan, source, contenders, truth, progress.begin)
+        write_page(comparison, output)
+    except KeyboardInterrupt as error:
+        raise Interrupted("interrupted", "nothing was written", "start it again") from error
+    finally:
+        progress.close()
+    return comparison
+
+
+def _show(comparison: "Comparison") -> None:
+    from rich.console import Console
+    from rich.table import Column, Table
+
+    from dainr.evaluate import SSIM_WINDOW
+
+    table = Table(Column("method", no_wrap=True), "PSNR dB", "SSIM", "NRMSE", "HaarPSI", "dyn. PSNR", "dyn. SSIM", "s")
+    for outcome in comparison.outcomes:
+        if outcome.scores is None:
+            table.add_row(outcome.contender.name, "failed")
+            continue
+        whole, dynamic = outcome.scores.whole, outcome.scores.dynamic
+        table.add_row(
+            outcome.contender.name,
+            *(f"{whole.psnr:.2f}", f"{whole.ssim:.4f}", f"{whole.nrmse:.4f}", f"{whole.haarpsi:.4f}"),
+            *(f"{dynamic.psnr:.2f}", f"{dynamic.ssim:.4f}", f"{outcome.seconds['total']:.1f}"),
+        )
+    Console().print(table)
+    typer.echo(
+        "Magnitudes, one least-squares scale a slice, peak = reference maximum; dyn.: the 10 % that moves most;"
+        f" SSIM window {SSIM_WINDOW} x {SSIM_WINDOW}, uniform."
+    )
