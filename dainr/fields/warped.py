@@ -179,7 +179,7 @@ class WarpedCine(DynamicField):
         free = [self.grid.table, self.innovation]
         return [
             {"params": networks, "share": 0.5, "decay": True},
-            {"params": [self.motion], "share": float(__import__("os").environ.get("MS", "0.5")), "decay": False},
+            {"params": [self.motion], "share": 3.0, "decay": False},
             {"params": [self.coil_correction], "share": 0.5, "decay": False},
             {"params": free, "share": 1.0, "decay": False},
         ]
