@@ -12,7 +12,6 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from dainr.errors import BadRequest
 from dainr.methods.slices import Iterate, IterativeConfig, IterativeMethod, Slice
 from dainr.methods.solvers import conjugate_gradients, half_square, relative, sampling_density
 
@@ -21,14 +20,7 @@ from dainr.methods.solvers import conjugate_gradients, half_square, relative, sa
 class CgSenseConfig(IterativeConfig):
     """Settings of CG-SENSE."""
 
-    iterations: int = 30
-    tolerance: float = 1e-2
-    weight: float = 20.0  # mu, in variances of the noise of a sample
-
-    def __post_init__(self) -> None:
-        super().__post_init__()
-        if self.weight < 0:
-            raise BadRequest(f"weight={self.weight}", "it is negative", "choose 0 or more")
+    tolerance: float = 3e-4
 
 
 class CgSense(IterativeMethod):
@@ -42,7 +34,7 @@ class CgSense(IterativeMethod):
         """Conjugate gradients; their residual is that of the linear system, relative to A^H y."""
         data, energy = part.data, half_square(part.data.kspace)
         right = data.operator.adjoint(data.kspace)
-        mu = config.weight * part.prepared.noise_std**2
+        mu = config.ridge * part.prepared.noise_std**2
         weight = sampling_density(part.prepared).to(right.device) + mu
 
         def apply(x: Tensor) -> Tensor:

@@ -43,8 +43,8 @@ class TemporalVariation:
         differences = self.parts(eye[:, None], eye)[:, 0]
         self.eigenvalues, self.modes = torch.linalg.eigh(differences.T @ differences)
 
-    def zeros(self, x: Complex[Tensor, "frame y x"]) -> Complex[Tensor, "difference y x"]:
-        """Zeros of the shape of the differences."""
+    def first(self, x: Complex[Tensor, "frame y x"]) -> Complex[Tensor, "difference y x"]:
+        """No differences: those of gridded frames are mostly aliasing."""
         return torch.zeros_like(self.parts(x, x))
 
     def parts(self, x: Float[Tensor, "frame y x"] | Complex[Tensor, "frame y x"], target: Tensor) -> Tensor:
@@ -78,4 +78,5 @@ class Grasp(IterativeMethod):
         """ADMM from the gridded frames."""
         start = grid_frames(part.data)
         weight = config.weight * part.noise_std
-        return admm(part, TemporalVariation(len(start), weight, config.cyclic, start.device), start)
+        splitting = TemporalVariation(len(start), weight, config.cyclic, start.device)
+        return admm(part, splitting, config.ridge, start)

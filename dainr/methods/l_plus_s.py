@@ -20,14 +20,15 @@ from dainr.methods.common import grid_frames
 from dainr.methods.slices import Iterate, IterativeConfig, IterativeMethod, Slice
 from dainr.methods.solvers import admm, soft_threshold
 
-ADMM_STEP = 0.0125  # of the image's brightness: what a step of ADMM takes from a frequency; sets the penalty rho
+ADMM_STEP = 0.05  # of the image's brightness: what a step of ADMM takes from a frequency; sets the penalty rho
 
 
 @dataclass(frozen=True)
 class LPlusSConfig(IterativeConfig):
     """Settings of L + S."""
 
-    low_rank: float = 1.0  # lambda_L, in units of the largest singular value that noise alone has in A^H y
+    tolerance: float = 5e-3
+    low_rank: float = 1.5  # lambda_L, in units of the largest singular value that noise alone has in A^H y
     sparse: float = 1.5  # lambda_S, in standard deviations of the noise in a pixel of A^H y
 
     def __post_init__(self) -> None:
@@ -43,9 +44,9 @@ class LowRankPlusSparse:
         self.low_rank, self.sparse, self.rho = low_rank, sparse, sparse / ADMM_STEP
         self.modes, self.eigenvalues = torch.eye(n_frames, device=device), torch.full((n_frames,), 0.5, device=device)
 
-    def zeros(self, x: Complex[Tensor, "frame y x"]) -> Complex[Tensor, "2 frame y x"]:
-        """No background, nothing that moves."""
-        return torch.zeros_like(torch.stack([x, x]))
+    def first(self, x: Complex[Tensor, "frame y x"]) -> Complex[Tensor, "2 frame y x"]:
+        """The time average as background, nothing that moves."""
+        return torch.stack([x.mean(0).expand_as(x), torch.zeros_like(x)])
 
     def parts(
         self, x: Complex[Tensor, "frame y x"], target: Complex[Tensor, "2 frame y x"]
@@ -76,7 +77,8 @@ class LowRankPlusSparse:
 def singular_values(x: Complex[Tensor, "frame y x"]) -> tuple[Tensor, Tensor]:
     """Singular values of the Casorati matrix and its vectors over the frames, from the small Gram matrix."""
     casorati = x.flatten(1)
-    values, vectors = torch.linalg.eigh((casorati @ casorati.mH).to(torch.complex128))
+    gram = (casorati @ casorati.mH).nan_to_num()  # what is not finite shows in the objective
+    values, vectors = torch.linalg.eigh(gram.to(torch.complex128))
     return values.clamp(min=0).sqrt(), vectors
 
 
@@ -93,4 +95,5 @@ class LPlusS(IterativeMethod):
         pixels = math.prod(part.prepared.matrix)
         edge = math.sqrt(pixels) + math.sqrt(len(start))  # largest singular value of white noise (Marchenko-Pastur)
         low_rank, sparse = config.low_rank * part.noise_std * edge, config.sparse * part.noise_std
-        return admm(part, LowRankPlusSparse(len(start), low_rank, sparse, start.device), start)
+        splitting = LowRankPlusSparse(len(start), low_rank, sparse, start.device)
+        return admm(part, splitting, config.ridge, start)

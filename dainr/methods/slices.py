@@ -23,16 +23,19 @@ from dainr.scan import Cine, Scan
 
 @dataclass(frozen=True)
 class IterativeConfig(MethodConfig):
-    """When iterations end: by whichever of the three comes first."""
+    """When iterations end, by whichever of the three comes first, and how strongly they are kept from the noise."""
 
     iterations: int = 50  # 0: the budget alone decides
     budget_s: float = 0.0  # wall-clock for the iterations of a slice; 0: no limit
-    tolerance: float = 5e-3  # of the measure of convergence each method names
+    tolerance: float = 1e-2  # of the measure of convergence each method names
+    ridge: float = 5.0  # mu of mu/2 |x|^2, in variances of the noise: one over the mean square expected of the image
 
     def __post_init__(self) -> None:
         super().__post_init__()
         if self.iterations < (0 if self.budget_s else 1) or not (self.budget_s >= 0 and self.tolerance >= 0):
             raise BadRequest("iterations, budget_s or tolerance", "it is out of range", "choose positive values")
+        if self.ridge < 0:
+            raise BadRequest(f"ridge={self.ridge}", "it is negative", "choose 0 or more")
 
 
 @dataclass(frozen=True, eq=False)
@@ -113,7 +116,7 @@ class SliceMethod:
             else:
                 images, state = self.reconstruct(Slice(prepared, data, (index, scan.n_slices)), config, observers)
             slices.append(prepared.scale * images.cpu().numpy())
-            gridded.append(prepared.scale * grid_frames(data).abs().cpu().numpy())
+            gridded.append(np.abs(prepared.scale * grid_frames(data).cpu().numpy()))
             records.append({"prepare": prepared.record} | _summary(state))
             times = prepared.frame_times if index == 0 else times
             if state.stopped == "interrupted":

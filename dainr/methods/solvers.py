@@ -1,13 +1,12 @@
 """Solvers of the classical methods: preconditioned conjugate gradients, and ADMM around them.
 
-ADMM for min_x 1/2 |A x - y|^2 + g(K x), with the multiplier b scaled by the penalty rho (Boyd et al., Found Trends
-Mach Learn 2011;3:1):
+ADMM for min_x 1/2 |A x - y|^2 + mu/2 |x|^2 + g(K x), with the multiplier b scaled by the penalty rho (Boyd et al.,
+Found Trends Mach Learn 2011;3:1):
 
-    x <- argmin 1/2 |A x - y|^2 + rho/2 |K x - z + b|^2,    z <- prox_{g/rho}(K x + b),    b <- b + K x - z
+    (A^H A + mu + rho K^H K) x = A^H y + rho K^H (z - b),    z <- prox_{g/rho}(K x + b),    b <- b + K x - z
 
-The first line is a linear system, (A^H A + rho K^H K) x = A^H y + rho K^H (z - b), and takes a few preconditioned
-conjugate gradients from the x before. The preconditioner is circulant in space: A^H A is close to a convolution, whose
-transfer function is the density of the samples on the grid.
+The first is a linear system and takes a few preconditioned conjugate gradients from the x before. The preconditioner is
+circulant in space: A^H A is close to a convolution, whose transfer function is the density of the samples on the grid.
 """
 
 import itertools
@@ -60,8 +59,8 @@ class Splitting(Protocol):
     modes: Float[Tensor, "frame mode"]
     eigenvalues: Float[Tensor, " mode"]
 
-    def zeros(self, x: Complex[Tensor, "frame y x"]) -> Tensor:
-        """Zeros of the shape of K x."""
+    def first(self, x: Complex[Tensor, "frame y x"]) -> Tensor:
+        """A first z, from the images to start with."""
         ...
 
     def parts(self, x: Tensor, target: Tensor) -> Tensor:
@@ -81,10 +80,11 @@ class Splitting(Protocol):
         ...
 
 
-def admm(part: Slice, splitting: Splitting, start: Complex[Tensor, "frame y x"]) -> Iterator[Iterate]:
+def admm(part: Slice, splitting: Splitting, ridge: float, start: Complex[Tensor, "frame y x"]) -> Iterator[Iterate]:
     """Iterates of ADMM; their residual is the relative change of the images."""
+    mu = ridge * part.prepared.noise_std**2
     data, rho, modes = part.data, splitting.rho, splitting.modes.to(start.dtype)
-    penalty = rho * splitting.eigenvalues[:, None, None]
+    penalty = mu + rho * splitting.eigenvalues[:, None, None]
     weight = sampling_density(part.prepared).to(start.device) + penalty
 
     def over_modes(x: Tensor, factor: Tensor) -> Tensor:
@@ -97,7 +97,8 @@ def admm(part: Slice, splitting: Splitting, start: Complex[Tensor, "frame y x"])
         return torch.fft.ifft2(over_modes(torch.fft.fft2(x), 1 / weight))
 
     x, misfit = start, data.kspace - data.operator(start)
-    z = b = splitting.zeros(x)
+    z = splitting.first(x)
+    b = torch.zeros_like(z)
     while True:
         right = data.operator.adjoint(misfit) + rho * splitting.adjoint(z - b) - over_modes(x, penalty)
         steps = conjugate_gradients(apply, right, precondition, each_frame=False)
@@ -107,7 +108,8 @@ def admm(part: Slice, splitting: Splitting, start: Complex[Tensor, "frame y x"])
         z = splitting.shrink(parts + b)
         b = b + parts - z
         misfit = data.kspace - data.operator(x)
-        yield Iterate(x, half_square(misfit) + splitting.cost(parts), relative(change, x), z)
+        objective = half_square(misfit) + mu * half_square(x) + splitting.cost(parts)
+        yield Iterate(x, objective, relative(change, x), z)
 
 
 def sampling_density(prepared: Prepared) -> Float[Tensor, "y x"]:

@@ -61,9 +61,9 @@ def test_every_method_beats_gridding(name: str, kind: str, request: pytest.Fixtu
 
 @each
 def test_it_stops_when_it_has_converged_and_at_its_limits(name: str, radial_scan: Scan) -> None:
-    loose, tight = run(radial_scan, name, "tolerance=0.1"), run(radial_scan, name, "tolerance=1e-3", "iterations=200")
+    loose, tight = run(radial_scan, name, "tolerance=0.1"), run(radial_scan, name, "tolerance=0.01", "iterations=100")
     assert how(loose)["stopped"] == how(tight)["stopped"] == "converged"
-    assert 1 < how(loose)["steps"] < how(tight)["steps"] < 200
+    assert 1 < how(loose)["steps"] < how(tight)["steps"] < 100
     assert how(tight)["objective"] < how(loose)["objective"]
     limited = run(radial_scan, name, "tolerance=0", "iterations=2")
     assert (how(limited)["steps"], how(limited)["stopped"]) == (2, "budget")
@@ -80,7 +80,7 @@ def test_the_same_scan_gives_the_same_cine_in_any_units(name: str, radial_scan: 
     np.testing.assert_array_equal(first.cine.data, again.cine.data)
     assert radial_scan.noise is not None
     louder = replace(radial_scan, kspace=7 * radial_scan.kspace, noise=7 * radial_scan.noise)
-    np.testing.assert_allclose(run(louder, name, "iterations=3").cine.data, first.cine.data, rtol=1e-3, atol=1e-3)
+    np.testing.assert_allclose(run(louder, name, "iterations=3").cine.data, first.cine.data, rtol=1e-3, atol=0.05)
 
 
 @each
@@ -168,4 +168,4 @@ def test_an_objective_that_is_not_finite_is_an_error(
 def test_gridding_has_no_iterations(radial_scan: Scan) -> None:
     assert get_method("gridding").reconstruct(slice_of(radial_scan), None, ())[1] == FitState()
     with pytest.raises(BadScan, match="not binned"):
-        run(replace(radial_scan, frame=None), "grasp")
+        get_method("grasp")(replace(radial_scan, frame=None), get_method("grasp").Config(device="cpu"))
