@@ -20,7 +20,7 @@ from dainr.methods.common import grid_frames
 from dainr.methods.slices import Iterate, IterativeConfig, IterativeMethod, Slice
 from dainr.methods.solvers import admm, soft_threshold
 
-ADMM_STEP = 0.05  # of the image's brightness: what a step of ADMM takes from a frequency; sets the penalty rho
+ADMM_STEP = 0.15  # of the image's brightness: what a step of ADMM takes from a frequency; sets the penalty rho
 
 
 @dataclass(frozen=True)
@@ -29,7 +29,7 @@ class LPlusSConfig(IterativeConfig):
 
     tolerance: float = 5e-3
     low_rank: float = 1.5  # lambda_L, in units of the largest singular value that noise alone has in A^H y
-    sparse: float = 1.5  # lambda_S, in standard deviations of the noise in a pixel of A^H y
+    sparse: float = 2.5  # lambda_S, in standard deviations of the noise in a pixel of A^H y
 
     def __post_init__(self) -> None:
         super().__post_init__()

