@@ -29,13 +29,13 @@ class ObjectiveConfig:
     """Weights of the priors and the course of the fit; shares are of its budget."""
 
     threshold: float = 3.0  # noise standard deviations beyond which a residual counts linearly
-    image_variation: float = 0.18  # l_x
-    canonical_variation: float = 0.36  # l_C
+    image_variation: float = 0.05  # l_x
+    canonical_variation: float = 0.6  # l_C
     spatial_variation: float = 0.05  # l_S
     sparsity: float = 0.12  # l_R
-    strain: float = 13.0  # l_D
+    strain: float = 1.0  # l_D
     density_until: float = 0.67  # when the density weight is gone
-    innovation_from: float = 0.25
+    innovation_from: float = 0.1
     coil_maps_from: float = 0.2
 
     def __post_init__(self) -> None:
