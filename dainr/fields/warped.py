@@ -99,9 +99,7 @@ class WarpedCine(DynamicField):
         self.motion_basis = MLP([n_time, w // 2, w // 2, config.motion_modes], bias=True)
         side = config.motion_control
         self.motion = nn.Parameter(1e-3 * torch.randn(config.motion_modes, 2, side, side))
-        self.innovation = nn.Parameter(
-            torch.zeros(n_frames, *matrix, 2)
-        )  # re, im: AdamW fuses real numbers only
+        self.innovation = nn.Parameter(torch.zeros(n_frames, *matrix, 2))  # re, im: AdamW fuses real numbers only
         self.coil_correction = nn.Parameter(torch.zeros(2 * len(coil_maps), config.coil_control, config.coil_control))
         self._lookup: tuple[torch.device, FixedLookup] | None = None
 

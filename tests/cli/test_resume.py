@@ -121,7 +121,7 @@ def test_an_interrupted_fit_saves_and_says_how_to_resume(scan_file: Path, undist
         ("--iterations", 5),
         ("--seed", 1),
         ("--set", "learning_rate=1e-4"),
-        ("--set", "canonical.width=32"),
+        ("--set", "warped.width=32"),
         ("--method", "gridding"),
         ("--preset", "other"),
         ("--spokes-per-frame", 3),
