@@ -219,7 +219,7 @@ class WarpedCine(DynamicField):
         return spline_matrix(matrix[0], n_control, device), spline_matrix(matrix[1], n_control, device)
 
 
-def _resample(images: Complex[Tensor, "frame y x"], matrix: tuple[int, int]) -> Complex[Tensor, "frame y x"]:
+def _resample(images: Complex[Tensor, "frame y x"], matrix: tuple[int, int]) -> Complex[Tensor, "frame row column"]:
     parts = torch.view_as_real(images).permute(0, 3, 1, 2)
     finer = functional.interpolate(parts, size=matrix, mode="bicubic", align_corners=False)
     return torch.complex(finer[:, 0], finer[:, 1])

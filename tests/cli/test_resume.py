@@ -40,7 +40,8 @@ def stop_part_way(scan: Path, run: Path, number: signal.Signals) -> tuple[int, s
     """Start a fit in a process of its own and stop it by a signal once it has checkpointed and logged."""
     process = start("fit", scan, "-o", run, *OPTIONS)
     deadline = time.monotonic() + LATEST_START_S
-    while not ((run / "log.jsonl").is_file() and (run / "state.safetensors").is_file()):
+    log = run / "log.jsonl"
+    while not (log.is_file() and log.read_text().endswith("\n") and (run / "state.safetensors").is_file()):
         assert process.poll() is None, process.communicate()
         assert time.monotonic() < deadline
         time.sleep(0.002)
