@@ -31,7 +31,11 @@ def unit_maps(matrix: tuple[int, int] = MATRIX) -> Tensor:
 
 
 def make(
-    cyclic: bool = False, motion: bool = True, times: list[float] = TIMES, matrix: tuple[int, int] = MATRIX, **other: Any
+    cyclic: bool = False,
+    motion: bool = True,
+    times: list[float] = TIMES,
+    matrix: tuple[int, int] = MATRIX,
+    **other: Any,
 ) -> WarpedCine:
     """A field of random weights whose table, innovation and coil correction are not near zero."""
     torch.manual_seed(0)
@@ -233,7 +237,8 @@ def test_the_same_seed_draws_the_same_field() -> None:
 
 
 @pytest.mark.parametrize(
-    "changes", [{"maps": 0}, {"width": 0}, {"motion_control": 3}, {"motion_modes": 0}, {"coil_control": 3}, {"levels": 0}]
+    "changes",
+    [{"maps": 0}, {"width": 0}, {"motion_control": 3}, {"motion_modes": 0}, {"coil_control": 3}, {"levels": 0}],
 )
 def test_impossible_sizes_are_refused(changes: dict[str, int]) -> None:
     with pytest.raises(BadRequest, match="choose"):

@@ -25,7 +25,6 @@ from dainr.verdict import judge
 from tests.conftest import TINY, TINY_PAPER
 from tests.methods.test_gridding import grid, stack
 
-
 LONG = {"warped": 40, "pointwise": 150}  # iterations that reconstruct
 both = pytest.mark.parametrize("form", LONG)
 
