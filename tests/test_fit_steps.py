@@ -55,7 +55,7 @@ class Grouped(Voxels):
         super().__init__(seed)
         first, last = self.pixels.detach().split([MATRIX[1] - 1, 1], 2)
         del self.pixels
-        self.first, self.last = nn.Parameter(first), nn.Parameter(last)
+        self.first, self.last = nn.Parameter(first.contiguous()), nn.Parameter(last.contiguous())
 
     def forward(self, batch: Batch) -> Tensor:
         return torch.view_as_complex(torch.cat([self.first, self.last], 2).contiguous())[list(batch.frames)]
