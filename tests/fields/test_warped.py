@@ -19,7 +19,7 @@ SMALL: dict[str, Any] = {
     "log2_table": 10,
     "width": 8,
     "harmonics": 2,
-    "motion_control": 5,
+    "motion_control": 6,
     "motion_modes": 2,
     "coil_control": 4,
 }
