@@ -1,6 +1,6 @@
 """How close the state chosen by held-out readouts comes to the best any step had.
 
-    python benchmarks/heldout.py SCAN REFERENCE [--preset paper] [--set key=value ...]
+    python benchmarks/heldout.py SCAN REFERENCE [--preset default] [--set key=value ...]
 
 The fit never sees the reference: this script renders each validated state itself and scores it.
 """
@@ -16,12 +16,12 @@ import numpy as np
 import torch
 
 from dainr.evaluate import evaluate
-from dainr.fields.cine import CineField
+from dainr.fields.field import DynamicField
 from dainr.fit import Step
 from dainr.io import load
 from dainr.methods.dainr import Dainr, DainrConfig, render_series
 from dainr.prepare.frames import frames_as_stored
-from dainr.settings import build_config, read_preset
+from dainr.settings import DEFAULT_PRESET, build_config, read_preset
 
 
 def main() -> None:
@@ -29,7 +29,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("scan")
     parser.add_argument("reference", type=Path)
-    parser.add_argument("--preset", default="paper")
+    parser.add_argument("--preset", default=DEFAULT_PRESET)
     parser.add_argument("--set", dest="pairs", action="append", default=[])
     arguments = parser.parse_args()
     scan = frames_as_stored(load(arguments.scan)).select_slices([0])
@@ -41,7 +41,7 @@ def main() -> None:
     def score(step: Step) -> None:
         if step.heldout is None:
             return
-        assert isinstance(step.model, CineField)
+        assert isinstance(step.model, DynamicField)
         scores = evaluate(render_series(step.model)[None], reference)
         rows.append((step.step, step.heldout, scores.whole.psnr, scores.dynamic.psnr))
         print(f"step {step.step:5d}  held-out {step.heldout:.4f}  PSNR {rows[-1][2]:.2f}  dynamic {rows[-1][3]:.2f}")

@@ -1,10 +1,9 @@
 """What one step of a fit costs, beside the arithmetic it must do.
 
-    python benchmarks/step.py SCAN [--preset paper] [--set key=value ...]
+    python benchmarks/step.py SCAN [--preset default] [--set key=value ...]
 
-The arithmetic is each part on its own, inputs ready, forward and backward: deformation network, grid lookup, canonical
-network, coil maps and NUFFT with the adjoint, L1, AdamW. The step is the one the fit takes. Both are medians of runs
-that take turns.
+The arithmetic is each part on its own, inputs ready, forward and backward. The step is the one the fit takes, half way
+through its budget, when everything is in it. Both are medians of runs that take turns.
 """
 
 import argparse
@@ -18,97 +17,130 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from dainr.features.maps import mdsr_features
-from dainr.features.mdsr import load_mdsr
 from dainr.fields.cine import CineField
 from dainr.fields.frequency import frequency_encode
+from dainr.fields.warped import Series, WarpedCine
 from dainr.fit import Fit
 from dainr.io import load
-from dainr.losses import l1_loss
-from dainr.methods.common import frame_data, grid_frames
-from dainr.methods.dainr import Dainr, DainrConfig, build_field
+from dainr.losses.objective import Objective
+from dainr.losses.robust import huber_data
+from dainr.methods.common import frame_data
+from dainr.methods.dainr import Dainr, DainrConfig, start_fit
+from dainr.operators import Batch
 from dainr.prepare import prepare_slice
 from dainr.prepare.frames import frames_as_stored
-from dainr.settings import build_config, read_preset
+from dainr.settings import DEFAULT_PRESET, build_config, read_preset
 
-ROUNDS = 25
+ROUNDS, PROGRESS = 25, 0.5
+Parts = dict[str, Callable[[], None]]
 
 
 def main() -> None:
     """Print a row per part, their sum, the step and the ratio."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("scan")
-    parser.add_argument("--preset", default="paper")
+    parser.add_argument("--preset", default=DEFAULT_PRESET)
     parser.add_argument("--set", dest="pairs", action="append", default=[])
     arguments = parser.parse_args()
     scan = frames_as_stored(load(arguments.scan)).select_slices([0])
     config, _ = Dainr().resolve(scan, build_config(DainrConfig, read_preset(arguments.preset), arguments.pairs))
     prepared = prepare_slice(scan, 0, config.prepare, config.seed)
     data = frame_data(prepared, ~prepared.held_out, config.nufft, torch.device(config.device))
-    features = None
-    if config.features == "mdsr":
-        features = mdsr_features(load_mdsr(config.mdsr_weights, config.seed), grid_frames(data).abs())
-    model = build_field(config, prepared.frame_times.tolist(), prepared.matrix, features)
-    fit = Fit(model, l1_loss, data, None, config.fit, config.seed)
-    parts = arithmetic(model, fit)
+    fit = start_fit(config, prepared, data, None, (0, 1))
+    batch = data.batch(fit._positions(0), PROGRESS)
+    step(fit)  # so that every parameter has a gradient for the optimiser's own row
+    if isinstance(fit.model, WarpedCine):
+        assert isinstance(fit.loss, Objective)
+        parts = warped_parts(fit.model, fit.loss, batch)
+    else:
+        assert isinstance(fit.model, CineField)
+        parts = pointwise_parts(fit.model, batch)
+    parts["optimiser"] = lambda: _discard(fit.optimizer.step())
     parts["the step"] = lambda: step(fit)
-    seconds: dict[str, list[float]] = {name: [] for name in parts}
-    for _ in range(ROUNDS):
-        for name, part in parts.items():
-            start = time.perf_counter()
-            part()
-            seconds[name].append(time.perf_counter() - start)
-    report({name: 1e3 * float(np.median(values[3:])) for name, values in seconds.items()})
+    report(clock(parts, torch.device(config.device)))
 
 
 def step(fit: Fit) -> None:
     """One step as the fit takes it."""
-    batch = fit.data.batch(fit._frame(fit.state.step))
+    batch = fit.data.batch(fit._positions(fit.state.step), PROGRESS)
     fit.optimizer.zero_grad(set_to_none=True)
     loss = fit.loss(fit.model, batch)
+    float(loss.detach())
     loss.backward()
     fit.optimizer.step()
     fit.state.step += 1
 
 
-def arithmetic(model: CineField, fit: Fit) -> dict[str, Callable[[], None]]:
-    """The parts a step is made of, each with its inputs ready."""
+def warped_parts(model: WarpedCine, objective: Objective, batch: Batch) -> Parts:
+    """Canonical maps, their mixture with the innovation, the warp, coil maps, data term and priors."""
+    frames, matrix, config = [float(f) for f in batch.frames], model.matrix, objective.config
+    with torch.no_grad():
+        values, coil_maps, rendered = model._values(matrix), model.coil_maps(), model.series(frames, matrix)
+    images, canonical, control, maps = map(_leaf, (rendered.images, rendered.canonical, rendered.control, coil_maps))
+    space = _leaf(torch.randn(model.config.maps, *matrix, dtype=torch.complex64, device=images.device))
+    mixing = _leaf(torch.randn(len(frames), model.config.maps, dtype=torch.complex64, device=images.device))
+    shown, chosen = Series(images, canonical, control), slice(min(batch.frames), max(batch.frames) + 1)
+    weight = objective._weight(batch)
+
+    def mixture() -> Tensor:
+        return torch.einsum("tk,kyx->tyx", mixing, space) + model._innovation(frames, matrix)
+
+    def data_term() -> None:
+        huber_data(images, maps, batch, weight, objective.noise_std, config.threshold).backward()
+
+    return {
+        "canonical maps": lambda: _backward(model._values(matrix), values),
+        "mixture and innovation": lambda: _backward(mixture(), rendered.canonical),
+        "warp": lambda: _backward(model._warp(canonical, control, matrix), rendered.images),
+        "coil maps": lambda: _backward(model.coil_maps(), coil_maps),
+        "data term": data_term,
+        "priors": lambda: objective._priors(model, shown, chosen, PROGRESS).backward(),
+    }
+
+
+def pointwise_parts(model: CineField, batch: Batch) -> Parts:
+    """Both networks, the grid between them, coil maps and NUFFT, the L1 loss, and the features of a frame."""
     pixels, space, encoded = model._encodings(model.matrix)
-    time_ = torch.full((1, 1), 0.5)
-    batch = fit.data.batch(0)
+    time_ = torch.full((1, 1), 0.5, device=pixels.device)
     deformed = (0.5 * (pixels + 1)).requires_grad_()
     lookup = model.canonical.grid(deformed).detach().requires_grad_()
     condition = [] if model.features is None else [model.features.at(1.0, model.matrix)]
     inputs = [lookup, space, frequency_encode(time_, model.canonical.config.degree_t), *condition]
-    image = torch.randn(1, *model.matrix, dtype=torch.complex64, requires_grad=True)
+    image = torch.randn(batch.operator.n_frames, *model.matrix, dtype=torch.complex64, device=pixels.device)
+    image.requires_grad_()
     samples = batch.operator(image).detach().requires_grad_()
-    values = torch.randn(len(pixels), 2)
-
-    def network() -> None:
-        _backward(model.canonical.value([model.canonical.geometry(inputs)]), values)
+    values = torch.randn(len(pixels), 2, device=pixels.device)
 
     def l1() -> None:
         r = samples - batch.kspace
         (batch.density * (r.real.abs() + r.imag.abs())).mean().backward()
 
-    parts: dict[str, Callable[[], None]] = {}
-    if model.deformation is not None:
-        deformation = model.deformation
-        parts["deformation network"] = lambda: _backward(deformation(encoded, time_), values)
-    parts |= {
+    parts: Parts = {
         "grid lookup": lambda: _backward(model.canonical.grid(deformed), lookup.detach()),
-        "canonical network": network,
+        "canonical network": lambda: _backward(model.canonical.value([model.canonical.geometry(inputs)]), values),
         "coil maps and NUFFT": lambda: _backward(batch.operator(image), samples.detach()),
         "L1": l1,
     }
-    if condition:
-        assert model.features is not None
+    if model.deformation is not None:
+        deformation = model.deformation
+        parts["deformation network"] = lambda: _backward(deformation(encoded, time_), values)
+    if model.features is not None:
         maps = model.features
         parts["features of the frame"] = lambda: _discard(maps.at(1.0, model.matrix))
-    parts["AdamW"] = lambda: _discard(fit.optimizer.step())
-    for parameter in model.parameters():
-        parameter.grad = torch.zeros_like(parameter)
     return parts
+
+
+def clock(parts: Parts, device: torch.device) -> dict[str, float]:
+    """Median milliseconds of each part; all take turns."""
+    seconds: dict[str, list[float]] = {name: [] for name in parts}
+    for _ in range(ROUNDS):
+        for name, part in parts.items():
+            start = time.perf_counter()
+            part()
+            if device.type == "cuda":
+                torch.cuda.synchronize(device)
+            seconds[name].append(time.perf_counter() - start)
+    return {name: 1e3 * float(np.median(values[3:])) for name, values in seconds.items()}
 
 
 def report(milliseconds: dict[str, float]) -> None:
@@ -119,6 +151,10 @@ def report(milliseconds: dict[str, float]) -> None:
     total = sum(milliseconds.values())
     print(f"{'sum of the parts':24s} {total:8.1f} ms")
     print(f"{'the step':24s} {whole:8.1f} ms   {whole / total:.2f} x the arithmetic")
+
+
+def _leaf(tensor: Tensor) -> Tensor:
+    return tensor.detach().clone().requires_grad_()
 
 
 def _backward(output: Tensor, gradient: Tensor) -> None:

@@ -28,7 +28,7 @@ def fit(
     method: Annotated[
         str | None, typer.Option(help="Reconstruction method: see dainr methods.  [default: dainr]")
     ] = None,
-    preset: Annotated[str | None, typer.Option(help="Settings by name, or a .toml file.  [default: paper]")] = None,
+    preset: Annotated[str | None, typer.Option(help="Settings by name, or a .toml file.  [default: default]")] = None,
     iterations: options.Iterations = None,
     budget: options.Budget = None,
     spokes_per_frame: options.SpokesPerFrame = None,

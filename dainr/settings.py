@@ -18,7 +18,7 @@ from dainr.errors import BadRequest
 
 Config = TypeVar("Config")
 
-WITH_PRESETS, DEFAULT_PRESET = "dainr", "paper"  # only the neural field has presets
+WITH_PRESETS, DEFAULT_PRESET = "dainr", "default"  # only the neural field has presets
 
 
 def choose_preset(method: str, preset: str | None) -> str:

@@ -12,16 +12,35 @@ from dainr.io import native
 from dainr.scan import Scan
 from dainr.simulate import SimulationConfig, simulate_phantom
 
-# A fit of a fraction of a second a step: the default config with the smallest networks that still reconstruct.
+# A fit of a fraction of a second: the default config with the smallest field that still reconstructs.
 TINY = (
-    "features=none",
+    "warped.levels=4",
+    "warped.log2_table=12",
+    "warped.width=16",
+    "warped.harmonics=3",
+    "warped.motion_control=8",
+    "warped.motion_modes=4",
+    "warped.coil_control=6",
+    "validate_every=10",
+    "iterations=30",
+    "nufft=finufft",
+)
+
+# The same of the published field, one frame a step.
+TINY_PAPER = (
+    "field=pointwise",
     "canonical.table.levels=6",
     "canonical.table.finest=32",
     "canonical.table.log2_table=12",
     "canonical.width=16",
     "deformation.width=16",
     "deformation.layers=3",
+    "frames_per_step=1",
     "learning_rate=5e-3",
+    "weight_decay=0.01",
+    "decay_of_squares=0.999",
+    "warm_up=0",
+    "schedule=halving",
     "validate_every=10",
     "iterations=30",
     "nufft=finufft",

@@ -50,7 +50,7 @@ def test_the_record_tells_what_was_compared(compared: Comparison, radial_scan: S
     assert [m["status"] for m in record["methods"]] == ["done", "done"]
     assert (record["scan"]["frames"], record["scan"]["reference"]) == (6, False)
     assert record["methods"][0]["scores"] == asdict(compared.outcomes[0].scores)  # type: ignore[arg-type]
-    assert record["methods"][1]["config"]["canonical"]["width"] == 16
+    assert record["methods"][1]["config"]["warped"]["width"] == 16
     assert record["devices"].keys() == {"cpu"}
     assert record["input"] == record["reference"]
 
@@ -172,7 +172,7 @@ def test_settings_that_do_not_suit_the_scan_are_refused_before_anything_runs(
         (["dainr:missing.toml"], [], "no such file"),
         (["gridding:paper"], [], "has no presets"),
         (["gridding", " gridding"], [], "same as gridding"),
-        (["dainr", "dainr:paper"], [], "same as dainr"),
+        (["dainr", "dainr:default"], [], "same as dainr"),
         ([""], [], "no such method"),
         (["gridding", "dainr"], ["learning_rat=1"], "learning_rate"),
         (["gridding"], ["fit.iterations=3"], "fit.iterations"),

@@ -12,12 +12,23 @@ from torch import Tensor, nn
 
 from dainr import fit as fit_module
 from dainr.errors import BadRequest, Diverged
-from dainr.fit import Checkpoint, Fit, FitConfig, FrameData, Step, frame_energies, relative_error
-from dainr.losses import Loss, l1_loss
-from dainr.operators import Batch, acquisition
+from dainr.fit import COSINE_FLOOR, Checkpoint, Fit, FitConfig, Step
+from dainr.losses import Loss, frame_energies, l1_loss, relative_error
+from dainr.operators import Batch, FrameData, acquisition
 from tests.helper import random_complex
 
 N_FRAMES, MATRIX, LINES = 3, (6, 8), 4
+SETTINGS: dict[str, Any] = {
+    "iterations": 24,
+    "frames_per_step": 1,
+    "learning_rate": 0.05,
+    "weight_decay": 0.01,
+    "decay_of_squares": 0.999,
+    "schedule": "halving",
+    "warm_up": 0.0,
+    "validate_every": 5,
+    "patience": 0,
+}
 
 
 class Voxels(nn.Module):
@@ -57,7 +68,7 @@ def make(
     loss: Loss = l1_loss,
     **other: Any,
 ) -> Fit:
-    settings = FitConfig(**{"iterations": 24, "learning_rate": 0.05, "validate_every": 5, "patience": 0} | other)
+    settings = FitConfig(**SETTINGS | other)
     return Fit(Voxels(seed), loss, training or data(), heldout, settings, seed)
 
 
@@ -96,9 +107,13 @@ def test_the_fit_explains_its_data() -> None:
 
 
 @pytest.mark.parametrize("at", [1, 5, 11, 23])
-@pytest.mark.parametrize("schedule", ["halving", "cosine"])
-def test_a_fit_resumed_where_it_was_interrupted_is_one_that_never_was(at: int, schedule: str) -> None:
-    config = {"heldout": data(2, noise=0.1), "schedule": schedule, "halve_every": 7}
+@pytest.mark.parametrize(
+    "settings",
+    [{"schedule": "halving"}, {"schedule": "cosine", "warm_up": 0.3}, {"frames_per_step": 2}, {"frames_per_step": 0}],
+    ids=str,
+)
+def test_a_fit_resumed_where_it_was_interrupted_is_one_that_never_was(at: int, settings: dict[str, Any]) -> None:
+    config = {"heldout": data(2, noise=0.1), "halve_every": 7} | settings
     whole, first, second = make(**config), make(**config), make(**config)
     whole.run()
     assert first.run([stop_at(at)]).stopped == "interrupted"
@@ -127,17 +142,15 @@ def test_a_finished_fit_takes_no_step_when_resumed() -> None:
     assert torch.equal(again.model.pixels, whole.model.pixels)
 
 
-def test_every_frame_is_visited_once_a_round_in_changing_order() -> None:
-    visits: list[int] = []
+def test_a_batch_knows_the_share_of_the_time_spent_before_it(clock: "Clock") -> None:
+    progress: list[float] = []
 
-    def recording(model: nn.Module, batch: Batch) -> Tensor:
-        visits.extend(batch.frames)
-        return l1_loss(model, batch)
+    def loss(model: nn.Module, batch: Batch) -> Tensor:
+        progress.append(batch.progress)
+        return clock.loss(model, batch)
 
-    make(loss=recording, iterations=30).run()
-    rounds = [tuple(visits[i : i + N_FRAMES]) for i in range(0, 30, N_FRAMES)]
-    assert all(sorted(r) == list(range(N_FRAMES)) for r in rounds)
-    assert len(set(rounds)) > 1
+    make(loss=loss, iterations=0, budget_s=4.0).run()
+    assert progress == pytest.approx([i / 8 for i in range(8)])
 
 
 def test_the_state_kept_is_that_of_the_lowest_held_out_error() -> None:
@@ -239,24 +252,11 @@ def test_the_time_left_is_that_of_the_budget_or_the_steps(clock: Clock) -> None:
     assert [s.seconds_left for s in steps[-4:]] == pytest.approx([1.5, 1.0, 0.5, 0.0])
 
 
-def rates(**config: Any) -> list[float]:
-    steps: list[Step] = []
-    make(**config).run([steps.append])
-    return [s.learning_rate for s in steps]
-
-
-def test_the_halving_schedule_halves() -> None:
-    assert rates(iterations=7, halve_every=3) == pytest.approx([0.05] * 3 + [0.025] * 3 + [0.0125])
-
-
-def test_the_cosine_schedule_falls_from_the_rate_to_zero() -> None:
-    expected = [0.025 * (1 + math.cos(math.pi * i / 10)) for i in range(10)]
-    assert rates(schedule="cosine", iterations=10) == pytest.approx(expected)
-
-
 def test_the_cosine_schedule_follows_the_clock_where_time_is_the_budget(clock: Clock) -> None:
-    seen = rates(schedule="cosine", iterations=1000, budget_s=5.0, loss=clock.loss)
-    assert seen == pytest.approx([0.025 * (1 + math.cos(math.pi * i / 10)) for i in range(10)])
+    steps: list[Step] = []
+    make(schedule="cosine", iterations=1000, budget_s=5.0, loss=clock.loss).run([steps.append])
+    expected = [COSINE_FLOOR + (1 - COSINE_FLOOR) * 0.5 * (1 + math.cos(math.pi * i / 10)) for i in range(10)]
+    assert [step.learning_rate for step in steps] == pytest.approx([0.05 * factor for factor in expected])
 
 
 def test_an_observer_that_returns_false_stops_and_none_does_not() -> None:
@@ -289,8 +289,16 @@ def test_energies_are_weighted_by_density_frame_by_frame() -> None:
     assert relative_error(fit.model, training) == pytest.approx(math.sqrt(error.sum() / signal.sum()))
 
 
-@pytest.mark.parametrize("name", ["iterations", "validate_every", "halve_every", "learning_rate", "budget_s"])
+@pytest.mark.parametrize(
+    "name", ["iterations", "validate_every", "halve_every", "learning_rate", "budget_s", "frames_per_step", "warm_up"]
+)
 def test_settings_that_make_no_sense_are_refused(name: str) -> None:
     default = getattr(FitConfig(), name)
     with pytest.raises(BadRequest, match="choose"):
         FitConfig(**{name: type(default)(-1)})
+
+
+@pytest.mark.parametrize("name", ["warm_up", "decay_of_squares"])
+def test_shares_are_below_one(name: str) -> None:
+    with pytest.raises(BadRequest, match="choose"):
+        FitConfig(**{name: 1.0})

@@ -18,7 +18,7 @@ from dainr.settings import build_config
 
 from .conftest import TINY
 
-REQUEST = Request("dainr", "paper", "scan.h5", "0" * 64)
+REQUEST = Request("dainr", "default", "scan.h5", "0" * 64)
 
 
 def step_at(number: int, index: int = 0, heldout: float | None = 0.5, stopped: str = "") -> Step:
@@ -139,7 +139,7 @@ def test_without_a_checkpoint_all_lines_are_taken_back(folder: RunFolder) -> Non
 
 def test_a_run_an_observer_ended_keeps_its_field(radial_scan: Scan, tmp_path: Path) -> None:
     config = build_config(DainrConfig, {}, [*TINY, "device=cpu"])
-    request = Request("dainr", "paper", "scan.h5", "0" * 64)
+    request = Request("dainr", "default", "scan.h5", "0" * 64)
     reconstruct_into(RunFolder(tmp_path / "run"), radial_scan, request, config, [lambda step: step.step < 7])
     assert load_run(tmp_path / "run").render(n_frames=11).data.shape == (1, 11, 32, 32)
 

@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from dainr.errors import BadRequest
 from dainr.methods.dainr import DainrConfig
 from dainr.settings import (
+    DEFAULT_PRESET,
     build_config,
     config_dict,
     differences,
@@ -56,7 +57,7 @@ def test_a_short_key_does_where_only_one_setting_has_it() -> None:
 
 
 def test_changing_one_nested_setting_keeps_the_defaults_of_the_others() -> None:
-    table = build_config(DainrConfig, {}, ["deformation.table.levels=4"]).deformation.table
+    table = build_config(DainrConfig, {"field": "pointwise"}, ["deformation.table.levels=4"]).deformation.table
     default = DainrConfig().deformation.table
     assert (table.levels, table.finest, table.indexing) == (4, default.finest, default.indexing)
     assert build("rate=1").inner == Inner(rate=1.0)
@@ -150,6 +151,7 @@ def test_a_config_survives_the_round_trip_through_a_mapping(
     levels: int, rate: float, features: str, device: str, schedule: str
 ) -> None:
     preset = {
+        "field": "pointwise",
         "features": features,
         "device": device,
         "canonical": {"table": {"levels": levels}},
@@ -184,8 +186,13 @@ def test_the_paper_preset_is_the_published_table() -> None:
     assert (table.levels, table.features_per_level, table.base, table.finest) == (16, 2, 16, 2048)
     assert (table.log2_table, table.indexing) == (19, "tiled")
     assert (canonical.degree_xy, canonical.degree_t, canonical.width) == (10, 6, 64)
-    assert config.features == "mdsr"
+    assert (config.field, config.features) == ("pointwise", "mdsr")
     assert (fit.iterations, fit.learning_rate, fit.schedule, fit.halve_every) == (1001, 1e-3, "halving", 2000)
+    assert (fit.frames_per_step, fit.warm_up, fit.weight_decay, fit.decay_of_squares) == (1, 0.0, 0.01, 0.999)
+
+
+def test_the_default_preset_is_the_defaults() -> None:
+    assert build_config(DainrConfig, read_preset(DEFAULT_PRESET)) == DainrConfig()
 
 
 @pytest.mark.parametrize("name", preset_names())

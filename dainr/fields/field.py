@@ -15,11 +15,11 @@ class DynamicField(nn.Module, ABC):
 
     frame_times: Tensor
     matrix: tuple[int, int]
-    features: FeatureMaps | None = None
+    features: FeatureMaps | None
 
     def __init__(self, frame_times: Sequence[float], matrix: tuple[int, int]) -> None:
         super().__init__()
-        self.matrix = matrix
+        self.matrix, self.features = matrix, None
         self.register_buffer("frame_times", torch.tensor(frame_times, dtype=torch.float64))
 
     @abstractmethod

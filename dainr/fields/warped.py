@@ -226,7 +226,7 @@ class WarpedCine(DynamicField):
         return spline_matrix(matrix[0], n_control, device), spline_matrix(matrix[1], n_control, device)
 
 
-def enlarge(images: Complex[Tensor, "frame y x"], matrix: tuple[int, int]) -> Complex[Tensor, "frame y x"]:
+def enlarge(images: Complex[Tensor, "frame y x"], matrix: tuple[int, int]) -> Complex[Tensor, "frame row column"]:
     """Images on another matrix over the same field of view, by cubic interpolation."""
     parts = torch.view_as_real(images).permute(0, 3, 1, 2)
     finer = functional.interpolate(parts, size=matrix, mode="bicubic", align_corners=False)

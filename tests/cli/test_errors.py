@@ -83,6 +83,7 @@ BAD_SCANS: dict[str, Callable[[Path], object]] = {
     "no field of view": attribute("fov_mm", [0.0, 0.0]),
 }
 
+POINTWISE = ("--device", "cpu", "--set", "field=pointwise")
 BAD_REQUESTS: dict[str, tuple[int, tuple[str, ...]]] = {
     "unknown preset": (2, ("--preset", "ultra")),
     "missing preset file": (2, ("--preset", "missing.toml")),
@@ -116,15 +117,17 @@ BAD_REQUESTS: dict[str, tuple[int, tuple[str, ...]]] = {
     "more phases than readouts": (2, ("--frames-per-cycle", "500")),
     "missing list of frames": (2, ("--frames", "missing.txt")),
     "two kinds of frames": (2, ("--spokes-per-frame", "9", "--frames-per-cycle", "6")),
-    "missing weights": (2, ("--set", "features=mdsr", "--set", "mdsr_weights=missing.safetensors")),
+    "setting of the other form": (2, ("--set", "canonical.width=32")),
+    "missing weights": (2, (*POINTWISE, "--set", "features=mdsr", "--set", "mdsr_weights=missing.safetensors")),
     "CUDA where there is none": (4, ("--device", "cuda")),
     "NUFFT of CUDA on the CPU": (4, ("--set", "nufft=cufinufft")),
-    "grid of CUDA on the CPU": (4, ("--set", "grid=tinycudann")),
+    "grid of CUDA on the CPU": (4, (*POINTWISE, "--set", "grid=tinycudann")),
 }
 
 
 def fit(scan: Path, *options: str) -> Result:
-    return invoke("fit", scan, "-o", scan.parent / "run", "-q", *TINY_OPTIONS, *options)
+    tiny = () if POINTWISE[-1] in options else TINY_OPTIONS
+    return invoke("fit", scan, "-o", scan.parent / "run", "-q", *tiny, *options)
 
 
 @pytest.mark.parametrize("name", BAD_SCANS)

@@ -76,7 +76,7 @@ def test_config_reads_back_as_the_config_of_the_run(finished: FinishedRun) -> No
     stored = tomllib.loads((finished.folder / "config.toml").read_text())
     config = build_config(DainrConfig, stored["config"])
     assert config_dict(config) == stored["config"]
-    assert (config.fit.iterations, config.fit.learning_rate, config.canonical.table.levels) == (30, 5e-3, 6)
+    assert (config.fit.iterations, config.warped.width, config.warped.levels) == (30, 16, 4)
     assert stored["run"]["scan"] == str(finished.scan)
 
 

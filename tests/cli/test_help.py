@@ -67,7 +67,7 @@ def test_examples_name_options_that_exist(name: str) -> None:
 
 def test_help_of_fit_shows_what_happens_without_an_option() -> None:
     shown = " ".join(console_script("fit", "--help").stdout.split())
-    for default in ("paper", "auto", "0", "all", "the file's", "SCAN's name"):
+    for default in ("default", "auto", "0", "all", "the file's", "SCAN's name"):
         assert re.search(rf"default: \(?{default}", shown), default
 
 

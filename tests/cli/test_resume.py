@@ -40,7 +40,8 @@ def stop_part_way(scan: Path, run: Path, number: signal.Signals) -> tuple[int, s
     """Start a fit in a process of its own and stop it by a signal once it has checkpointed and logged."""
     process = start("fit", scan, "-o", run, *OPTIONS)
     deadline = time.monotonic() + LATEST_START_S
-    while not ((run / "log.jsonl").is_file() and (run / "state.safetensors").is_file()):
+    log = run / "log.jsonl"
+    while not (log.is_file() and log.read_text().endswith("\n") and (run / "state.safetensors").is_file()):
         assert process.poll() is None, process.communicate()
         assert time.monotonic() < deadline
         time.sleep(0.002)
@@ -121,7 +122,7 @@ def test_an_interrupted_fit_saves_and_says_how_to_resume(scan_file: Path, undist
         ("--iterations", 5),
         ("--seed", 1),
         ("--set", "learning_rate=1e-4"),
-        ("--set", "canonical.width=32"),
+        ("--set", "warped.width=32"),
         ("--method", "gridding"),
         ("--preset", "other"),
         ("--spokes-per-frame", 3),

@@ -1,21 +1,18 @@
 """The composed field: identity without deformation, continuity in time and space, any matrix."""
 
-import math
 from typing import Any
 
 import pytest
 import torch
-from hypothesis import given
-from hypothesis import strategies as st
 from torch import Tensor
 
 from dainr.features.maps import FeatureMaps
 from dainr.fields.canonical import CanonicalConfig
-from dainr.fields.cine import CineField, even_times, pixel_coordinates
+from dainr.fields.cine import CineField
+from dainr.fields.coordinates import pixel_coordinates
 from dainr.fields.deformation import DeformationConfig
 from dainr.fields.hash_grid import GridConfig
-from dainr.operators.batch import Batch
-from dainr.operators.linear import LinearOperator
+from tests.fields import batch
 
 TIMES = [0.0, 0.1, 0.3, 0.35]  # not evenly spaced
 MATRIX = (9, 12)
@@ -32,12 +29,6 @@ def make(encoding: str = "frequency", times: list[float] = TIMES, features: bool
     field = CineField(deformation, CANONICAL, "native", times, MATRIX, maps)
     torch.nn.init.normal_(field.canonical.grid.table)
     return field
-
-
-def batch(times: list[float]) -> Batch:
-    """A batch of which a field reads the times only."""
-    nothing = torch.zeros(1, 0, dtype=torch.complex64)
-    return Batch((0,) * len(times), torch.tensor(times), nothing, torch.zeros(0), LinearOperator())
 
 
 def largest_change(a: Tensor, b: Tensor) -> float:
@@ -102,24 +93,8 @@ def test_rendering_other_matrices_leaves_the_first_as_it_was() -> None:
     assert torch.equal(field.render(TIMES, MATRIX), before)
 
 
-@pytest.mark.parametrize(
-    ("time", "number"), [(-1.0, 0.0), (0.0, 0.0), (0.05, 0.5), (0.1, 1.0), (0.2, 1.5), (0.325, 2.5), (1.0, 3.0)]
-)
-def test_frame_numbers_run_evenly_between_frames(time: float, number: float) -> None:
-    assert make().frame_number(time) == pytest.approx(number)
-
-
-@pytest.mark.parametrize("time", [-1.0, -1e-12, 0.0, 1.0])
-def test_a_series_of_one_frame_shows_it_at_any_time(time: float) -> None:
-    field = make(times=[0.0])
-    assert field.frame_number(time) == 0.0
-
-
 def test_frames_measured_at_the_same_time_can_be_rendered() -> None:
-    field = make(times=[0.0, 0.0, 1.0])
-    assert field.frame_number(0.0) in (0.0, 1.0)
-    assert [field.frame_number(t) for t in (0.5, 1.0)] == [1.5, 2.0]
-    assert field.render([0.0, 0.5], MATRIX).isfinite().all()
+    assert make(times=[0.0, 0.0, 1.0]).render([0.0, 0.5], MATRIX).isfinite().all()
 
 
 def test_displacement_is_in_pixels_along_x_and_y() -> None:
@@ -130,28 +105,7 @@ def test_displacement_is_in_pixels_along_x_and_y() -> None:
     assert not make("none").displacement(1.5, MATRIX).any()
 
 
-def test_pixel_coordinates_are_centres_of_a_field_of_view_from_minus_one_to_one() -> None:
-    points = pixel_coordinates((2, 4), torch.device("cpu"))
-    assert points.tolist() == [[x, y] for y in (-0.5, 0.5) for x in (-0.75, -0.25, 0.25, 0.75)]
-
-
 def test_saved_state_holds_times_and_weights_but_no_features() -> None:
     names = set(make(features=True).state_dict())
     assert "frame_times" in names
     assert not any(name.startswith("features") for name in names)
-
-
-@given(st.lists(st.floats(0.01, 10), min_size=0, max_size=8), st.integers(1, 40))
-def test_even_times_rise_from_the_first_frame_to_the_last(steps: list[float], n: int) -> None:
-    known = [sum(steps[:i], 0.0) for i in range(len(steps) + 1)]
-    times = even_times(known, n)
-    assert len(times) == n
-    assert times[0] == known[0]
-    assert times == sorted(times)
-    if n > 1:
-        assert math.isclose(times[-1], known[-1])
-
-
-def test_even_times_are_the_frames_themselves_and_those_half_way() -> None:
-    assert even_times(TIMES, 4) == pytest.approx(TIMES)
-    assert even_times(TIMES, 7) == pytest.approx([0.0, 0.05, 0.1, 0.2, 0.3, 0.325, 0.35])

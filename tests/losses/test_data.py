@@ -8,28 +8,31 @@ import torch
 from torch import Tensor
 
 from dainr.losses import l1_loss, residual
-from dainr.operators.batch import Batch
-from dainr.operators.linear import LinearOperator
+from dainr.operators import Acquisition, Batch
+from dainr.operators.coils import CoilOperator
+from dainr.operators.fourier import FourierOperator
 from tests.helper import random_complex
 
 
-class Doubling(LinearOperator):
-    """Two coils: the pixels of one frame, and twice those."""
+class Pixels(FourierOperator):
+    """The pixels themselves in place of their Fourier transform."""
 
-    def _map(self, x: Tensor) -> Tensor:
-        return torch.stack([x.flatten(), 2 * x.flatten()])
+    def _frame(self, x: Tensor, frame: int) -> Tensor:
+        return x.flatten(1)
 
-    def _map_adjoint(self, y: Tensor) -> Tensor:
-        return (y[0] + 2 * y[1]).reshape(1, 2, 2)
+    def _frame_adjoint(self, y: Tensor, frame: int) -> Tensor:
+        return y.unflatten(1, self.matrix)
 
 
 TRUTH = random_complex(1, 2, 2)
+DOUBLING = torch.tensor([1.0, 2.0]).reshape(2, 1, 1).expand(2, 2, 2) + 0j  # the second coil sees twice the first
+OPERATOR = Acquisition(CoilOperator(DOUBLING), Pixels((2, 2), [4]))
 BATCH = Batch(
     frames=(0,),
     times=torch.zeros(1),
-    kspace=Doubling()(TRUTH),
+    kspace=OPERATOR(TRUTH),
     density=torch.tensor([1.0, 0.5, 0.0, 2.0]),
-    operator=Doubling(),
+    operator=OPERATOR,
 )
 
 
@@ -72,3 +75,17 @@ def test_descending_the_gradient_lowers_the_loss() -> None:
     loss = l1_loss(model(image), BATCH)
     (gradient,) = torch.autograd.grad(loss, image)
     assert l1_loss(model(image.detach() - 0.1 * gradient), BATCH) < loss
+
+
+class Refined(torch.nn.Module):
+    """The true image with other coil maps, as a model that refines them would have."""
+
+    def forward(self, batch: Batch) -> Tensor:
+        return TRUTH
+
+    def coil_maps(self) -> Tensor:
+        return 3 * DOUBLING
+
+
+def test_a_model_that_refines_the_coil_maps_is_measured_by_them() -> None:
+    torch.testing.assert_close(residual(Refined(), BATCH), 2 * BATCH.kspace)

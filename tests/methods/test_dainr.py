@@ -9,8 +9,9 @@ import pytest
 import torch
 from torch import Tensor
 
-from dainr.errors import Diverged, MissingBackend
+from dainr.errors import BadRequest, Diverged, MissingBackend
 from dainr.evaluate import evaluate
+from dainr.fields.warped import WarpedCine
 from dainr.fit import Checkpoint, Observer, Step
 from dainr.io import load
 from dainr.methods.common import RunState
@@ -21,36 +22,44 @@ from dainr.recon import Recon
 from dainr.scan import Scan
 from dainr.settings import build_config
 from dainr.verdict import judge
-from tests.conftest import TINY
+from tests.conftest import TINY, TINY_PAPER
 from tests.methods.test_gridding import grid, stack
 
+LONG = {"warped": 40, "pointwise": 150}  # iterations that reconstruct
+both = pytest.mark.parametrize("form", LONG)
 
-def configure(scan: Scan, *pairs: str) -> DainrConfig:
-    config, _ = Dainr().resolve(scan, build_config(DainrConfig, {}, [*TINY, "device=cpu", *pairs]))
+
+def configure(scan: Scan, form: str, *pairs: str) -> DainrConfig:
+    tiny = TINY if form == "warped" else TINY_PAPER
+    config, _ = Dainr().resolve(scan, build_config(DainrConfig, {}, [*tiny, "device=cpu", *pairs]))
     return config
 
 
-def fit(scan: Scan, *pairs: str, observers: tuple[Observer, ...] = (), resume: RunState | None = None) -> Recon:
-    return Dainr()(scan, configure(scan, *pairs), observers, resume)
+def fit(
+    scan: Scan, form: str, *pairs: str, observers: tuple[Observer, ...] = (), resume: RunState | None = None
+) -> Recon:
+    return Dainr()(scan, configure(scan, form, *pairs), observers, resume)
 
 
-@pytest.fixture(scope="module")
-def fitted(radial_scan: Scan) -> Recon:
-    return fit(radial_scan, "iterations=150")
+@pytest.fixture(scope="module", params=LONG)
+def fitted(radial_scan: Scan, request: pytest.FixtureRequest) -> Recon:
+    return fit(radial_scan, request.param, f"iterations={LONG[request.param]}")
 
 
 def test_a_radial_scan_is_reconstructed_better_than_by_gridding(fitted: Recon, radial_scan: Scan) -> None:
     ours = evaluate(fitted.cine.data, radial_scan.reference)
     theirs = evaluate(grid(radial_scan).cine.data, radial_scan.reference)
-    assert ours.whole.psnr > theirs.whole.psnr + 4
-    assert ours.dynamic.psnr > theirs.dynamic.psnr + 2
+    assert ours.whole.psnr > theirs.whole.psnr + 6
+    assert ours.dynamic.psnr > theirs.dynamic.psnr + 3
     assert ours.whole.ssim > theirs.whole.ssim
 
 
-def test_a_cartesian_scan_is_reconstructed_better_than_by_gridding(cartesian_scan: Scan) -> None:
-    ours = evaluate(fit(cartesian_scan, "iterations=150").cine.data, cartesian_scan.reference)
+@both
+def test_a_cartesian_scan_is_reconstructed_better_than_by_gridding(cartesian_scan: Scan, form: str) -> None:
+    ours = evaluate(fit(cartesian_scan, form, f"iterations={LONG[form]}").cine.data, cartesian_scan.reference)
     theirs = evaluate(grid(cartesian_scan).cine.data, cartesian_scan.reference)
-    assert ours.whole.psnr > theirs.whole.psnr + 1
+    assert ours.whole.psnr > theirs.whole.psnr + 4
+    assert ours.dynamic.psnr > theirs.dynamic.psnr + 3
 
 
 def test_the_result_has_the_geometry_and_scale_of_the_scan(fitted: Recon, radial_scan: Scan) -> None:
@@ -69,11 +78,13 @@ def test_the_record_holds_what_the_report_shows(fitted: Recon) -> None:
     (only,) = record["slices"]
     assert only["prepare"]["held_out_readouts"] > 0
     figures = only["fit"]
-    assert (figures["steps"], figures["stopped"]) == (150, "budget")
+    n_steps = fitted.histories[0].step
+    assert (figures["steps"], figures["stopped"]) == (n_steps, "budget")
+    assert n_steps in LONG.values()
     assert len(figures["frame_errors"]) == 6
-    assert [v["step"] for v in figures["validations"]] == list(range(10, 151, 10))
+    assert [v["step"] for v in figures["validations"]] == list(range(10, n_steps + 1, 10))
     assert min(v["heldout"] for v in figures["validations"]) == pytest.approx(figures["heldout_error"])
-    assert 0 < figures["noise_error"] < figures["in_sample_error"] < 1
+    assert 0 < 0.8 * figures["noise_error"] < figures["in_sample_error"] < 1  # a rich field follows some of the noise
     assert 0 < figures["heldout_noise_error"] < figures["heldout_error"] < 1
     assert figures["largest_displacement_pixels"] > 0
     assert judge(record)[0].level in ("good", "caution")
@@ -86,8 +97,9 @@ def test_the_cine_is_the_field_of_the_best_state(fitted: Recon) -> None:
     assert fitted.render(n_frames=11, matrix=(48, 40)).data.shape == (1, 11, 48, 40)
 
 
-def test_the_same_seed_gives_the_same_bits_and_another_does_not(radial_scan: Scan) -> None:
-    first, second, third = (fit(radial_scan, "iterations=15", f"seed={seed}") for seed in (0, 0, 1))
+@both
+def test_the_same_seed_gives_the_same_bits_and_another_does_not(radial_scan: Scan, form: str) -> None:
+    first, second, third = (fit(radial_scan, form, "iterations=15", f"seed={seed}") for seed in (0, 0, 1))
     assert np.array_equal(first.cine.data, second.cine.data)
     assert first.histories[0].losses == second.histories[0].losses
     assert not np.allclose(first.cine.data, third.cine.data)
@@ -111,23 +123,26 @@ class Watcher:
 
 
 @pytest.mark.parametrize("virtual_coils", [0, 2])
-def test_held_out_readouts_never_enter_the_fit(radial_scan: Scan, virtual_coils: int) -> None:
+@both
+def test_held_out_readouts_never_enter_the_fit(radial_scan: Scan, form: str, virtual_coils: int) -> None:
     pairs = ("iterations=12", "patience=0", f"virtual_coils={virtual_coils}")
-    config = configure(radial_scan, *pairs)
+    config = configure(radial_scan, form, *pairs)
     held_out = prepare_slice(radial_scan, 0, config.prepare, config.seed).held_out
     kspace = radial_scan.kspace.copy()
     kspace[:, :, held_out] *= np.array([3, -1j, 0.1, 2])[None, :, None, None]
     watchers = Watcher(), Watcher()
     for scan, watcher in zip((radial_scan, replace(radial_scan, kspace=kspace)), watchers, strict=True):
-        fit(scan, *pairs, observers=(watcher,))
+        fit(scan, form, *pairs, observers=(watcher,))
     assert watchers[0].losses == watchers[1].losses
     for name, value in watchers[0].parameters[0].items():
         assert torch.equal(value, watchers[1].parameters[0][name])
 
 
-def test_the_reference_is_never_read(radial_scan: Scan) -> None:
+@both
+def test_the_reference_is_never_read(radial_scan: Scan, form: str) -> None:
     broken = replace(radial_scan, reference=np.full_like(radial_scan.reference, np.nan))
-    assert np.array_equal(fit(radial_scan, "iterations=3").cine.data, fit(broken, "iterations=3").cine.data)
+    ours, theirs = (fit(scan, form, "iterations=3").cine.data for scan in (radial_scan, broken))
+    assert np.array_equal(ours, theirs)
 
 
 @pytest.fixture(scope="module")
@@ -135,58 +150,97 @@ def pair(radial_scan: Scan) -> Scan:
     return stack(radial_scan, 2 * radial_scan.kspace)
 
 
-@pytest.fixture(scope="module")
-def whole(pair: Scan) -> Recon:
-    return fit(pair, "iterations=10")
+@pytest.fixture(scope="module", params=LONG)
+def whole(pair: Scan, request: pytest.FixtureRequest) -> tuple[str, Recon]:
+    return request.param, fit(pair, request.param, "iterations=10")
 
 
 @pytest.mark.parametrize("place", [(0, 5), (1, 7)], ids=["first slice", "second slice"])
 def test_two_slices_resumed_where_they_were_interrupted_are_as_if_never(
-    pair: Scan, whole: Recon, place: tuple[int, int]
+    pair: Scan, whole: tuple[str, Recon], place: tuple[int, int]
 ) -> None:
-    assert whole.cine.data.shape == (2, 6, 32, 32)
-    assert [s["fit"]["steps"] for s in whole.record["slices"]] == [10, 10]
+    form, uninterrupted = whole
+    assert uninterrupted.cine.data.shape == (2, 6, 32, 32)
+    assert [s["fit"]["steps"] for s in uninterrupted.record["slices"]] == [10, 10]
     watcher = Watcher(stop_at=place)
-    part = fit(pair, "iterations=10", observers=(watcher,))
+    part = fit(pair, form, "iterations=10", observers=(watcher,))
     assert len(part.cine.data) == place[0] + 1
     assert part.record["slices"][-1]["fit"]["stopped"] == "interrupted"
     done = {i: Checkpoint(part.fields[i].state_dict(), part.histories[i]) for i in range(place[0])}
-    resumed = fit(pair, "iterations=10", resume=RunState(done, (place[0], watcher.checkpoints[0])))
-    assert np.array_equal(resumed.cine.data, whole.cine.data)
-    assert [h.losses for h in resumed.histories] == [h.losses for h in whole.histories]
+    resumed = fit(pair, form, "iterations=10", resume=RunState(done, (place[0], watcher.checkpoints[0])))
+    assert np.array_equal(resumed.cine.data, uninterrupted.cine.data)
+    assert [h.losses for h in resumed.histories] == [h.losses for h in uninterrupted.histories]
 
 
-@pytest.mark.parametrize("pairs", [("features=mdsr",), ("encoding=hash",), ("encoding=none",)], ids=lambda p: p[0])
-def test_saved_fields_are_restored_bit_by_bit(radial_scan: Scan, pairs: tuple[str, ...]) -> None:
-    recon = fit(radial_scan, "iterations=3", *pairs)
+@pytest.mark.parametrize(
+    ("form", "pair"),
+    [
+        ("pointwise", "features=mdsr"),
+        ("pointwise", "encoding=hash"),
+        ("pointwise", "encoding=none"),
+        ("warped", "cyclic=yes"),
+        ("warped", "cyclic=no"),
+        ("warped", "warped.coil_control=0"),
+    ],
+)
+def test_saved_fields_are_restored_bit_by_bit(radial_scan: Scan, form: str, pair: str) -> None:
+    recon = fit(radial_scan, form, "iterations=3", pair)
     field = recon.fields[0]
     maps = {} if field.features is None else {"maps.0": field.features.maps}
     finished = {0: Checkpoint({k: v.clone() for k, v in field.state_dict().items()}, recon.histories[0])}
-    restored = Dainr().restore(configure(radial_scan, *pairs), (32, 32), finished, maps)
+    assert bool(maps) == (pair == "features=mdsr")
+    restored = Dainr().restore(configure(radial_scan, form, pair), (32, 32), finished, maps)
     assert torch.equal(restored[0].render([0.1], (32, 32)), field.render([0.1], (32, 32)))
+    assert torch.equal(restored[0].displacement(1.5, (32, 32)), field.displacement(1.5, (32, 32)))
 
 
 @pytest.mark.parametrize("rate", ["1e6", "1e30"])
-def test_a_fit_that_runs_away_is_an_error_and_not_a_black_cine(radial_scan: Scan, rate: str) -> None:
+@both
+def test_a_fit_that_runs_away_is_an_error_and_not_a_black_cine(radial_scan: Scan, form: str, rate: str) -> None:
     with pytest.raises(Diverged, match=r"lower .*learning_rate"):
-        fit(radial_scan, f"learning_rate={rate}")
+        fit(radial_scan, form, f"learning_rate={rate}")
 
 
 def test_choices_are_made_before_the_fit_and_recorded(radial_scan: Scan) -> None:
-    config, record = Dainr().resolve(radial_scan, build_config(DainrConfig, {}, [*TINY, "device=cpu"]))
+    config, record = Dainr().resolve(radial_scan, build_config(DainrConfig, {}, [*TINY_PAPER, "device=cpu"]))
     assert (config.device, config.grid, config.nufft) == ("cpu", "native", "finufft")
     assert record == {"fourier": "finufft"}
+
+
+@pytest.mark.parametrize("cyclic", ["yes", "no"])
+def test_the_series_is_a_cycle_where_that_is_said(radial_scan: Scan, cyclic: str) -> None:
+    (field,) = fit(radial_scan, "warped", "iterations=1", f"cyclic={cyclic}").fields
+    assert isinstance(field, WarpedCine)
+    assert field.cyclic is (cyclic == "yes")
+
+
+@pytest.mark.parametrize(
+    ("form", "name", "value"),
+    [
+        ("warped", "features", "mdsr"),
+        ("warped", "deformation.width", "8"),
+        ("warped", "canonical.table.levels", "3"),
+        ("pointwise", "start_steps", "5"),
+        ("pointwise", "warped.width", "8"),
+        ("pointwise", "objective.strain", "1"),
+    ],
+)
+def test_settings_of_the_form_not_in_use_are_refused(form: str, name: str, value: str) -> None:
+    other = "pointwise" if form == "warped" else "warped"
+    with pytest.raises(BadRequest, match=f"setting {name.split('.')[0]}: the {form} field .*set field={other}"):
+        build_config(DainrConfig, {}, [f"field={form}", f"{name}={value}"])
+    build_config(DainrConfig, {}, [f"field={other}", f"{name}={value}"])
 
 
 @pytest.mark.parametrize("pairs", [("grid=tinycudann",), ("grid=tinycudann", "deformation.encoding=hash")])
 def test_a_grid_backend_that_cannot_run_here_is_refused(radial_scan: Scan, pairs: tuple[str, ...]) -> None:
     with pytest.raises(MissingBackend, match="grid=tinycudann"):
-        configure(radial_scan, *pairs)
+        configure(radial_scan, "pointwise", *pairs)
 
 
 @pytest.mark.data
 def test_a_shared_scan_is_reconstructed_in_its_own_geometry(data_folder: Path) -> None:
     scan = frames_as_stored(load(data_folder / "sax13.h5"))
-    recon = fit(scan.select_slices([0]), "iterations=2")
+    recon = fit(scan.select_slices([0]), "warped", "iterations=2")
     assert recon.cine.data.shape == (1, scan.n_frames, *scan.matrix)
     assert np.isfinite(recon.cine.data).all()

@@ -1,12 +1,13 @@
 """The acquisition operator: coil maps and each frame's own samples, on grid and off."""
 
-from importlib import import_module
-
 import numpy as np
 import pytest
 import torch
 
 from dainr.operators import Acquisition, acquisition
+from dainr.operators.cartesian import CartesianOperator
+from dainr.operators.nufft.finufft import FinufftOperator
+from dainr.operators.nufft.sparse import SparseNufftOperator
 from tests.helper import random_complex
 from tests.operators import assert_linear_operator, exact_forward, relative_l2
 
@@ -58,24 +59,23 @@ def test_select_gives_the_rows_of_the_full_operator(backend: str) -> None:
     operator, x = make(backend), random_complex(3, 9, 12)
     rows = operator(x).split(COUNTS, 1)
     chosen = operator.select([2, 0])
-    assert (chosen.n_frames, operator.n_frames, chosen.backend) == (2, 3, backend)
+    assert (chosen.n_frames, operator.n_frames) == (2, 3)
+    assert type(chosen.fourier) is type(operator.fourier)
     torch.testing.assert_close(chosen(x[[2, 0]]), torch.cat([rows[2], rows[0]], 1), rtol=0, atol=0)
     torch.testing.assert_close(operator(x), torch.cat(rows, 1), rtol=0, atol=0)
     assert_linear_operator(chosen, x[:2], random_complex(3, COUNTS[2] + COUNTS[0], seed=1))
 
 
 def test_on_grid_data_takes_the_fft_and_off_grid_data_what_is_named() -> None:
-    assert (make("fft").backend, make("fft").timings) == ("fft", {})
-    assert (make("sparse").backend, make("sparse").timings) == ("sparse", {})
+    assert isinstance(make("fft").fourier, CartesianOperator)
+    assert isinstance(make("finufft").fourier, FinufftOperator)
+    assert isinstance(make("sparse").fourier, SparseNufftOperator)
 
 
-def test_auto_measures_with_the_largest_frame_and_records_it(monkeypatch: pytest.MonkeyPatch) -> None:
-    seen = []
-
-    def choose(points: np.ndarray, *others: object) -> tuple[str, dict[str, float]]:
-        seen.append(len(points))
-        return "sparse", {"sparse": 1.0}
-
-    monkeypatch.setattr(import_module("dainr.operators.acquisition"), "choose_backend", choose)
-    operator = make("auto")
-    assert (operator.backend, operator.timings, seen) == ("sparse", {"sparse": 1.0}, [max(COUNTS)])
+@each
+def test_other_maps_measure_with_the_same_samples(backend: str) -> None:
+    operator, x, maps = make(backend), random_complex(3, 9, 12), random_complex(3, 9, 12, seed=6)
+    other = operator.with_maps(maps)
+    torch.testing.assert_close(other(x), operator.fourier(x[:, None] * maps))
+    assert relative_l2(operator(x), other(x).numpy()) > 0.1
+    assert_linear_operator(other, x, random_complex(3, sum(COUNTS), seed=1))

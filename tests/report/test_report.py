@@ -31,7 +31,7 @@ EVIL = "</script><script>alert('scan')</script><img src=x onerror=alert(1)>"
 def reconstruct(scan: Scan, path: Path, method: str, *settings: str) -> Run:
     config = build_config(get_method(method).Config, {}, [*settings, "nufft=finufft", "device=cpu"])
     folder = RunFolder(path)
-    recon = reconstruct_into(folder, scan, Request(method, "paper", "scan.h5", "0" * 64), config)
+    recon = reconstruct_into(folder, scan, Request(method, "default", "scan.h5", "0" * 64), config)
     return recon, folder.read_config(), folder.read_record()
 
 
@@ -138,7 +138,7 @@ def test_gridding_is_not_compared_with_itself(fitted: Run, gridded: Run) -> None
 
 def test_what_was_done_is_told(fitted: Run) -> None:
     text = Page(build_report(*fitted)).text
-    for fact in ("Baik", fitted[2]["device_name"], "learning_rate = 0.005", fitted[2]["versions"]["torch"]):
+    for fact in ("Baik", fitted[2]["device_name"], "learning_rate = 0.01", fitted[2]["versions"]["torch"]):
         assert fact in text
 
 

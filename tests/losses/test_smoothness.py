@@ -1,0 +1,81 @@
+"""The priors on a series against their formulas, forward and backward."""
+
+import pytest
+import torch
+from torch import Tensor
+
+from dainr.losses.smoothness import magnitude, strain_energy, temporal_variation
+
+SERIES = torch.randn(5, 3, 4, dtype=torch.complex128, generator=torch.Generator().manual_seed(0))
+ROUNDING = 0.3
+
+
+def formula(z: Tensor) -> Tensor:
+    return (z.real**2 + z.imag**2 + ROUNDING**2).sqrt().sum()
+
+
+def steps(series: Tensor, cyclic: bool) -> Tensor:
+    """x_t+1 - x_t, one frame after another."""
+    last = len(series) if cyclic else len(series) - 1
+    return torch.stack([series[(t + 1) % len(series)] - series[t] for t in range(last)])
+
+
+@pytest.mark.parametrize("cyclic", [True, False])
+@pytest.mark.parametrize("n_frames", [2, 5])
+def test_temporal_variation_and_its_gradient_are_those_of_the_formula(cyclic: bool, n_frames: int) -> None:
+    series = SERIES[:n_frames].clone().requires_grad_()
+    ours, theirs = temporal_variation(series, cyclic, ROUNDING), formula(steps(series, cyclic))
+    torch.testing.assert_close(ours, theirs)
+    torch.testing.assert_close(torch.autograd.grad(2 * ours, series), torch.autograd.grad(2 * theirs, series))
+
+
+def test_magnitude_and_its_gradient_are_those_of_the_formula() -> None:
+    series = SERIES.clone().requires_grad_()
+    ours, theirs = magnitude(series, ROUNDING), formula(series)
+    torch.testing.assert_close(ours, theirs)
+    torch.testing.assert_close(torch.autograd.grad(2 * ours, series), torch.autograd.grad(2 * theirs, series))
+
+
+def test_the_series_itself_is_not_changed() -> None:
+    series = SERIES.clone()
+    temporal_variation(series, True, ROUNDING)
+    magnitude(series, ROUNDING)
+    assert torch.equal(series, SERIES)
+
+
+@pytest.mark.parametrize("cyclic", [True, False])
+def test_a_series_that_stands_still_does_not_vary(cyclic: bool) -> None:
+    still = SERIES[:1].repeat(4, 1, 1).requires_grad_()
+    value = temporal_variation(still, cyclic, 1e-9)
+    assert float(value.detach()) == pytest.approx(1e-9 * (4 if cyclic else 3) * 12)
+    assert not torch.autograd.grad(value, still)[0].any()
+
+
+def test_a_jump_counts_with_its_size_and_its_return_only_in_a_cycle() -> None:
+    series = torch.zeros(4, 1, 1, dtype=torch.complex128)
+    series[2:] = 3 - 4j
+    assert float(temporal_variation(series, False, 1e-9)) == pytest.approx(5)
+    assert float(temporal_variation(series, True, 1e-9)) == pytest.approx(10)
+
+
+def test_a_single_frame_has_no_variation() -> None:
+    series = SERIES[:1].clone().requires_grad_()
+    value = temporal_variation(series, False, ROUNDING)
+    assert float(value.detach()) == 0
+    assert not torch.autograd.grad(value, series)[0].any()
+
+
+def test_zeros_have_a_gradient_and_it_is_zero() -> None:
+    zeros = torch.zeros(2, 3, 3, dtype=torch.complex64, requires_grad=True)
+    assert not torch.autograd.grad(magnitude(zeros, 1e-4), zeros)[0].any()
+
+
+def test_strain_is_that_of_the_slopes() -> None:
+    y, x = torch.arange(4.0)[:, None], torch.arange(6.0)
+    control = torch.stack([2 * y + 0 * x, 3 * x + 0 * y]).expand(2, 2, 4, 6)
+    assert float(strain_energy(control)) == 2 * (4 * 3 * 6 + 9 * 4 * 5)
+    assert float(strain_energy(control - 7)) == 2 * (4 * 3 * 6 + 9 * 4 * 5)
+
+
+def test_a_shift_of_everything_is_no_strain() -> None:
+    assert float(strain_energy(torch.full((3, 2, 5, 5), 0.7))) == 0

@@ -1,0 +1,73 @@
+"""What methods share: the time average, the scale of gridded frames, and whether a series is a cycle."""
+
+import numpy as np
+import pytest
+import torch
+from torch import Tensor
+
+from dainr.methods.common import closes_cycle, grid_average, grid_frames
+from dainr.operators import FrameData, acquisition
+from tests.helper import random_complex
+
+N_FRAMES, MATRIX = 4, (10, 8)
+
+
+def measure(images: Tensor, every: int = 1) -> FrameData:
+    """Every so many lines of each frame, by coils of unit norm."""
+    maps = random_complex(3, *MATRIX, seed=5)
+    maps = maps / maps.abs().square().sum(0).sqrt()
+    lines = [np.arange(t % every, MATRIX[0], every) for t in range(N_FRAMES)]
+    ky = (np.concatenate(lines) - MATRIX[0] // 2) / MATRIX[0]
+    kx = (np.arange(MATRIX[1]) - MATRIX[1] // 2) / MATRIX[1]
+    trajectory = np.stack(np.broadcast_arrays(ky[:, None], kx), -1).astype(np.float32)
+    frame = np.repeat(np.arange(N_FRAMES), [len(n) for n in lines])
+    operator = acquisition(maps.numpy(), trajectory, frame, N_FRAMES, True, "auto", torch.device("cpu"))
+    kspace = operator(images)
+    starts = np.concatenate([[0], np.cumsum([len(n) * MATRIX[1] for n in lines])])
+    return FrameData(
+        kspace=kspace,
+        density=torch.ones(kspace.shape[1]),
+        times=torch.arange(N_FRAMES, dtype=torch.float64),
+        operator=operator,
+        frames=tuple(range(N_FRAMES)),
+        starts=tuple(starts.tolist()),
+    )
+
+
+def test_fully_sampled_frames_are_gridded_as_they_are() -> None:
+    images = random_complex(N_FRAMES, *MATRIX)
+    torch.testing.assert_close(grid_frames(measure(images)), images, rtol=1e-4, atol=1e-5)
+
+
+def test_the_average_of_fully_sampled_frames_is_their_mean() -> None:
+    images = random_complex(N_FRAMES, *MATRIX) + 1
+    torch.testing.assert_close(grid_average(measure(images)), images.mean(0), rtol=1e-4, atol=1e-5)
+
+
+def test_the_average_of_frames_that_share_the_lines_is_a_still_image() -> None:
+    still = random_complex(1, *MATRIX).expand(N_FRAMES, -1, -1)
+    torch.testing.assert_close(grid_average(measure(still, every=4)), still[0], rtol=1e-4, atol=1e-5)
+    assert float((grid_frames(measure(still, every=4))[0] - still[0]).norm()) > 0.1 * float(still[0].norm())
+
+
+def blob(centres: np.ndarray) -> Tensor:
+    """A bright disc that moves, 32 x 32, in complex numbers."""
+    y, x = np.mgrid[:32, :32]
+    frames = [np.exp(-((x - c) ** 2 + (y - 16) ** 2) / 18) for c in centres]
+    return torch.from_numpy(np.stack(frames).astype(np.complex64)) * 1j
+
+
+def test_a_periodic_series_closes_its_cycle() -> None:
+    turn = 2 * np.pi * np.arange(12) / 12
+    assert closes_cycle(blob(16 + 6 * np.cos(turn)))
+    assert closes_cycle(blob(16 + 6 * np.cos(turn + 1)) + 0.05 * random_complex(12, 32, 32))
+
+
+@pytest.mark.parametrize("n_frames", [4, 12])
+def test_a_series_that_goes_one_way_does_not(n_frames: int) -> None:
+    assert not closes_cycle(blob(np.linspace(8, 24, n_frames)))
+    assert not closes_cycle(blob(16 + 6 * np.cos(np.pi * np.arange(n_frames) / (n_frames - 1))))
+
+
+def test_a_few_frames_are_no_cycle() -> None:
+    assert not closes_cycle(blob(np.array([10.0, 20.0, 10.0])))
