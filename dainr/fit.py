@@ -25,7 +25,7 @@ COSINE_FLOOR = 0.01  # of the rate, at the end
 class FitConfig:
     """Optimiser, schedule, budget and validation."""
 
-    iterations: int = 120  # 0: the budget alone decides
+    iterations: int = 100  # 0: the budget alone decides
     budget_s: float = 0.0  # wall-clock for the steps of a slice; 0: iterations alone decide
     frames_per_step: int = 0  # 0: all
     learning_rate: float = 0.01

@@ -36,6 +36,7 @@ class Scan:
     affine: Float[np.ndarray, "4 4"] | None = None  # (x, y, slice) index -> RAS mm
     frame: Integer[np.ndarray, " readout"] | None = None
     phase: Float[np.ndarray, " readout"] | None = None  # cardiac phase in [0, 1)
+    cyclic: bool | None = None  # whether the frames are one cycle, the last followed by the first; None: not known
     coil_maps: Complex[np.ndarray, "slice coil y x"] | None = None
     noise: Complex[np.ndarray, "coil noise_sample"] | None = None
     reference: np.ndarray | None = None  # slice, frame, y, x; never read by a fit

@@ -62,9 +62,11 @@ class DainrConfig(MethodConfig):
     field: Literal["warped", "pointwise"] = "warped"
     fit: FitConfig = dataclasses.field(default_factory=FitConfig)
     # of the warped field
-    cyclic: Literal["auto", "yes", "no"] = "auto"  # whether the last frame precedes the first; auto: the data decides
+    cyclic: Literal["auto", "yes", "no"] = (
+        "auto"  # whether the last frame precedes the first; auto: as binned, or as the data say
+    )
     start_steps: int = 60  # least-squares steps that bring the canonical image to the time average
-    coarse_steps: int = 60  # steps at half the resolution before the fit proper
+    coarse_steps: int = 80  # steps at half the resolution before the fit proper
     warped: WarpedConfig = dataclasses.field(default_factory=WarpedConfig)
     objective: ObjectiveConfig = dataclasses.field(default_factory=ObjectiveConfig)
     # of the pointwise field
@@ -225,7 +227,8 @@ def start_fit(
         model: DynamicField = build_pointwise(config, times, prepared.matrix, features)
         loss: Loss = l1_loss
     else:
-        cyclic = config.cyclic == "yes" or (config.cyclic == "auto" and closes_cycle(grid_frames(data)))
+        known = {"yes": True, "no": False, "auto": prepared.cyclic}[config.cyclic]
+        cyclic = closes_cycle(grid_frames(data)) if known is None else known
         log.info("slice %d: %s", place[0], "one cycle, its end joined to its start" if cyclic else "no closed cycle")
         maps = torch.from_numpy(prepared.coil_maps).to(device)
         model = warped = build_warped(config, times, prepared.matrix, maps, cyclic)

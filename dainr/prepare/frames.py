@@ -22,7 +22,7 @@ def bin_spokes(scan: Scan, spokes_per_frame: int) -> Scan:
     n_kept = n_frames * spokes_per_frame
     order = np.argsort(scan.times, axis=1, kind="stable")[:, :n_kept]
     note = f"{spokes_per_frame} readouts a frame in order of time, {scan.n_readouts - n_kept} left over"
-    return _reorder(scan, order, np.arange(n_kept) // spokes_per_frame, note)
+    return replace(_reorder(scan, order, np.arange(n_kept) // spokes_per_frame, note), cyclic=False)
 
 
 def bin_phases(scan: Scan, frames_per_cycle: int) -> Scan:
@@ -37,7 +37,7 @@ def bin_phases(scan: Scan, frames_per_cycle: int) -> Scan:
         )
     frame = np.minimum((scan.phase * frames_per_cycle).astype(int), frames_per_cycle - 1)
     order = np.broadcast_to(np.argsort(frame, kind="stable"), (scan.n_slices, scan.n_readouts))
-    return _reorder(scan, order, np.sort(frame), f"{frames_per_cycle} bins of the cardiac cycle")
+    return replace(_reorder(scan, order, np.sort(frame), f"{frames_per_cycle} bins of the cardiac cycle"), cyclic=True)
 
 
 def bin_given(scan: Scan, frame: Integer[np.ndarray, " readout"]) -> Scan:

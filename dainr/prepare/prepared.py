@@ -23,7 +23,7 @@ class PrepareConfig:
 
     coil_maps: Literal["auto", "file", "estimate"] = "auto"  # auto: the file's, or estimated where it has none
     virtual_coils: int = 0  # 0 keeps all
-    holdout: float = 0.05  # share of the readouts that only validate
+    holdout: float = 0.03  # share of the readouts that only validate
 
     def __post_init__(self) -> None:
         if not 0 <= self.holdout <= 0.5:
@@ -45,6 +45,7 @@ class Prepared:
     coil_maps: Complex[np.ndarray, "coil y x"]
     matrix: tuple[int, int]
     cartesian: bool
+    cyclic: bool | None  # as the scan knows it
     scale: float  # image units of the scan per unit of the fit
     noise_std: float  # root mean square of the complex noise of one sample, in the fit's units
     record: dict[str, Any]
@@ -94,6 +95,7 @@ def prepare_slice(scan: Scan, index: int, config: PrepareConfig, seed: int) -> P
         coil_maps=maps,
         matrix=scan.matrix,
         cartesian=cartesian,
+        cyclic=scan.cyclic,
         scale=scale,
         noise_std=1 / scale,
         record=record,
