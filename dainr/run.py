@@ -113,6 +113,8 @@ def finish(folder: RunFolder, recon: Recon, record: dict[str, Any]) -> None:
     if recon.fields:
         pairs = enumerate(zip(recon.fields, recon.histories, strict=True))
         folder.save_fields({i: Checkpoint(f.state_dict(), history) for i, (f, history) in pairs})
+    else:
+        folder.discard_state()
     maps = {f"maps.{i}": f.features.maps for i, f in enumerate(recon.fields) if f.features is not None}
     if maps:
         folder.save_features(maps)

@@ -148,6 +148,10 @@ class RunFolder:
         self._finished = fields
         self._save(None)
 
+    def discard_state(self) -> None:
+        """Take the state away once a run without fields has ended: there is nothing to resume or render."""
+        self.file(STATE).unlink(missing_ok=True)
+
     def save_features(self, maps: dict[str, torch.Tensor]) -> None:
         """Write the feature maps of the slices."""
         self._save_tensors(FEATURES, maps, {})

@@ -29,7 +29,8 @@ def judge(record: Mapping[str, Any]) -> list[Finding]:
     """Findings on a run, the overall one first, from its record."""
     fits = [s["fit"] for s in record["slices"] if "fit" in s]
     if not fits:
-        return [Finding("caution", "This method is not validated on held-out readouts: compare it with another.")]
+        unchecked = Finding("caution", "This method is not validated on held-out readouts: compare it with another.")
+        return [unchecked, *_unfinished(record)]
     findings = [f for index, fit in enumerate(fits) for f in _judge_slice(fit, index if len(fits) > 1 else None)]
     worst: Level = "good"
     for level in ("caution", "poor"):
@@ -41,6 +42,20 @@ def judge(record: Mapping[str, Any]) -> list[Finding]:
         "poor": "Do not read fine detail or fast motion from this fit: it predicts unseen data badly.",
     }
     return [Finding(worst, overall[worst]), *findings]
+
+
+def _unfinished(record: Mapping[str, Any]) -> list[Finding]:
+    """What ended before it had converged, of the slices a method iterated on."""
+    ended = [(index, s["iterations"]) for index, s in enumerate(record["slices"]) if "iterations" in s]
+    return [
+        Finding(
+            "caution",
+            f"Slice {index}: it ended after {how['steps']} iterations, before it had converged: more will change the"
+            " image.",
+        )
+        for index, how in ended
+        if how["stopped"] != "converged"
+    ]
 
 
 def _judge_slice(fit: Mapping[str, Any], index: int | None) -> list[Finding]:

@@ -6,13 +6,13 @@ result is the same from run to run.
 
 from typing import Any
 
-import numba
 import numpy as np
 import torch
 from numba import njit, prange
 from torch import Tensor
 
 from dainr.fields.hash_grid import PRIME, Level
+from dainr.threads import share_threads
 
 BLOCK = 1024  # points a thread takes at a time
 # Not all of fastmath: NaN must stay NaN, to be seen as divergence and not to index the table.
@@ -31,14 +31,6 @@ def _pack(levels: list[Level]) -> tuple[np.ndarray, np.ndarray]:
     return np.array([v.scale for v in levels], np.float32), whole
 
 
-def _share_threads() -> None:
-    """As many threads as torch: numba's call also sets torch's, when both found the same OpenMP, and that is undone."""
-    wanted = torch.get_num_threads()
-    numba.set_num_threads(min(wanted, numba.config.NUMBA_NUM_THREADS))  # type: ignore[attr-defined]
-    if torch.get_num_threads() != wanted:
-        torch.set_num_threads(wanted)
-
-
 class _Interpolation(torch.autograd.Function):
     @staticmethod
     def forward(ctx: Any, positions: Tensor, table: Tensor, levels: tuple[np.ndarray, np.ndarray]) -> Tensor:
@@ -46,7 +38,7 @@ class _Interpolation(torch.autograd.Function):
         ctx.save_for_backward(positions, table)
         ctx.levels = levels
         out = torch.empty(len(positions), len(levels[0]) * table.shape[1])
-        _share_threads()
+        share_threads()
         _forward(positions.detach().numpy(), table.detach().numpy(), *levels, out.numpy())
         return out
 
@@ -55,7 +47,7 @@ class _Interpolation(torch.autograd.Function):
         positions, table = ctx.saved_tensors
         gradient = gradients[0].contiguous().numpy()
         to_table = torch.zeros_like(table)
-        _share_threads()
+        share_threads()
         _backward_table(positions.numpy(), *ctx.levels, gradient, to_table.numpy())
         if not ctx.needs_input_grad[0]:
             return None, to_table, None

@@ -31,9 +31,6 @@ from dainr.operators.batch import Batch
 GAIN = 2.5  # image per unit of the networks' output: the brightest pixels are then well within what one step can reach
 
 
-QUIET = 1e-3  # weight of what keeps the other canonical maps near zero while the first one is fitted
-
-
 @dataclass(frozen=True)
 class WarpedConfig:
     """Sizes of the warped field's parts."""
@@ -77,7 +74,9 @@ class WarpedCine(DynamicField):
         matrix: tuple[int, int],
         coil_maps: Complex[Tensor, "coil y x"],
         cyclic: bool,
+        finest: int = 0,
     ) -> None:
+        """`finest`: cells a side of the finest grid level; 0: as many as pixels."""
         super().__init__(frame_times, matrix)
         self.config, self.cyclic = config, cyclic
         n_frames = len(frame_times)
@@ -87,8 +86,8 @@ class WarpedCine(DynamicField):
             GridConfig(
                 levels=config.levels,
                 features_per_level=config.features_per_level,
-                base=min(config.base, max(matrix)),
-                finest=max(matrix),
+                base=min(config.base, finest or max(matrix)),
+                finest=finest or max(matrix),
                 log2_table=config.log2_table,
                 indexing="hash",
             )
@@ -119,19 +118,23 @@ class WarpedCine(DynamicField):
         """Everything at fractional frame numbers on a matrix; without the innovation where the fit has none yet."""
         number = torch.tensor(frames, device=self.frame_times.device)
         k = self.config.maps
-        maps = self._values(matrix).T.reshape(2, k, *matrix)
         basis = self.basis([self._harmonics(number)])
         mixing = torch.complex(basis[:, :k] + (torch.arange(k, device=basis.device) == 0), basis[:, k:])
-        canonical = torch.einsum("tk,kyx->tyx", mixing, torch.complex(maps[0], maps[1]))
+        canonical = torch.einsum("tk,kyx->tyx", mixing, self.canonical_maps(matrix))
         if innovate:
-            canonical = canonical + self._innovation(frames, matrix)
+            canonical = canonical + GAIN * self._innovation(frames, matrix)
         control = torch.einsum("tm,mcyx->tcyx", self.motion_basis([self._harmonics(number)]), self.motion)
         spacing = 2 / (self.config.motion_control - 3)
-        return Series(GAIN * self._warp(canonical, control, matrix), GAIN * canonical, control / spacing)
+        return Series(self._warp(canonical, control, matrix), canonical, control / spacing)
 
-    def start_from(self, image: Complex[Tensor, "y x"], steps: int) -> None:
-        """Fit the first canonical map to an image by least squares: a second's work that saves many costlier steps."""
-        target = torch.cat([image.real.reshape(-1, 1), image.imag.reshape(-1, 1)], 1) / GAIN
+    def canonical_maps(self, matrix: tuple[int, int]) -> Complex[Tensor, "map y x"]:
+        """The canonical maps M_k on a matrix."""
+        real, imaginary = self._values(matrix).T.reshape(2, self.config.maps, *matrix)
+        return GAIN * torch.complex(real, imaginary)
+
+    def start_from(self, maps: Complex[Tensor, "map y x"], steps: int) -> None:
+        """Fit the canonical maps to given ones by least squares: a second's work that saves many costlier steps."""
+        target = torch.cat([maps.real, maps.imag]).flatten(1).T / GAIN
         rates = [
             {"params": [self.grid.table], "lr": 1e-2},
             {"params": self.value.parameters(), "lr": 5e-3},
@@ -139,11 +142,15 @@ class WarpedCine(DynamicField):
         optimizer = torch.optim.Adam(rates, betas=(0.9, 0.99), eps=1e-15, fused=True)
         for _ in range(steps):
             optimizer.zero_grad(set_to_none=True)
-            maps = self._values(self.matrix)
-            shown = maps[:, :: self.config.maps]  # of the first map, real and imaginary part
-            loss = (shown - target).square().mean() + QUIET * maps.square().mean()
-            loss.backward()
+            functional.mse_loss(self._values(self.matrix), target).backward()
             optimizer.step()
+
+    @torch.no_grad()
+    def continue_from(self, coarse: "WarpedCine") -> None:
+        """Take over a field fitted to fewer pixels; its innovation is interpolated."""
+        state = coarse.state_dict()
+        state["innovation"] = torch.view_as_real(enlarge(torch.view_as_complex(coarse.innovation), self.matrix))
+        self.load_state_dict(state)
 
     def displacement(self, frame: float, matrix: tuple[int, int]) -> Float[Tensor, "point 2"]:
         """Displacement of every pixel at a fractional frame number, in pixels (x, y)."""
@@ -170,10 +177,10 @@ class WarpedCine(DynamicField):
         """Parameters with the share of the learning rate they take, and whether their weights decay."""
         networks = [*self.value.parameters(), *self.basis.parameters(), *self.motion_basis.parameters()]
         free = [self.grid.table, self.innovation]
-        smooth = [self.motion, self.coil_correction]
         return [
             {"params": networks, "share": 0.5, "decay": True},
-            {"params": smooth, "share": 0.5, "decay": False},
+            {"params": [self.motion], "share": 3.0, "decay": False},
+            {"params": [self.coil_correction], "share": 0.5, "decay": False},
             {"params": free, "share": 1.0, "decay": False},
         ]
 
@@ -200,7 +207,7 @@ class WarpedCine(DynamicField):
             part = torch.tensor([f - w for f, w in zip(frames, whole, strict=True)], device=chosen.device)
             after = [min(w + 1, len(chosen) - 1) for w in whole]
             chosen = torch.lerp(chosen[whole], chosen[after], part[:, None, None].to(chosen.dtype))
-        return chosen if matrix == self.matrix else _resample(chosen, matrix)
+        return chosen if matrix == self.matrix else enlarge(chosen, matrix)
 
     def _warp(self, canonical: Tensor, control: Tensor, matrix: tuple[int, int]) -> Complex[Tensor, "frame y x"]:
         pixels = pixel_coordinates(matrix, canonical.device).view(*matrix, 2)
@@ -219,7 +226,8 @@ class WarpedCine(DynamicField):
         return spline_matrix(matrix[0], n_control, device), spline_matrix(matrix[1], n_control, device)
 
 
-def _resample(images: Complex[Tensor, "frame y x"], matrix: tuple[int, int]) -> Complex[Tensor, "frame row column"]:
+def enlarge(images: Complex[Tensor, "frame y x"], matrix: tuple[int, int]) -> Complex[Tensor, "frame row column"]:
+    """Images on another matrix over the same field of view, by cubic interpolation."""
     parts = torch.view_as_real(images).permute(0, 3, 1, 2)
     finer = functional.interpolate(parts, size=matrix, mode="bicubic", align_corners=False)
     return torch.complex(finer[:, 0], finer[:, 1])

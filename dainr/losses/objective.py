@@ -1,8 +1,9 @@
 """The objective of the warped field: likelihood of the samples plus priors, all in units of the noise.
 
-    sum_j w_j h(|A x - y|_j / sigma)  +  ( l_x TV_t(x) + l_C TV_t(C) + l_R |R|_1 ) / sigma  +  l_D |grad D|^2
+    sum_j w_j h(|A x - y|_j / sigma) + (l_x TV_t(x) + l_C TV_t(C) + l_S TV_r(C) + l_R |R|_1) / sigma + l_D |grad D|^2
 
-TV_t: temporal total variation, of the frames and of canonical space, where it follows the tissue. R: innovation.
+TV_t: temporal total variation, of the frames and of canonical space, where it follows the tissue; TV_r: spatial total
+variation. R: innovation.
 |grad D|^2: squared strain of the deformation, summed over pixels and frames. w goes from the density to one during the
 fit: the density makes the beginning fast, at the end it would amplify the noise. Because the likelihood is that of the
 noise, one set of weights serves any number of coils, readouts and frames.
@@ -16,7 +17,7 @@ from torch import Tensor
 from dainr.errors import BadRequest
 from dainr.fields.warped import Series, WarpedCine
 from dainr.losses.robust import huber_data
-from dainr.losses.smoothness import magnitude, strain_energy, temporal_variation
+from dainr.losses.smoothness import magnitude, spatial_variation, strain_energy, temporal_variation
 from dainr.operators.batch import Batch, FrameModel
 
 ROUNDING = 1e-3  # of the noise standard deviation: what counts as zero in a magnitude
@@ -28,17 +29,18 @@ class ObjectiveConfig:
     """Weights of the priors and the course of the fit; shares are of its budget."""
 
     threshold: float = 3.0  # noise standard deviations beyond which a residual counts linearly
-    image_variation: float = 0.18  # l_x
-    canonical_variation: float = 0.36  # l_C
+    image_variation: float = 0.05  # l_x
+    canonical_variation: float = 0.6  # l_C
+    spatial_variation: float = 0.05  # l_S
     sparsity: float = 0.12  # l_R
-    strain: float = 13.0  # l_D
+    strain: float = 1.0  # l_D
     density_until: float = 0.67  # when the density weight is gone
-    innovation_from: float = 0.25
+    innovation_from: float = 0.1
     coil_maps_from: float = 0.2
 
     def __post_init__(self) -> None:
-        weights = (self.image_variation, self.canonical_variation, self.sparsity, self.strain)
-        if min(weights) < 0 or not self.threshold > 0:
+        variations = (self.image_variation, self.canonical_variation, self.spatial_variation)
+        if min(*variations, self.sparsity, self.strain) < 0 or not self.threshold > 0:
             raise BadRequest("the objective", "a weight is negative or the threshold not positive", "choose others")
         if not all(0 <= share <= 1 for share in (self.innovation_from, self.coil_maps_from)) or self.density_until <= 0:
             raise BadRequest("the objective", "a share of the budget is not between 0 and 1", "choose one that is")
@@ -84,6 +86,8 @@ class Objective:
             total = total + config.image_variation / noise * temporal_variation(series.images, cyclic, rounding)
         if config.canonical_variation:
             total = total + config.canonical_variation / noise * temporal_variation(series.canonical, cyclic, rounding)
+        if config.spatial_variation:
+            total = total + config.spatial_variation / noise * spatial_variation(series.canonical, rounding)
         if config.sparsity and progress >= config.innovation_from:
             innovation = model.innovation_of(frames)
             total = total + config.sparsity / noise * magnitude(innovation, rounding)

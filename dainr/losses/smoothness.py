@@ -25,6 +25,11 @@ def magnitude(series: Complex[Tensor, "frame y x"], rounding: float) -> Float[Te
     return _Magnitude.apply(series, rounding)
 
 
+def spatial_variation(series: Complex[Tensor, "frame y x"], rounding: float) -> Float[Tensor, ""]:
+    """sum_t,r |grad x_t|, isotropic, by forward differences; none across the edge of the image."""
+    return _SpatialVariation.apply(series, rounding)
+
+
 def strain_energy(displacement: Float[Tensor, "frame 2 row column"]) -> Float[Tensor, ""]:
     """Squared differences between neighbouring control points, displacements in units of their spacing: strains."""
     down = displacement[:, :, 1:] - displacement[:, :, :-1]
@@ -52,6 +57,27 @@ class _TemporalVariation(torch.autograd.Function):
     @once_differentiable
     def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor, None, None]:
         return gradients[0] * ctx.saved_tensors[0], None, None
+
+
+class _SpatialVariation(torch.autograd.Function):
+    @staticmethod
+    def forward(ctx: Any, series: Tensor, rounding: float) -> Tensor:
+        down, across = torch.zeros_like(series), torch.zeros_like(series)
+        torch.sub(series[:, 1:], series[:, :-1], out=down[:, :-1])
+        torch.sub(series[:, :, 1:], series[:, :, :-1], out=across[:, :, :-1])
+        size = torch.hypot(_size(down, 0.0), _size(across, rounding))
+        down /= size
+        across /= size
+        gradient = -(down + across)
+        gradient[:, 1:] += down[:, :-1]
+        gradient[:, :, 1:] += across[:, :, :-1]
+        ctx.save_for_backward(gradient)
+        return size.sum()
+
+    @staticmethod
+    @once_differentiable
+    def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor, None]:
+        return gradients[0] * ctx.saved_tensors[0], None
 
 
 class _Magnitude(torch.autograd.Function):

@@ -18,6 +18,9 @@ from dainr.scan import Scan
 
 METHODS = {
     "dainr": ("dainr.methods.dainr", "Dainr"),
+    "grasp": ("dainr.methods.grasp", "Grasp"),
+    "l+s": ("dainr.methods.l_plus_s", "LPlusS"),
+    "cg-sense": ("dainr.methods.cg_sense", "CgSense"),
     "gridding": ("dainr.methods.gridding", "Gridding"),
 }
 

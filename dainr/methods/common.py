@@ -21,7 +21,7 @@ from dainr.scan import Scan
 
 log = logging.getLogger(__name__)
 
-NufftName = Literal["auto", "finufft", "cufinufft", "sparse", "torchkbnufft"]
+NufftName = Literal["auto", "compiled", "finufft", "cufinufft", "sparse", "torchkbnufft"]
 
 
 @dataclass(frozen=True)

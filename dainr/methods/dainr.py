@@ -28,7 +28,7 @@ from dainr.fields.cine import CineField
 from dainr.fields.deformation import DeformationConfig
 from dainr.fields.field import DynamicField
 from dainr.fields.grid import choose_grid
-from dainr.fields.warped import WarpedCine, WarpedConfig
+from dainr.fields.warped import WarpedCine, WarpedConfig, enlarge
 from dainr.fit import Checkpoint, Fit, FitConfig, FitState, Observer
 from dainr.losses import Loss, frame_energies, l1_loss
 from dainr.losses.objective import Objective, ObjectiveConfig
@@ -44,12 +44,14 @@ from dainr.methods.common import (
 )
 from dainr.operators.batch import FrameData
 from dainr.prepare import Prepared, prepare_slice
+from dainr.prepare.coarse import halve
 from dainr.recon import Recon
 from dainr.scan import Cine, Scan
 
 log = logging.getLogger(__name__)
 
-WARPED = ("cyclic", "start_steps", "warped", "objective")  # settings that only one form of the field has
+# settings that only one form of the field has
+WARPED = ("cyclic", "start_steps", "coarse_steps", "warped", "objective")
 POINTWISE = ("grid", "features", "mdsr_weights", "deformation", "canonical")
 
 
@@ -62,6 +64,7 @@ class DainrConfig(MethodConfig):
     # of the warped field
     cyclic: Literal["auto", "yes", "no"] = "auto"  # whether the last frame precedes the first; auto: the data decides
     start_steps: int = 60  # least-squares steps that bring the canonical image to the time average
+    coarse_steps: int = 60  # steps at half the resolution before the fit proper
     warped: WarpedConfig = dataclasses.field(default_factory=WarpedConfig)
     objective: ObjectiveConfig = dataclasses.field(default_factory=ObjectiveConfig)
     # of the pointwise field
@@ -84,8 +87,8 @@ class DainrConfig(MethodConfig):
                     f"the {self.field} field has no such part",
                     f"leave it out, or set field={'pointwise' if self.field == 'warped' else 'warped'}",
                 )
-        if self.start_steps < 0:
-            raise BadRequest(f"start_steps={self.start_steps}", "it is a number of steps", "choose 0 or more")
+        if min(self.start_steps, self.coarse_steps) < 0:
+            raise BadRequest("start_steps, coarse_steps", "a number of steps is negative", "choose 0 or more")
 
 
 class Dainr:
@@ -189,12 +192,17 @@ def build_pointwise(
 
 
 def build_warped(
-    config: DainrConfig, frame_times: Sequence[float], matrix: tuple[int, int], coil_maps: Tensor, cyclic: bool
+    config: DainrConfig,
+    frame_times: Sequence[float],
+    matrix: tuple[int, int],
+    coil_maps: Tensor,
+    cyclic: bool,
+    finest: int = 0,
 ) -> WarpedCine:
     """The warped field of one slice, drawn from the seed."""
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(config.seed)
-        model = WarpedCine(config.warped, frame_times, matrix, coil_maps, cyclic)
+        model = WarpedCine(config.warped, frame_times, matrix, coil_maps, cyclic, finest)
     return model.to(config.device)
 
 
@@ -221,9 +229,32 @@ def start_fit(
         log.info("slice %d: %s", place[0], "one cycle, its end joined to its start" if cyclic else "no closed cycle")
         maps = torch.from_numpy(prepared.coil_maps).to(device)
         model = warped = build_warped(config, times, prepared.matrix, maps, cyclic)
-        warped.start_from(grid_average(data), config.start_steps)
+        start_warped(warped, config, prepared, grid_average(data))
         loss = Objective(config.objective, prepared.noise_std)
     return Fit(model, loss, data, heldout, config.fit, config.seed, place)
+
+
+def start_warped(model: WarpedCine, config: DainrConfig, prepared: Prepared, average: Tensor) -> None:
+    """Bring a field near its scan: canonical image from the time average, the rest from half the resolution."""
+    maps = torch.zeros(config.warped.maps, *prepared.matrix, dtype=average.dtype, device=average.device)
+    maps[0] = average
+    coarse = halve(prepared) if config.coarse_steps else None
+    if coarse is not None:
+        device = average.device
+        data = frame_data(coarse, ~coarse.held_out, config.nufft, device)
+        coils, times = torch.from_numpy(coarse.coil_maps).to(device), coarse.frame_times.tolist()
+        small = build_warped(config, times, coarse.matrix, coils, model.cyclic, max(model.matrix))
+        coarse_average = grid_average(data)
+        coarse_maps = maps.new_zeros(len(maps), *coarse.matrix)
+        coarse_maps[0] = coarse_average
+        small.start_from(coarse_maps, config.start_steps)
+        course = replace(config.fit, iterations=config.coarse_steps, budget_s=0.0, validate_every=config.coarse_steps)
+        Fit(small, Objective(config.objective, coarse.noise_std), data, None, course, config.seed).run()
+        model.continue_from(small)
+        with torch.no_grad():
+            maps = enlarge(small.canonical_maps(coarse.matrix), model.matrix)
+            maps[0] += average - enlarge(coarse_average[None], model.matrix)[0]
+    model.start_from(maps, config.start_steps)
 
 
 def _fit_slice(

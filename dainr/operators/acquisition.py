@@ -15,7 +15,11 @@ from dainr.operators.nufft import make_nufft
 
 
 class Acquisition(LinearOperator):
-    """Images `frame y x` to k-space `coil point`; all frames and coils in one call."""
+    """Images `frame y x` to k-space `coil point`.
+
+    All coils of a frame are transformed in one call and the frames in turn, so that the coil images of one frame alone
+    are in memory.
+    """
 
     def __init__(self, coils: CoilOperator, fourier: FourierOperator) -> None:
         super().__init__()
@@ -35,10 +39,16 @@ class Acquisition(LinearOperator):
         return Acquisition(CoilOperator(maps), self.fourier)
 
     def _map(self, x: Complex[Tensor, "frame y x"]) -> Complex[Tensor, "coil point"]:
-        return self.fourier._map(self.coils._map(x))
+        parts = [fourier._map(self.coils._map(image[None])) for image, fourier in zip(x, self._each(), strict=True)]
+        return torch.cat(parts, 1) if len(parts) > 1 else parts[0]
 
     def _map_adjoint(self, y: Complex[Tensor, "coil point"]) -> Complex[Tensor, "frame y x"]:
-        return self.coils._map_adjoint(self.fourier._map_adjoint(y))
+        pieces = y.split([self.fourier.n_points[frame] for frame in self.fourier.frames], 1)
+        images = [self.coils._map_adjoint(f._map_adjoint(p)) for p, f in zip(pieces, self._each(), strict=True)]
+        return torch.cat(images)
+
+    def _each(self) -> list[FourierOperator]:
+        return [self.fourier.select([position]) for position in range(self.n_frames)]
 
 
 def acquisition(

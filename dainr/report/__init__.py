@@ -15,6 +15,19 @@ METHODS_TEXT = {
         " network and a canonical network on a multiresolution hash grid, by an L1 loss on the measured k-space samples"
         " (DA-INR, Baik & Yoo, MICCAI 2025, arXiv 2501.09049; dainr {version})."
     ),
+    "grasp": (
+        "The cine was reconstructed by compressed sensing with total variation over time (GRASP, Feng et al., Magn"
+        " Reson Med 2014;72:707), solved by ADMM, its weight a fixed multiple of the noise (dainr {version})."
+    ),
+    "l+s": (
+        "The cine was reconstructed as a low-rank background plus a part sparse in temporal frequency (L+S, Otazo et"
+        " al., Magn Reson Med 2015;73:1125), solved by ADMM, its weights fixed multiples of the noise (dainr"
+        " {version})."
+    ),
+    "cg-sense": (
+        "Every frame was reconstructed by regularised least squares with conjugate gradients (CG-SENSE, Pruessmann et"
+        " al., Magn Reson Med 2001;46:638; dainr {version})."
+    ),
     "gridding": "The cine was reconstructed by density-compensated gridding and coil combination (dainr {version}).",
 }
 
@@ -29,6 +42,7 @@ def build_report(recon: Recon, config: dict[str, Any], record: dict[str, Any]) -
         scan=record["scan"],
         record=record,
         fits=fits,
+        iterations=[s["iterations"] for s in record["slices"] if "iterations" in s],
         prepared=[s["prepare"] for s in record["slices"]],
         curves=[Markup(fit_curves(history)) for history in recon.histories],
         errors=[Markup(frame_error_bars(fit["frame_errors"])) for fit in fits if len(fit["frame_errors"]) > 2],

@@ -17,6 +17,7 @@ from dainr.operators.fourier import FourierOperator
 
 # name -> module, class, package it needs, devices it runs on; in order of preference when the clock cannot tell
 BACKENDS = {
+    "compiled": ("dainr.operators.nufft.compiled", "CompiledNufftOperator", "numba", ("cpu",)),
     "finufft": ("dainr.operators.nufft.finufft", "FinufftOperator", "finufft", ("cpu",)),
     "cufinufft": ("dainr.operators.nufft.cufinufft", "CufinufftOperator", "cufinufft", ("cuda",)),
     "sparse": ("dainr.operators.nufft.sparse", "SparseNufftOperator", "torch", ("cpu", "cuda")),

@@ -1,8 +1,8 @@
 """NUFFT as apodisation, FFT and a constant sparse matrix: gridding in torch alone, on CPU and CUDA.
 
-The matrix interpolates the Fourier transform on a 1.25 times finer grid with a Kaiser-Bessel kernel of width 8
-(Beatty et al., IEEE TMI 2005;24:799). It is stored with its transpose, because a product with a transposed CSR matrix
-is slow; both are exact adjoints of each other, and so are the operator and its adjoint.
+The matrix interpolates the Fourier transform on a 1.25 times finer grid with the kernel of kernel.py. It is stored with
+its transpose, because a product with a transposed CSR matrix is slow; both are exact adjoints of each other, and so are
+the operator and its adjoint.
 """
 
 import warnings
@@ -14,9 +14,7 @@ from jaxtyping import Complex, Float
 from torch import Tensor
 
 from dainr.operators.fourier import FourierOperator
-
-OVERSAMPLING = 1.25
-WIDTH = 8
+from dainr.operators.nufft.kernel import WIDTH, apodisation, oversampled, window
 
 
 class SparseNufftOperator(FourierOperator):
@@ -30,29 +28,17 @@ class SparseNufftOperator(FourierOperator):
         device: torch.device,
     ) -> None:
         super().__init__(matrix, [len(p) for p in points])
-        self.grid = tuple(2 * int(np.ceil(OVERSAMPLING * n / 2)) for n in matrix)
-        self.beta = np.pi * np.sqrt((WIDTH / OVERSAMPLING) ** 2 * (OVERSAMPLING - 0.5) ** 2 - 0.8)
-        apodisation = np.multiply.outer(*(self._apodisation(n, g) for n, g in zip(matrix, self.grid, strict=True)))
-        self.apodisation = torch.from_numpy((apodisation / np.sqrt(matrix[0] * matrix[1])).astype(np.float32)).to(
-            device
-        )
+        self.grid = oversampled(matrix)
+        self.apodisation = torch.from_numpy(apodisation(matrix, self.grid).astype(np.float32)).to(device)
         self.plans = [self._interpolation(p, device) for p in points]
-
-    def _apodisation(self, n: int, grid: int) -> np.ndarray:
-        """One over the kernel's Fourier transform at the pixels, so that gridding leaves the image flat."""
-        position = (np.arange(n) - n // 2) / grid
-        argument = np.sqrt((self.beta**2 - (np.pi * WIDTH * position) ** 2).astype(complex))
-        return 1 / (WIDTH * np.sinh(argument) / (argument * np.i0(self.beta))).real
 
     def _interpolation(self, points: np.ndarray, device: torch.device) -> tuple[Tensor, Tensor]:
         """The sparse matrix `point, grid cell` and its transpose."""
         cells, weights = [], []
         for axis, grid in enumerate(self.grid):
-            position = points[:, axis] * grid
-            nearest = np.ceil(position - WIDTH / 2).astype(np.int64)[:, None] + np.arange(WIDTH)
-            distance = 2 * (nearest - position[:, None]) / WIDTH
-            weights.append(np.i0(self.beta * np.sqrt(np.clip(1 - distance**2, 0, None))) / np.i0(self.beta))
-            cells.append(nearest % grid)
+            first, values = window(points[:, axis] * grid)
+            cells.append((first[:, None] + np.arange(WIDTH)) % grid)
+            weights.append(values)
         columns = (cells[0][:, :, None] * self.grid[1] + cells[1][:, None, :]).reshape(len(points), -1)
         values = (weights[0][:, :, None] * weights[1][:, None, :]).reshape(len(points), -1)
         rows = np.repeat(np.arange(len(points)), columns.shape[1])
