@@ -4,7 +4,7 @@ import math
 
 import pytest
 import torch
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from dainr.fields.coordinates import even_times, frame_number, pixel_coordinates
@@ -32,6 +32,7 @@ def test_frames_measured_at_the_same_time_have_a_number() -> None:
     assert [frame_number([0.0, 0.0, 1.0], t) for t in (0.5, 1.0)] == [1.5, 2.0]
 
 
+@settings(deadline=None)
 @given(SERIES, st.integers(0, 8))
 def test_the_time_of_a_frame_has_its_number(times: list[float], frame: int) -> None:
     frame %= len(times)
@@ -43,6 +44,7 @@ def test_pixel_coordinates_are_centres_of_a_field_of_view_from_minus_one_to_one(
     assert points.tolist() == [[x, y] for y in (-0.5, 0.5) for x in (-0.75, -0.25, 0.25, 0.75)]
 
 
+@settings(deadline=None)
 @given(SERIES, st.integers(1, 40))
 def test_even_times_rise_from_the_first_frame_to_the_last(known: list[float], n: int) -> None:
     times = even_times(known, n)

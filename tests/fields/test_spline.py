@@ -2,7 +2,7 @@
 
 import pytest
 import torch
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from dainr.fields.spline import spline_map, spline_matrix
@@ -11,6 +11,7 @@ CPU = torch.device("cpu")
 SIZES = [(9, 4), (12, 7), (5, 16), (1, 4)]  # pixels, control points
 
 
+@settings(deadline=None)
 @given(st.integers(1, 40), st.integers(4, 24))
 def test_rows_are_shares_that_sum_to_one(n_points: int, n_control: int) -> None:
     matrix = spline_matrix(n_points, n_control, CPU)
