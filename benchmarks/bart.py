@@ -19,7 +19,7 @@ from dainr.io import load
 from dainr.prepare import PrepareConfig, Prepared, prepare_slice
 from dainr.prepare.frames import frames_as_stored
 
-WEIGHTS = (1.0, 1.75, 3.0, 5.0)  # standard deviations of the noise in a pixel of A^H y
+WEIGHTS = (0.5, 1.0, 2.0, 4.0)  # standard deviations of the noise in a pixel of A^H y
 ITERATIONS = 100
 N_AXES, TIME = 16, 10
 

@@ -125,4 +125,4 @@ def add_common(parser: argparse.ArgumentParser) -> None:
 
 def _without_folder(argument: str) -> str:
     option, equals, value = argument.rpartition("=")
-    return f"{option}{equals}{Path(value).name if Path(value).exists() else value}"
+    return f"{option}{equals}{Path(value).name or value}"

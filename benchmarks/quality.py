@@ -4,7 +4,7 @@
 
 Each method is a `dainr fit` in a process of its own, scored by `dainr evaluate`. With --repeats the neural field, which
 alone draws random numbers, is fitted with seeds 0, 1, ...; its scores are then mean and standard deviation, its times
-and memory means. Without --data the scans are phantoms. BART, where it is on PATH, solves temporal total variation beside.
+and memory means. Without --data the scans are phantoms. BART, where it is on PATH, solves temporal total variation.
 """
 
 import argparse
@@ -34,9 +34,9 @@ NOTE = (
 )
 BART_NOTE = (
     f"BART: `bart pics -w 1 -i {ITERATIONS} -R T:1024:0:weight` on the CPU, on the k-space that dainr whitened and the"
-    f" coil maps it estimated. Weights tried: {', '.join(f'{w:g}' for w in WEIGHTS)} standard deviations of the noise in a"
-    " pixel of A^H y. The one shown is an oracle's: it scores best against the reference. Time and memory are those of"
-    " that one command, without whitening and coil maps."
+    f" coil maps it estimated. Weights tried: {', '.join(f'{w:g}' for w in WEIGHTS)} standard deviations of the noise"
+    " in a pixel of A^H y. The one shown is an oracle's: it scores best against the reference. Time and memory are those"
+    " of that one command, without whitening and coil maps."
 )
 
 
