@@ -49,10 +49,9 @@ pictures: demo
 	$(BIN)/dainr export demo/run docs/fitted.gif --force
 	$(BIN)/dainr export demo/gridded docs/gridded.gif --force
 
-# What a step costs beside its arithmetic, and what held-out stopping loses: make bench SCAN=file REFERENCE=file
+# Every benchmark, into bench/: make bench [DATA=folder of scans with references] [DEVICE=cpu]
 bench: .venv/run.stamp
-	$(BIN)/python benchmarks/step.py $(SCAN)
-	$(BIN)/python benchmarks/heldout.py $(SCAN) $(REFERENCE) --set iterations=1000
+	$(BIN)/python -m benchmarks.all $(if $(DATA),--data $(DATA)) $(if $(DEVICE),--device $(DEVICE))
 
 # tiny-cuda-nn, for CUDA machines with nvcc; nothing needs it.
 install-tcnn: .venv/run.stamp

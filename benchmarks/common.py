@@ -1,0 +1,128 @@
+"""What the benchmark scripts share: commands run and measured on their own, Markdown, the machine, phantoms."""
+
+import argparse
+import json
+import os
+import shlex
+import subprocess
+import sys
+import tempfile
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
+
+import torch
+
+from dainr.io import native
+from dainr.methods.common import resolve_device
+from dainr.run import device_name, versions
+from dainr.simulate import SimulationConfig, simulate_phantom
+
+DAINR = (sys.executable, "-c", "from dainr.cli import main; main()")
+
+# A process counts the memory of the one it was forked from: commands are forked from this small one, not from a script
+# that holds torch and images.
+LAUNCHER = """
+import json, resource, subprocess, sys, time
+started = time.perf_counter()
+code = subprocess.call(sys.argv[2:])
+seconds = time.perf_counter() - started
+peak = resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss * (1 if sys.platform == "darwin" else 1024) / 2**20
+with open(sys.argv[1], "w") as file:
+    json.dump({"code": code, "seconds": seconds, "peak_memory_mb": peak}, file)
+"""
+
+
+@dataclass(frozen=True)
+class Finished:
+    """A command that has ended: its exit code, wall-clock, largest resident memory and what it printed."""
+
+    code: int
+    seconds: float
+    peak_memory_mb: float
+    stdout: str
+    stderr: str
+
+    @property
+    def why(self) -> str:
+        """The last line it wrote to stderr: of a failed command, the reason."""
+        return (self.stderr.strip() or f"exit code {self.code}").splitlines()[-1]
+
+
+def run_command(*command: str | Path) -> Finished:
+    """Run a command to its end, whatever its exit code."""
+    with tempfile.TemporaryDirectory() as folder:
+        figures = Path(folder) / "figures.json"
+        launched = [sys.executable, "-S", "-c", LAUNCHER, str(figures), *map(str, command)]
+        done = subprocess.run(launched, capture_output=True, text=True, errors="replace", check=False)
+        if not figures.is_file():
+            return Finished(done.returncode or 1, 0.0, 0.0, done.stdout, done.stderr)
+        return Finished(**json.loads(figures.read_text()), stdout=done.stdout, stderr=done.stderr)
+
+
+def run_dainr(*arguments: str | Path) -> Finished:
+    """Run a command of the program as a user would, in a process of its own."""
+    return run_command(*DAINR, *arguments)
+
+
+def say(text: str) -> None:
+    """Progress, apart from the tables."""
+    print(text, file=sys.stderr, flush=True)
+
+
+def table(columns: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
+    """A Markdown table; the first column is text, the others are figures."""
+    rule = ["---", *["---:"] * (len(columns) - 1)]
+    return "\n".join("| " + " | ".join(row) + " |" for row in [columns, rule, *rows])
+
+
+class Report:
+    """Markdown that grows: each block is printed when it is ready, and the file, if one is named, is written anew."""
+
+    def __init__(self, path: Path | None) -> None:
+        self.path, self.blocks = path, list[str]()
+        if path is not None:
+            path.parent.mkdir(parents=True, exist_ok=True)
+
+    def add(self, block: str) -> None:
+        """One more block."""
+        self.blocks.append(block)
+        print(f"{block}\n", flush=True)
+        if self.path is not None:
+            self.path.write_text("\n\n".join(self.blocks) + "\n", encoding="utf-8")
+
+
+def heading(title: str, script: str, arguments: Sequence[str], device: str, **more: str) -> str:
+    """Title, the command that makes what follows, and the machine and versions it ran on; folders are left out."""
+    command = shlex.join([_without_folder(a) for a in arguments])
+    where = str(resolve_device(device))
+    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
+    machine = f"{cores} cores ({device_name('cpu')}), {torch.get_num_threads()} threads"
+    if where.startswith("cuda"):
+        machine += f"; fits on {where}, {device_name(where)}"
+    used = ", ".join(f"{package} {version}" for package, version in (versions() | more).items())
+    return (
+        f"# {title}\n\n    python -m benchmarks.{script} {command}".rstrip()
+        + f"\n\nMachine: {machine}.\nVersions: {used}."
+    )
+
+
+def write_phantom(folder: Path, name: str, config: SimulationConfig) -> Path:
+    """A simulated scan in a native file."""
+    path = folder / f"{name}.h5"
+    native.write(simulate_phantom(config), path)
+    return path
+
+
+def add_common(parser: argparse.ArgumentParser) -> None:
+    """The options every script has."""
+    parser.add_argument("--device", default="auto", help="auto, cpu or cuda")
+    parser.add_argument("--set", dest="pairs", action="append", default=[], metavar="KEY=VALUE", help="a setting")
+    parser.add_argument("-o", "--output", type=Path, help="Markdown file to write beside stdout")
+
+
+def _without_folder(argument: str) -> str:
+    option, equals, value = argument.rpartition("=")
+    return f"{option}{equals}{Path(value).name or value}"
