@@ -35,8 +35,8 @@ NOTE = (
 BART_NOTE = (
     f"BART: `bart pics -w 1 -i {ITERATIONS} -R T:1024:0:weight` on the CPU, on the k-space that dainr whitened and the"
     f" coil maps it estimated. Weights tried: {', '.join(f'{w:g}' for w in WEIGHTS)} standard deviations of the noise"
-    " in a pixel of A^H y. The one shown is an oracle's: it scores best against the reference. Time and memory are those"
-    " of that one command, without whitening and coil maps."
+    " in a pixel of A^H y. The one shown is an oracle's: it scores best against the reference. Time and memory are"
+    " those of that one command, without whitening and coil maps."
 )
 
 

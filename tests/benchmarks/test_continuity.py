@@ -71,7 +71,9 @@ def test_times_between_frames_are_those_of_the_odd_frames(radial_scan: Scan, mon
         return recon
 
     monkeypatch.setattr(continuity, "reconstruct", watched)
-    config = continuity.build_config(continuity.DainrConfig, {}, ["fit.iterations=4", "coarse_steps=0", "device=cpu"])
+    config = continuity.build_config(
+        continuity.DainrConfig, {}, ["fit.iterations=4", "coarse_steps=0", "start_steps=5", "device=cpu"]
+    )
     assert radial_scan.reference is not None
     scores = continuity.in_time(radial_scan, radial_scan.reference, config)
     full, _ = continuity.frame_times(radial_scan.times[0], radial_scan.frame)
@@ -81,7 +83,11 @@ def test_times_between_frames_are_those_of_the_odd_frames(radial_scan: Scan, mon
 
 def test_the_script_writes_a_table_for_time_and_each_factor(radial_file: Path, tmp_path: Path) -> None:
     out = tmp_path / "continuity.md"
-    pairs = [word for pair in ("fit.iterations=4", "coarse_steps=5", "nufft=finufft") for word in ("--set", pair)]
+    pairs = [
+        word
+        for pair in ("fit.iterations=3", "coarse_steps=0", "start_steps=5", "nufft=finufft")
+        for word in ("--set", pair)
+    ]
     options = ["--methods", "default,nothing", "--device", "cpu", *pairs, "-o", str(out)]
     continuity.main([str(radial_file), str(radial_file), *options])
     text = out.read_text()

@@ -11,7 +11,8 @@ from dainr.simulate import SimulationConfig
 def test_every_size_has_its_cost(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     base = SimulationConfig(matrix=32, frames=4, coils=2, spokes=5)
     monkeypatch.setattr(scaling, "QUICK", scaling.Sweep((32,), (4,), (2,), base, 4, 2))
-    scaling.main(["--quick", "--device", "cpu", "--set", "nufft=finufft", "-o", str(tmp_path / "scaling.md")])
+    options = ["--preset", "default", "--device", "cpu", "--set", "nufft=finufft", "--set", "coarse_steps=0"]
+    scaling.main(["--quick", *options, "-o", str(tmp_path / "scaling.md")])
     text = (tmp_path / "scaling.md").read_text()
     rows = [[cell.strip() for cell in line.split("|")[1:-1]] for line in text.splitlines() if line.startswith("| ")]
     costs = [row for row in rows if row[0].isdigit()]
