@@ -21,7 +21,7 @@ export OMP_WAIT_POLICY ?= PASSIVE
 demo: .venv/run.stamp
 	@mkdir -p demo
 	$(BIN)/dainr simulate demo/scan.h5 --phantom --matrix 96 --frames 16 --spokes 13 --force
-	$(BIN)/dainr fit demo/scan.h5 -o demo/run --preset paper --iterations 400 --force
+	$(BIN)/dainr fit demo/scan.h5 -o demo/run --force
 	$(BIN)/dainr export demo/run demo/cine.nii.gz --force
 	$(BIN)/dainr export demo/run demo/cine.mp4 --frames 32 --force
 	$(BIN)/dainr evaluate demo/run demo/scan.h5

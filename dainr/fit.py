@@ -28,6 +28,7 @@ class FitConfig:
     iterations: int = 100  # 0: the budget alone decides
     budget_s: float = 0.0  # wall-clock for the steps of a slice; 0: iterations alone decide
     frames_per_step: int = 0  # 0: all
+    frames_at_once: int = 0  # rendered together, which bounds memory; a step adds up its parts' gradients; 0: all
     learning_rate: float = 0.01
     weight_decay: float = 1e-3
     decay_of_squares: float = 0.99  # AdamW's beta 2
@@ -42,7 +43,9 @@ class FitConfig:
             raise BadRequest("the fit's settings", "a number of steps is below 1", "choose at least 1")
         if not (self.learning_rate > 0 and self.budget_s >= 0 and self.patience >= 0 and self.weight_decay >= 0):
             raise BadRequest("the fit's settings", "a rate, budget or patience is negative", "choose positive values")
-        if self.frames_per_step < 0 or not (0 <= self.warm_up < 1 and 0 <= self.decay_of_squares < 1):
+        if min(self.frames_per_step, self.frames_at_once) < 0 or not (
+            0 <= self.warm_up < 1 and 0 <= self.decay_of_squares < 1
+        ):
             raise BadRequest("the fit's settings", "frames_per_step or a share is out of range", "choose others")
 
 
@@ -137,11 +140,8 @@ class Fit:
         begun_at, begun_seconds = state.step, state.seconds
         while not state.stopped:
             rate = self._set_learning_rate()
-            batch = self.data.batch(self._positions(state.step), self._progress())
             self.optimizer.zero_grad(set_to_none=True)
-            loss = self.loss(self.model, batch)
-            self._check(float(loss.detach()))
-            loss.backward()
+            self._check(self._backward())
             self.optimizer.step()
             state.step += 1
             state.seconds = time.perf_counter() - started
@@ -182,6 +182,23 @@ class Fit:
             self.state.stopped = ""
         if self.state.losses:
             self.first_loss = self.state.losses[0]
+
+    def _backward(self) -> float:
+        """The loss of this step; its gradients are left in the parameters."""
+        positions = self._positions(self.state.step)
+        whole = list(range(len(self.data.frames))) if positions is None else positions
+        size = self.config.frames_at_once or len(whole)
+        if size >= len(whole):
+            loss = self.loss(self.model, self.data.batch(positions, self._progress()))
+            loss.backward()
+            return float(loss.detach())
+        total, first = 0.0, -(self.state.step % size)  # so that no two neighbours are always in different parts
+        for start in range(first, len(whole), size):
+            part = whole[max(start, 0) : start + size]
+            loss = self.loss(self.model, self.data.batch(part, self._progress())) * (len(part) / len(whole))
+            loss.backward()
+            total += float(loss.detach())
+        return total
 
     def _positions(self, step: int) -> list[int] | None:
         """All frames, or a window of neighbours: each once per round, each round in its own random order."""

@@ -1,6 +1,7 @@
 """What methods share: the device, the operators of a prepared slice, gridding, and the state of an unfinished run."""
 
 import logging
+import os
 from dataclasses import dataclass, field, replace
 from typing import Any, Literal, TypeVar
 
@@ -20,6 +21,10 @@ from dainr.prepare import PrepareConfig, Prepared
 from dainr.scan import Scan
 
 log = logging.getLogger(__name__)
+
+# complex images a frame: those a fit keeps (field, gradient, two moments, best state, checkpoint, result) and those a
+# step needs while it renders (canonical space, images, their gradients, differences of the priors)
+KEPT_COPIES, RENDERED_COPIES = 10, 24
 
 NufftName = Literal["auto", "compiled", "finufft", "cufinufft", "sparse", "torchkbnufft"]
 
@@ -87,6 +92,17 @@ def resolve_common(scan: Scan, config: AnyConfig) -> tuple[AnyConfig, dict[str, 
             make_nufft(nufft, points[:1], scan.matrix, n_coils, device)
     record["fourier"] = "fft" if scan.is_cartesian else nufft
     return replace(config, device=str(device), nufft=nufft), record
+
+
+def frames_that_fit(scan: Scan, device: torch.device) -> int:
+    """How many frames of a slice a step may render at once without taking more than half of the memory."""
+    if device.type == "cuda":
+        memory = torch.cuda.mem_get_info(device)[1]
+    else:
+        memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+    frame = 8 * scan.matrix[0] * scan.matrix[1]
+    free = memory // 2 - KEPT_COPIES * frame * scan.n_frames
+    return int(min(max(free // (RENDERED_COPIES * frame), 2), scan.n_frames))
 
 
 def frame_data(prepared: Prepared, readouts: np.ndarray, nufft: str, device: torch.device) -> FrameData:

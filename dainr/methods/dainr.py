@@ -37,6 +37,7 @@ from dainr.methods.common import (
     RunState,
     closes_cycle,
     frame_data,
+    frames_that_fit,
     grid_average,
     grid_frames,
     resolve_common,
@@ -62,9 +63,7 @@ class DainrConfig(MethodConfig):
     field: Literal["warped", "pointwise"] = "warped"
     fit: FitConfig = dataclasses.field(default_factory=FitConfig)
     # of the warped field
-    cyclic: Literal["auto", "yes", "no"] = (
-        "auto"  # whether the last frame precedes the first; auto: as binned, or as the data say
-    )
+    cyclic: Literal["auto", "yes", "no"] = "auto"  # whether the last frame leads to the first; auto: binning or data
     start_steps: int = 60  # least-squares steps that bring the canonical image to the time average
     coarse_steps: int = 80  # steps at half the resolution before the fit proper
     warped: WarpedConfig = dataclasses.field(default_factory=WarpedConfig)
@@ -103,7 +102,10 @@ class Dainr:
         """Device, NUFFT and grid backend decided. Raises MissingBackend for one that is named and not here."""
         config, record = resolve_common(scan, config)
         if config.field == "warped":
-            return config, record
+            at_once = config.fit.frames_at_once or frames_that_fit(scan, torch.device(config.device))
+            if at_once < scan.n_frames:
+                log.info("memory: %d of %d frames are rendered at once", at_once, scan.n_frames)
+            return replace(config, fit=replace(config.fit, frames_at_once=at_once)), record
         grid = choose_grid(config.grid, config.canonical.table, torch.device(config.device))
         if config.deformation.encoding == "hash":
             choose_grid(grid, config.deformation.table, torch.device(config.device))

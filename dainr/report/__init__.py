@@ -10,10 +10,17 @@ from dainr.report.figures import fit_curves, frame_error_bars, player_data
 from dainr.report.page import render
 
 METHODS_TEXT = {
-    "dainr": (
+    "dainr pointwise": (
         "The cine was reconstructed by fitting an implicit neural representation to this scan alone: a deformation"
         " network and a canonical network on a multiresolution hash grid, by an L1 loss on the measured k-space samples"
         " (DA-INR, Baik & Yoo, MICCAI 2025, arXiv 2501.09049; dainr {version})."
+    ),
+    "dainr warped": (
+        "The cine was reconstructed by fitting an implicit neural representation to this scan alone: canonical maps on"
+        " a multiresolution hash grid, mixed over time and warped to every frame by a smooth deformation, and a sparse"
+        " innovation in canonical space; by a Huber loss on the measured k-space samples in units of their noise, with"
+        " total variation along the motion and in space; coil maps were refined with the image (after DA-INR, Baik &"
+        " Yoo, MICCAI 2025, arXiv 2501.09049; dainr {version})."
     ),
     "grasp": (
         "The cine was reconstructed by compressed sensing with total variation over time (GRASP, Feng et al., Magn"
@@ -48,6 +55,12 @@ def build_report(recon: Recon, config: dict[str, Any], record: dict[str, Any]) -
         errors=[Markup(frame_error_bars(fit["frame_errors"])) for fit in fits if len(fit["frame_errors"]) > 2],
         settings=tomli_w.dumps(config["config"]),
         run=config["run"],
-        methods_text=METHODS_TEXT[recon.method].format(version=record["versions"]["dainr"]),
+        methods_text=METHODS_TEXT[_form(recon.method, config)].format(version=record["versions"]["dainr"]),
         compared=recon.method != "gridding",
     )
+
+
+def _form(method: str, config: dict[str, Any]) -> str:
+    """The method, and the form of its field where it has several."""
+    form = config["config"].get("field")
+    return f"{method} {form}" if form else method
