@@ -193,12 +193,27 @@ def test_the_start_is_near_the_image_it_is_given() -> None:
     field = WarpedCine(WarpedConfig(width=16, log2_table=12), TIMES, (32, 32), unit_maps((32, 32)), False)
     hold(field.basis, 0.0)
     before = {name: value.clone() for name, value in field.state_dict().items()}
-    field.start_from(image, 60)
+    maps = torch.stack([image, 0.5 * image.flip(0), *torch.zeros(2, 32, 32)])
+    field.start_from(maps, 60)
     with torch.no_grad():
-        canonical = field.series([0.0, 2.0], (32, 32)).canonical
-    assert float((canonical - image).norm(dim=(1, 2)).max() / image.norm()) < 0.05
+        canonical, found = field.series([0.0, 2.0], (32, 32)).canonical, field.canonical_maps((32, 32))
+    assert float((canonical - image).norm(dim=(1, 2)).max() / image.norm()) < 0.08
+    assert float((found - maps).norm(dim=(1, 2)).max() / image.norm()) < 0.08
     changed = {name.split(".")[0] for name, value in field.state_dict().items() if not torch.equal(value, before[name])}
     assert changed == {"grid", "value"}
+
+
+def test_a_finer_field_continues_where_a_coarser_one_ended() -> None:
+    coarse, fine = (
+        WarpedCine(WarpedConfig(**SMALL), TIMES, matrix, unit_maps(matrix), False, finest=27)
+        for matrix in (MATRIX, (27, 36))
+    )
+    with torch.no_grad():
+        coarse.grid.table.normal_()
+        coarse.innovation.normal_(std=0.05)
+        fine.continue_from(coarse)
+        torch.testing.assert_close(fine.render(TIMES, (27, 36)), coarse.render(TIMES, (27, 36)), rtol=1e-4, atol=1e-4)
+        assert fine.innovation.shape == (5, 27, 36, 2)
 
 
 def test_coil_maps_are_corrected_and_of_unit_norm() -> None:

@@ -16,7 +16,9 @@ from tests.helper import random_complex
 
 N_FRAMES, MATRIX, LINES, NOISE = 4, (12, 10), 5, 0.02
 CONFIG = ObjectiveConfig()
-NO_PRIORS = ObjectiveConfig(image_variation=0.0, canonical_variation=0.0, sparsity=0.0, strain=0.0)
+NO_PRIORS = ObjectiveConfig(
+    image_variation=0.0, canonical_variation=0.0, spatial_variation=0.0, sparsity=0.0, strain=0.0
+)
 
 
 def make(cyclic: bool = False) -> WarpedCine:
@@ -141,7 +143,7 @@ def test_priors_count_by_their_weights() -> None:
     field = make()
     data = measure(field)
     base = per_frame(field, data, None, NO_PRIORS)
-    for name in ("image_variation", "canonical_variation", "sparsity", "strain"):
+    for name in ("image_variation", "canonical_variation", "spatial_variation", "sparsity", "strain"):
         once, twice = (per_frame(field, data, None, replace(NO_PRIORS, **{name: w})) - base for w in (1.0, 2.0))
         assert once > 0
         assert twice == pytest.approx(2 * once, rel=1e-2)
@@ -172,7 +174,7 @@ def test_before_its_share_the_innovation_is_not_there() -> None:
     torch.nn.init.zeros_(without.innovation)
     early, late = (
         [Objective(CONFIG, NOISE)(f, data.batch(None, progress)).detach() for f in (field, without)]
-        for progress in (0.1, 0.9)
+        for progress in (CONFIG.innovation_from - 0.01, 0.9)
     )
     assert early[0] == early[1]
     assert late[0] != late[1]

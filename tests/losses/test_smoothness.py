@@ -4,7 +4,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from dainr.losses.smoothness import magnitude, strain_energy, temporal_variation
+from dainr.losses.smoothness import magnitude, spatial_variation, strain_energy, temporal_variation
 
 SERIES = torch.randn(5, 3, 4, dtype=torch.complex128, generator=torch.Generator().manual_seed(0))
 ROUNDING = 0.3
@@ -36,9 +36,20 @@ def test_magnitude_and_its_gradient_are_those_of_the_formula() -> None:
     torch.testing.assert_close(torch.autograd.grad(2 * ours, series), torch.autograd.grad(2 * theirs, series))
 
 
+def test_spatial_variation_and_its_gradient_are_those_of_the_formula() -> None:
+    series = SERIES.clone().requires_grad_()
+    down = torch.cat([series.diff(dim=1), torch.zeros_like(series[:, :1])], 1)
+    across = torch.cat([series.diff(dim=2), torch.zeros_like(series[:, :, :1])], 2)
+    ours = spatial_variation(series, ROUNDING)
+    theirs = (down.real**2 + down.imag**2 + across.real**2 + across.imag**2 + ROUNDING**2).sqrt().sum()
+    torch.testing.assert_close(ours, theirs)
+    torch.testing.assert_close(torch.autograd.grad(2 * ours, series), torch.autograd.grad(2 * theirs, series))
+
+
 def test_the_series_itself_is_not_changed() -> None:
     series = SERIES.clone()
     temporal_variation(series, True, ROUNDING)
+    spatial_variation(series, ROUNDING)
     magnitude(series, ROUNDING)
     assert torch.equal(series, SERIES)
 
