@@ -50,8 +50,8 @@ def _unfinished(record: Mapping[str, Any]) -> list[Finding]:
     return [
         Finding(
             "caution",
-            f"Slice {index}: it ended after {how['steps']} iterations, before it had converged: more will change the"
-            " image.",
+            f"{f'Slice {index}: ' if len(ended) > 1 else ''}It ended after {how['steps']} iterations, before it had"
+            " converged: more will change the image.",
         )
         for index, how in ended
         if how["stopped"] != "converged"
