@@ -2,7 +2,9 @@
 
 import os
 
-# Spinning OpenMP threads make two-core machines crawl; a value the user set wins. Must precede the first torch import.
+# Spinning threads make two-core machines crawl: those of OpenMP wait, and OpenBLAS, whose threads cannot, gets one. A
+# value the user set wins. Must precede the first import of torch and numpy.
 os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
+os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
 
 __version__ = "0.1.0"
