@@ -109,3 +109,16 @@ def test_the_rate_rises_to_that_of_the_schedule_while_it_warms_up(schedule: str)
     assert warm[1:4] == pytest.approx([cold[i] * i / 4 for i in (1, 2, 3)])
     assert 0 < warm[0] < 0.1 * warm[1] * 4
     assert warm[4:] == cold[4:]
+
+
+@pytest.mark.parametrize("size", [1, 2])
+def test_frames_rendered_in_parts_add_up_to_the_same_steps(size: int) -> None:
+    every: Any = {"iterations": 5, "frames_per_step": 0}
+    whole, parts = make(**every), make(loss=(seen := Recorder()), frames_at_once=size, **every)
+    whole.run()
+    parts.run()
+    assert max(len(batch.frames) for batch in seen.batches) == size
+    assert parts.state.losses == pytest.approx(whole.state.losses, rel=1e-4)
+    torch.testing.assert_close(parts.model.pixels, whole.model.pixels, rtol=1e-3, atol=1e-4)
+    borders = {batch.frames[0] for batch in seen.batches}
+    assert borders == {0, 1, 2}

@@ -57,7 +57,7 @@ def test_record_says_what_was_done_with_what(finished: FinishedRun) -> None:
 def test_record_holds_preparation_and_heldout_errors(finished: FinishedRun) -> None:
     (entry,) = read_record(finished.folder)["slices"]
     assert entry["prepare"]["noise_from"] == "noise measurement"
-    assert (entry["prepare"]["held_out_readouts"], entry["prepare"]["readouts"]) == (3, 54)
+    assert (entry["prepare"]["held_out_readouts"], entry["prepare"]["readouts"]) == (2, 54)
     fit = entry["fit"]
     assert (fit["steps"], fit["stopped"], len(fit["frame_errors"])) == (30, "budget", 6)
     assert [v["step"] for v in fit["validations"]] == [10, 20, 30]

@@ -5,8 +5,9 @@ import pytest
 import torch
 from torch import Tensor
 
-from dainr.methods.common import closes_cycle, grid_average, grid_frames
+from dainr.methods.common import KEPT_COPIES, RENDERED_COPIES, closes_cycle, frames_that_fit, grid_average, grid_frames
 from dainr.operators import FrameData, acquisition
+from dainr.scan import Scan
 from tests.helper import random_complex
 
 N_FRAMES, MATRIX = 4, (10, 8)
@@ -71,3 +72,15 @@ def test_a_series_that_goes_one_way_does_not(n_frames: int) -> None:
 
 def test_a_few_frames_are_no_cycle() -> None:
     assert not closes_cycle(blob(np.array([10.0, 20.0, 10.0])))
+
+
+def test_half_of_the_memory_decides_how_many_frames_are_rendered_at_once(
+    radial_scan: Scan, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert frames_that_fit(radial_scan, torch.device("cpu")) == radial_scan.n_frames
+    frame = 8 * 32 * 32
+    needed = {"SC_PAGE_SIZE": 1, "SC_PHYS_PAGES": 2 * frame * (KEPT_COPIES * 6 + RENDERED_COPIES * 4)}
+    monkeypatch.setattr("os.sysconf", needed.__getitem__)
+    assert frames_that_fit(radial_scan, torch.device("cpu")) == 4
+    monkeypatch.setattr("os.sysconf", lambda name: 1)
+    assert frames_that_fit(radial_scan, torch.device("cpu")) == 2

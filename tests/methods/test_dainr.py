@@ -222,7 +222,7 @@ def test_the_series_is_a_cycle_where_that_is_said(radial_scan: Scan, cyclic: str
         ("warped", "canonical.table.levels", "3"),
         ("pointwise", "start_steps", "5"),
         ("pointwise", "warped.width", "8"),
-        ("pointwise", "objective.strain", "1"),
+        ("pointwise", "objective.strain", "2"),
     ],
 )
 def test_settings_of_the_form_not_in_use_are_refused(form: str, name: str, value: str) -> None:

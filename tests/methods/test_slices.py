@@ -104,7 +104,7 @@ def test_observers_see_every_iteration_and_may_end_them(name: str, radial_scan: 
     part = slice_of(radial_scan)
     scale = part.prepared.scale
     for position in range(6):
-        image = steps[2].model(part.data.batch(position))
+        image = steps[2].model(part.data.batch([position]))
         np.testing.assert_allclose(scale * image[0].numpy(), recon.cine.data[0, position], rtol=1e-5)
 
 

@@ -17,6 +17,7 @@ from dainr.prepare.frames import (
     hold_out,
     read_frame_list,
 )
+from dainr.simulate import SimulationConfig, simulate_phantom
 from dainr.simulate.sampling import cartesian, radial
 from tests.io import small_scan
 
@@ -166,3 +167,12 @@ def test_cartesian_lines_through_the_centre_are_never_held_out(seed):
 def test_a_frame_of_one_readout_keeps_it(radial_scan):
     single = replace(radial_scan, frame=np.arange(54, dtype=np.int32), reference=None)
     assert not hold_out(single.trajectory[0], single.frame, 0.5, 0).any()
+
+
+def test_the_binning_tells_whether_the_frames_are_one_cycle() -> None:
+    config = SimulationConfig(spokes=6, coils=2, frames=4, matrix=16)
+    scan = simulate_phantom(config)
+    assert frames_as_stored(scan).cyclic is None
+    assert bin_spokes(scan, 6).cyclic is False
+    phases = replace(scan, phase=np.linspace(0, 0.99, scan.n_readouts, dtype=np.float32))
+    assert bin_phases(phases, 4).cyclic is True

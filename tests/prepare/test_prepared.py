@@ -55,7 +55,7 @@ def test_a_prepared_slice_belongs_together(radial_scan):
     assert not slice_.cartesian
     assert slice_.density.min() < slice_.density.max() == 1
     np.testing.assert_allclose(slice_.frame_times, np.arange(6) / 6, atol=1e-6)
-    assert slice_.held_out.sum() == round(0.05 * 54) == slice_.record["held_out_readouts"]
+    assert slice_.held_out.sum() == round(0.03 * 54) == slice_.record["held_out_readouts"]
 
 
 def test_a_cartesian_slice_weighs_every_sample_alike(cartesian_scan):
