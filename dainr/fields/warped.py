@@ -116,14 +116,13 @@ class WarpedCine(DynamicField):
 
     def series(self, frames: Sequence[float], matrix: tuple[int, int], innovate: bool = True) -> Series:
         """Everything at fractional frame numbers on a matrix; without the innovation where the fit has none yet."""
-        number = torch.tensor(frames, device=self.frame_times.device)
         k = self.config.maps
-        basis = self.basis([self._harmonics(number)])
+        basis = self._over_time(self.basis, frames)
         mixing = torch.complex(basis[:, :k] + (torch.arange(k, device=basis.device) == 0), basis[:, k:])
         canonical = torch.einsum("tk,kyx->tyx", mixing, self.canonical_maps(matrix))
         if innovate:
             canonical = canonical + GAIN * self._innovation(frames, matrix)
-        control = torch.einsum("tm,mcyx->tcyx", self.motion_basis([self._harmonics(number)]), self.motion)
+        control = torch.einsum("tm,mcyx->tcyx", self._over_time(self.motion_basis, frames), self.motion)
         spacing = 2 / (self.config.motion_control - 3)
         return Series(self._warp(canonical, control, matrix), canonical, control / spacing)
 
@@ -154,8 +153,7 @@ class WarpedCine(DynamicField):
 
     def displacement(self, frame: float, matrix: tuple[int, int]) -> Float[Tensor, "point 2"]:
         """Displacement of every pixel at a fractional frame number, in pixels (x, y)."""
-        number = torch.tensor([frame], device=self.frame_times.device)
-        control = torch.einsum("tm,mcyx->tcyx", self.motion_basis([self._harmonics(number)]), self.motion)
+        control = torch.einsum("tm,mcyx->tcyx", self._over_time(self.motion_basis, [frame]), self.motion)
         moved = self._displacement(control, matrix)[0].reshape(2, -1).T
         return moved * 0.5 * torch.tensor([matrix[1], matrix[0]], device=moved.device)
 
@@ -192,6 +190,14 @@ class WarpedCine(DynamicField):
         if self._lookup is None or self._lookup[0] != device:
             self._lookup = device, FixedLookup(self.grid, 0.5 * (pixel_coordinates(matrix, device) + 1))
         return self.value([self._lookup[1](self.grid.table)])
+
+    def _over_time(self, network: MLP, frames: Sequence[float]) -> Float[Tensor, "frame value"]:
+        """A network of time at fractional frame numbers: linear between frames, where nothing has been measured."""
+        number = torch.tensor(frames, device=self.frame_times.device)
+        before = network([self._harmonics(number.floor())])
+        if all(float(frame).is_integer() for frame in frames):
+            return before
+        return torch.lerp(before, network([self._harmonics(number.ceil())]), (number - number.floor())[:, None])
 
     def _harmonics(self, number: Float[Tensor, " frame"]) -> Float[Tensor, "frame harmonic"]:
         n_frames = len(self.frame_times)
