@@ -145,7 +145,17 @@ def test_a_reference_that_cannot_be_scored_against_leaves_nothing(radial_file: P
 def test_an_interrupted_comparison_says_that_nothing_was_written(radial_file: Path) -> None:
     page = radial_file.parent / "page.html"
     process = start(
-        "compare", radial_file, "-o", page, "--methods", "dainr", *TINY_OPTIONS, "--set", "iterations=100000"
+        "compare",
+        radial_file,
+        "-o",
+        page,
+        "--methods",
+        "dainr",
+        *TINY_OPTIONS,
+        "--set",
+        "iterations=100000",
+        "--set",
+        "patience=0",
     )
     assert process.stderr is not None
     deadline = time.monotonic() + 120
