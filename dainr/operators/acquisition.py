@@ -8,22 +8,20 @@ from jaxtyping import Complex, Float, Integer
 from torch import Tensor
 
 from dainr.operators.cartesian import CartesianOperator
-from dainr.operators.coils import CoilOperator
 from dainr.operators.fourier import FourierOperator, frame_points
 from dainr.operators.linear import LinearOperator
 from dainr.operators.nufft import make_nufft
 
 
 class Acquisition(LinearOperator):
-    """Images `frame y x` to k-space `coil point`.
+    """Images `frame y x` to k-space `coil point`; the coil images of a few frames at a time are in memory."""
 
-    All coils of a frame are transformed in one call and the frames in turn, so that the coil images of one frame alone
-    are in memory.
-    """
+    maps: Tensor
 
-    def __init__(self, coils: CoilOperator, fourier: FourierOperator) -> None:
+    def __init__(self, maps: Complex[Tensor, "coil y x"], fourier: FourierOperator) -> None:
         super().__init__()
-        self.coils, self.fourier = coils, fourier
+        self.register_buffer("maps", maps, persistent=False)
+        self.fourier = fourier
 
     @property
     def n_frames(self) -> int:
@@ -32,23 +30,17 @@ class Acquisition(LinearOperator):
 
     def select(self, frames: Sequence[int]) -> "Acquisition":
         """The same operator for some frames only, in the given order."""
-        return Acquisition(self.coils, self.fourier.select(frames))
+        return Acquisition(self.maps, self.fourier.select(frames))
 
     def with_maps(self, maps: Complex[Tensor, "coil y x"]) -> "Acquisition":
         """The same operator with other coil maps."""
-        return Acquisition(CoilOperator(maps), self.fourier)
+        return Acquisition(maps, self.fourier)
 
     def _map(self, x: Complex[Tensor, "frame y x"]) -> Complex[Tensor, "coil point"]:
-        parts = [fourier._map(self.coils._map(image[None])) for image, fourier in zip(x, self._each(), strict=True)]
-        return torch.cat(parts, 1) if len(parts) > 1 else parts[0]
+        return self.fourier.measure(x, self.maps)
 
     def _map_adjoint(self, y: Complex[Tensor, "coil point"]) -> Complex[Tensor, "frame y x"]:
-        pieces = y.split([self.fourier.n_points[frame] for frame in self.fourier.frames], 1)
-        images = [self.coils._map_adjoint(f._map_adjoint(p)) for p, f in zip(pieces, self._each(), strict=True)]
-        return torch.cat(images)
-
-    def _each(self) -> list[FourierOperator]:
-        return [self.fourier.select([position]) for position in range(self.n_frames)]
+        return self.fourier.measure_adjoint(y, self.maps)[0]
 
 
 def acquisition(
@@ -68,5 +60,5 @@ def acquisition(
     matrix, n_coils = (maps.shape[1], maps.shape[2]), maps.shape[0]
     points = frame_points(trajectory, frame, n_frames)
     if cartesian:
-        return Acquisition(CoilOperator(maps), CartesianOperator(points, matrix, n_coils, device))
-    return Acquisition(CoilOperator(maps), make_nufft(backend, points, matrix, n_coils, device))
+        return Acquisition(maps, CartesianOperator(points, matrix, n_coils, device))
+    return Acquisition(maps, make_nufft(backend, points, matrix, n_coils, device))

@@ -14,11 +14,15 @@ from torch import Tensor
 
 from dainr.operators.linear import LinearOperator
 
+# coil image elements held at a time: what the caches of a processor hold, what keeps a graphics card busy
+ELEMENTS_AT_A_TIME = {"cpu": 2**19, "cuda": 2**25}
+
 
 class FourierOperator(LinearOperator):
     """Coil images `frame coil y x` to k-space `coil point`, the points of one frame after another.
 
-    Subclasses hold one plan per frame in `plans` and transform with `_frame` and `_frame_adjoint`.
+    Subclasses transform a frame with `_frame` and `_frame_adjoint`, or all with `_map` and `_map_adjoint`; those that
+    can do better than coil images in memory have their own `measure` and `measure_adjoint`.
     """
 
     def __init__(self, matrix: tuple[int, int], n_points: Sequence[int]) -> None:
@@ -33,6 +37,41 @@ class FourierOperator(LinearOperator):
         chosen.__dict__.update(self.__dict__)
         chosen.frames = [self.frames[f] for f in frames]
         return chosen
+
+    def measure(
+        self, images: Complex[Tensor, "frame y x"], maps: Complex[Tensor, "coil y x"]
+    ) -> Complex[Tensor, "coil point"]:
+        """k-space of images seen through coil maps, without autograd; coil images of a few frames at a time."""
+        chunks = self._chunks(maps.numel(), ELEMENTS_AT_A_TIME[maps.device.type])
+        parts = [self._part(chosen)._map(images[chosen, None] * maps) for chosen in chunks]
+        return torch.cat(parts, 1) if len(parts) > 1 else parts[0]
+
+    def measure_adjoint(
+        self,
+        y: Complex[Tensor, "coil point"],
+        maps: Complex[Tensor, "coil y x"],
+        images: Complex[Tensor, "frame y x"] | None = None,
+    ) -> tuple[Complex[Tensor, "frame y x"], Complex[Tensor, "coil y x"] | None]:
+        """Adjoint of `measure` with respect to the images and, where these are given, with respect to the maps."""
+        of_images = y.new_empty(len(self.frames), *self.matrix)
+        of_maps, first = None if images is None else torch.zeros_like(maps), 0
+        for chosen in self._chunks(maps.numel(), ELEMENTS_AT_A_TIME[maps.device.type]):
+            operator = self._part(chosen)
+            last = first + sum(self.n_points[frame] for frame in operator.frames)
+            coil_images = operator._map_adjoint(y[:, first:last])
+            of_images[chosen] = (coil_images * maps.conj()).sum(1)
+            if images is not None and of_maps is not None:
+                of_maps += (coil_images * images[chosen, None].conj()).sum(0)
+            first = last
+        return of_images, of_maps
+
+    def _part(self, chosen: slice) -> "FourierOperator":
+        return self.select(range(len(self.frames))[chosen])
+
+    def _chunks(self, elements_a_frame: int, at_a_time: int) -> list[slice]:
+        """The frames, as many at a time as have so many elements."""
+        size, n = max(1, at_a_time // elements_a_frame), len(self.frames)
+        return [slice(first, min(first + size, n)) for first in range(0, n, size)]
 
     def _map(self, x: Complex[Tensor, "frame coil y x"]) -> Complex[Tensor, "coil point"]:
         parts = [self._frame(x[i], frame) for i, frame in enumerate(self.frames)]

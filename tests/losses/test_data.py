@@ -9,7 +9,6 @@ from torch import Tensor
 
 from dainr.losses import l1_loss, residual
 from dainr.operators import Acquisition, Batch
-from dainr.operators.coils import CoilOperator
 from dainr.operators.fourier import FourierOperator
 from tests.helper import random_complex
 
@@ -26,7 +25,7 @@ class Pixels(FourierOperator):
 
 TRUTH = random_complex(1, 2, 2)
 DOUBLING = torch.tensor([1.0, 2.0]).reshape(2, 1, 1).expand(2, 2, 2) + 0j  # the second coil sees twice the first
-OPERATOR = Acquisition(CoilOperator(DOUBLING), Pixels((2, 2), [4]))
+OPERATOR = Acquisition(DOUBLING, Pixels((2, 2), [4]))
 BATCH = Batch(
     frames=(0,),
     times=torch.zeros(1),

@@ -1,15 +1,17 @@
 """The Huber loss of the residual: value and gradients against autograd of its formula, and its two regimes."""
 
+import math
+
 import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import Tensor
 
-from dainr.losses import robust
 from dainr.losses.robust import huber_data
-from dainr.operators import Acquisition, Batch, FrameData
-from dainr.operators.coils import CoilOperator
+from dainr.operators import Acquisition, Batch, FrameData, fourier
+from dainr.operators.nufft import compiled
+from dainr.operators.nufft.kernel import oversampled
 from tests.helper import random_complex
 from tests.losses.test_data import Pixels
 from tests.operators.test_acquisition import COUNTS, make
@@ -17,7 +19,7 @@ from tests.operators.test_acquisition import COUNTS, make
 MATRIX, NOISE, THRESHOLD = (9, 12), 0.4, 1.5
 MAPS = random_complex(3, *MATRIX, seed=6)
 WEIGHT = torch.rand(sum(COUNTS), generator=torch.Generator().manual_seed(3)) + 0.1
-each = pytest.mark.parametrize("backend", ["fft", "finufft"])
+each = pytest.mark.parametrize("backend", ["fft", "finufft", "compiled"])
 
 
 def data(backend: str) -> FrameData:
@@ -43,7 +45,8 @@ def loss(images: Tensor, maps: Tensor, batch: Batch, weight: Tensor) -> Tensor:
 def test_value_and_gradients_are_those_of_the_formula(
     backend: str, frames: list[int] | None, at_a_time: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(robust, "ELEMENTS_AT_A_TIME", {"cpu": at_a_time * MAPS.numel()})
+    monkeypatch.setattr(fourier, "ELEMENTS_AT_A_TIME", {"cpu": at_a_time * MAPS.numel()})
+    monkeypatch.setattr(compiled, "ELEMENTS_AT_A_TIME", at_a_time * 3 * math.prod(oversampled(MATRIX)))
     batch = data(backend).batch(frames)
     weight = WEIGHT[: batch.kspace.shape[1]]
     images = random_complex(len(batch.frames), *MATRIX).requires_grad_()
@@ -84,7 +87,7 @@ def test_the_loss_and_its_gradients_are_zero_at_the_truth(backend: str) -> None:
 
 def one_sample(residual: complex, noise_std: float, threshold: float) -> float:
     """The loss of a single sample with that residual."""
-    operator = Acquisition(CoilOperator(torch.ones(1, 1, 1) + 0j), Pixels((1, 1), [1]))
+    operator = Acquisition(torch.ones(1, 1, 1) + 0j, Pixels((1, 1), [1]))
     batch = Batch((0,), torch.zeros(1), torch.zeros(1, 1) + 0j, torch.ones(1), operator)
     image = torch.full((1, 1, 1), residual, dtype=torch.complex64)
     return float(huber_data(image, torch.ones(1, 1, 1) + 0j, batch, torch.ones(1), noise_std, threshold))

@@ -4,6 +4,7 @@ import pytest
 import torch
 from torch import Tensor
 
+from dainr.losses import smoothness
 from dainr.losses.smoothness import magnitude, spatial_variation, strain_energy, temporal_variation
 
 SERIES = torch.randn(5, 3, 4, dtype=torch.complex128, generator=torch.Generator().manual_seed(0))
@@ -44,6 +45,17 @@ def test_spatial_variation_and_its_gradient_are_those_of_the_formula() -> None:
     theirs = (down.real**2 + down.imag**2 + across.real**2 + across.imag**2 + ROUNDING**2).sqrt().sum()
     torch.testing.assert_close(ours, theirs)
     torch.testing.assert_close(torch.autograd.grad(2 * ours, series), torch.autograd.grad(2 * theirs, series))
+
+
+@pytest.mark.parametrize("shape", [(5, 3, 4), (2, 1, 7), (3, 6, 1), (1, 2, 2)], ids=str)
+@pytest.mark.parametrize("cyclic", [True, False])
+def test_compiled_and_plain_forms_agree(shape: tuple[int, int, int], cyclic: bool) -> None:
+    series = torch.randn(shape, dtype=torch.complex64, generator=torch.Generator().manual_seed(2))
+    for plain, compiled in (
+        (smoothness._temporal(series, cyclic, ROUNDING), smoothness.temporal_cpu(series, cyclic, ROUNDING)),
+        (smoothness._spatial(series, ROUNDING), smoothness.spatial_cpu(series, ROUNDING)),
+    ):
+        torch.testing.assert_close(compiled, plain, rtol=1e-5, atol=1e-6)
 
 
 def test_the_series_itself_is_not_changed() -> None:

@@ -33,7 +33,7 @@ def make(backend: str, matrix: tuple[int, int] = (9, 12), n_coils: int = 3) -> A
     return acquisition(maps, readouts, FRAME, 3, cartesian, "auto" if cartesian else backend, CPU)
 
 
-each = pytest.mark.parametrize("backend", ["fft", "finufft", "sparse", "torchkbnufft"])
+each = pytest.mark.parametrize("backend", ["fft", "compiled", "finufft", "sparse", "torchkbnufft"])
 
 
 @each

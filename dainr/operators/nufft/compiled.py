@@ -1,14 +1,12 @@
 """NUFFT on the CPU as apodisation, FFT and compiled gridding loops (numba): for many coils and few samples a frame.
 
-The kernel of kernel.py. A frame of an undersampled scan has fewer samples than pixels, so what counts is the cost a
-sample and coil: a window of 8 x 8 cells is summed row by row, 16 numbers at a time, in the vector registers. Weights
-and cells are worked out once. Coils are shared among the threads, each with its own grid: no two threads meet, and the
-result is the same from run to run.
+The kernel of kernel.py. A frame of an undersampled scan has fewer samples than pixels, so what counts is how often the
+images pass through memory: coil maps, apodisation and padding are one pass, and a window of 8 x 8 cells is summed
+16 numbers at a time, in the vector registers. Weights and cells are worked out once. Every coil of every frame
+has its own grid and no two threads meet, so the result is the same from run to run.
 """
 
-from collections.abc import Sequence
-from dataclasses import dataclass
-from itertools import product
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import numpy as np
@@ -22,17 +20,8 @@ from dainr.operators.nufft.kernel import WIDTH, apodisation, oversampled, window
 from dainr.threads import share_threads
 
 LANES = 2 * WIDTH  # real and imaginary part of a row of the window
-BLOCK = 2048  # points a thread takes at a time where it only reads the grid
+ELEMENTS_AT_A_TIME = 2**19  # of the padded grids: what the caches hold
 compiled: Any = njit(parallel=True, fastmath={"contract", "reassoc", "arcp", "nsz"}, cache=True)
-
-
-@dataclass(frozen=True, eq=False)
-class Plan:
-    """Windows of one frame's points: first cells (y, x), weights along y, and along x for each lane."""
-
-    first: np.ndarray  # point, 2
-    along_y: np.ndarray  # point, WIDTH
-    along_x: np.ndarray  # point, LANES
 
 
 class CompiledNufftOperator(FourierOperator):
@@ -49,98 +38,190 @@ class CompiledNufftOperator(FourierOperator):
         self.grid = oversampled(matrix)
         from_centre = [np.arange(n) - n // 2 for n in matrix]
         alternating = (-1.0) ** np.add.outer(*from_centre)  # brings the centre of k-space to that of the grid
-        flat = (apodisation(matrix, self.grid) * alternating).astype(np.float32)
-        self.apodisation = torch.from_numpy(flat.repeat(2, axis=1))
-        self.quadrants = list(product(_halves(matrix[0], self.grid[0], 1), _halves(matrix[1], self.grid[1], 2)))
-        self.plans = [self._plan(p) for p in points]
-
-    def _plan(self, points: np.ndarray) -> Plan:
-        first, weights = zip(
-            *(window(points[:, axis] * size + size // 2) for axis, size in enumerate(self.grid)), strict=True
+        self.apodisation = torch.from_numpy((apodisation(matrix, self.grid) * alternating).astype(np.complex64))
+        positions = np.concatenate(points) * np.array(self.grid) + np.array(self.grid) // 2
+        (first_y, along_y), (first_x, along_x) = (window(positions[:, axis]) for axis in (0, 1))
+        # of every point: first cells (y, x), weights along y and along x
+        self.windows = (
+            np.stack([first_y, first_x], 1),
+            np.ascontiguousarray(along_y, np.float32),
+            np.ascontiguousarray(along_x, np.float32),
         )
-        return Plan(
-            first=np.stack(first, 1),
-            along_y=np.ascontiguousarray(weights[0], np.float32),
-            along_x=np.repeat(weights[1], 2, axis=1).astype(np.float32),
-        )
+        self.starts = np.concatenate([[0], np.cumsum(self.n_points)])
 
-    def _frame(self, x: Complex[Tensor, "coil y x"], frame: int) -> Complex[Tensor, "coil point"]:
-        plan = self.plans[frame]
-        padded = torch.zeros(len(x), self.grid[0], 2 * self.grid[1])
-        parts = torch.view_as_real(x.resolve_conj().contiguous()).flatten(2)
-        for (y_image, y_grid), (x_image, x_grid) in self.quadrants:
-            torch.mul(parts[:, y_image, x_image], self.apodisation[y_image, x_image], out=padded[:, y_grid, x_grid])
-        k = torch.view_as_real(torch.fft.fft2(_complex(padded))).flatten(2)
-        out = torch.empty(len(x), len(plan.first), 2)
+    def measure(
+        self, images: Complex[Tensor, "frame y x"], maps: Complex[Tensor, "coil y x"]
+    ) -> Complex[Tensor, "coil point"]:
+        """Coil maps, apodisation and padding in one pass."""
+        return self._to_points(images, maps * self.apodisation)
+
+    def measure_adjoint(
+        self,
+        y: Complex[Tensor, "coil point"],
+        maps: Complex[Tensor, "coil y x"],
+        images: Complex[Tensor, "frame y x"] | None = None,
+    ) -> tuple[Complex[Tensor, "frame y x"], Complex[Tensor, "coil y x"] | None]:
+        """Both sums over the coil images in one pass."""
+        of_images = torch.empty(len(self.frames), *self.matrix, dtype=torch.complex64)
+        of_maps = torch.zeros_like(maps) if images is not None else maps[:0]
+        factors, seen = _lanes(maps * self.apodisation), of_images if images is None else images
+        for chosen, grids in self._to_grids(y):
+            _gather(grids, _lanes(seen[chosen]), factors, _lanes(of_images[chosen]), _lanes(of_maps))
+        return of_images, None if images is None else of_maps.mul_(self.apodisation)
+
+    def _map(self, x: Complex[Tensor, "frame coil y x"]) -> Complex[Tensor, "coil point"]:
+        return self._to_points(x.flatten(0, 1), self.apodisation[None])
+
+    def _map_adjoint(self, y: Complex[Tensor, "coil point"]) -> Complex[Tensor, "frame coil y x"]:
+        images = torch.empty(len(self.frames), len(y), *self.matrix, dtype=torch.complex64)
+        for chosen, grids in self._to_grids(y):
+            _crop(grids, _lanes(self.apodisation), _lanes(images[chosen].flatten(0, 1)))
+        return images
+
+    def _to_points(self, images: Tensor, maps: Tensor) -> Complex[Tensor, "coil point"]:
+        """The transform of the products of all images with all maps: the coils of the first frame, of the second."""
+        n_coils, per_frame = len(images) * len(maps) // len(self.frames), len(images) // len(self.frames)
+        starts, ends, offsets = self._bounds()
+        y = torch.empty(n_coils, int(offsets[-1]), dtype=torch.complex64)
+        chunks = self._chunks(n_coils * self.grid[0] * self.grid[1], ELEMENTS_AT_A_TIME)
         share_threads()
-        _interpolate(k.numpy(), plan.first, plan.along_y, plan.along_x, out.numpy())
-        return torch.view_as_complex(out)
+        grids = torch.zeros((chunks[0].stop - chunks[0].start) * n_coils, *self.grid, dtype=torch.complex64)
+        for chosen in chunks:
+            part = grids[: (chosen.stop - chosen.start) * n_coils]  # the margin stays zero
+            _pad(_lanes(images[chosen.start * per_frame : chosen.stop * per_frame]), _lanes(maps), _lanes(part))
+            k = torch.fft.fft2(part)
+            _interpolate(_lanes(k), *self.windows, starts[chosen], ends[chosen], offsets[chosen], _lanes(y))
+        return y
 
-    def _frame_adjoint(self, y: Complex[Tensor, "coil point"], frame: int) -> Complex[Tensor, "coil y x"]:
-        plan = self.plans[frame]
-        values = torch.view_as_real(y.resolve_conj().contiguous())
-        k = torch.zeros(len(y), self.grid[0], 2 * self.grid[1])
+    def _to_grids(self, y: Complex[Tensor, "coil point"]) -> Iterator[tuple[slice, np.ndarray]]:
+        """The padded coil images of some frames at a time."""
+        starts, ends, offsets = self._bounds()
         share_threads()
-        _spread(values.numpy(), plan.first, plan.along_y, plan.along_x, k.numpy())
-        padded = torch.view_as_real(torch.fft.ifft2(_complex(k), norm="forward")).flatten(2)
-        images = torch.empty(len(y), self.matrix[0], 2 * self.matrix[1])
-        for (y_image, y_grid), (x_image, x_grid) in self.quadrants:
-            torch.mul(padded[:, y_grid, x_grid], self.apodisation[y_image, x_image], out=images[:, y_image, x_image])
-        return _complex(images)
+        for chosen in self._chunks(len(y) * self.grid[0] * self.grid[1], ELEMENTS_AT_A_TIME):
+            k = torch.empty((chosen.stop - chosen.start) * len(y), *self.grid, dtype=torch.complex64)
+            _spread(_lanes(y), *self.windows, starts[chosen], ends[chosen], offsets[chosen], _lanes(k))
+            yield chosen, _lanes(torch.fft.ifft2(k, norm="forward"))
+
+    def _bounds(self) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        """Of every frame: its first window, the one after its last, and its first point among those chosen."""
+        starts, ends = self.starts[self.frames], self.starts[1:][self.frames]
+        return starts, ends, np.concatenate([[0], np.cumsum(ends - starts)])
 
 
-def _complex(parts: Tensor) -> Tensor:
-    """Real and imaginary parts in turn along the last axis, as complex numbers."""
-    return torch.view_as_complex(parts.unflatten(-1, (-1, 2)))
+def _lanes(z: Tensor) -> np.ndarray:
+    """Complex numbers as real and imaginary parts in turn along the last axis."""
+    return torch.view_as_real(z.resolve_conj().contiguous()).flatten(-2).numpy()
 
 
-def _halves(n: int, grid: int, parts: int) -> list[tuple[slice, slice]]:
-    """Where pixels of so many numbers go on the padded grid, cyclically, so that pixel n // 2 comes to index 0."""
-    centre, n, grid = parts * (n // 2), parts * n, parts * grid
-    return [(slice(centre, n), slice(0, n - centre)), (slice(0, centre), slice(grid - centre, grid))]
+@njit(inline="always")
+def _halves(n, grid):  # type: ignore[no-untyped-def]
+    """Where pixels go on the padded grid, cyclically, so that pixel n // 2 comes to 0: (first, end, shift) twice."""
+    return (0, n // 2, grid - n // 2), (n // 2, n, -(n // 2))
 
 
 @compiled
-def _interpolate(grid, first, along_y, along_x, out):  # type: ignore[no-untyped-def]
-    n_coils, ny, nx = grid.shape
-    n_points = len(first)
-    n_blocks = (n_points + BLOCK - 1) // BLOCK
-    for task in prange(n_coils * n_blocks):
-        coil, block = task // n_blocks, task % n_blocks
-        row = np.empty(LANES, np.float32)
-        for p in range(block * BLOCK, min(n_points, (block + 1) * BLOCK)):
+def _pad(images, maps, grids):  # type: ignore[no-untyped-def]
+    ny, nx = images.shape[1], images.shape[2] // 2
+    for task in prange(len(images) * len(maps)):
+        image, coil, grid = images[task // len(maps)], maps[task % len(maps)], grids[task]
+        for y_first, y_end, y_shift in _halves(ny, grid.shape[0]):
+            for x_first, x_end, x_shift in _halves(nx, grid.shape[1] // 2):
+                for y in range(y_first, y_end):
+                    for x in range(x_first, x_end):
+                        a, b = image[y, 2 * x], image[y, 2 * x + 1]
+                        c, d = coil[y, 2 * x], coil[y, 2 * x + 1]
+                        grid[y + y_shift, 2 * (x + x_shift)] = a * c - b * d
+                        grid[y + y_shift, 2 * (x + x_shift) + 1] = a * d + b * c
+
+
+@compiled
+def _crop(grids, apodisation, images):  # type: ignore[no-untyped-def]
+    ny, nx = images.shape[1], images.shape[2] // 2
+    for task in prange(len(images)):
+        image, grid = images[task], grids[task]
+        for y_first, y_end, y_shift in _halves(ny, grid.shape[0]):
+            for x_first, x_end, x_shift in _halves(nx, grid.shape[1] // 2):
+                for y in range(y_first, y_end):
+                    for x in range(x_first, x_end):
+                        w = apodisation[y, 2 * x]  # real
+                        image[y, 2 * x] = w * grid[y + y_shift, 2 * (x + x_shift)]
+                        image[y, 2 * x + 1] = w * grid[y + y_shift, 2 * (x + x_shift) + 1]
+
+
+@compiled
+def _gather(grids, images, maps, of_images, of_maps):  # type: ignore[no-untyped-def]
+    """of_images = sum_c conj(maps) g, of_maps += sum_f conj(images) g, if any; g: coil images, on their grids."""
+    n_coils, ny, nx = len(maps), images.shape[1], images.shape[2] // 2
+    for y in prange(ny):
+        y_grid = (y - ny // 2) % grids.shape[1]
+        for frame in range(len(images)):
+            of_images[frame, y] = 0
+            for coil in range(n_coils):
+                g, s, x_of = grids[frame * n_coils + coil, y_grid], maps[coil, y], images[frame, y]
+                for first, end, shift in _halves(nx, grids.shape[2] // 2):
+                    for x in range(first, end):
+                        a, b = g[2 * (x + shift)], g[2 * (x + shift) + 1]
+                        c, d = s[2 * x], s[2 * x + 1]
+                        of_images[frame, y, 2 * x] += a * c + b * d
+                        of_images[frame, y, 2 * x + 1] += b * c - a * d
+                    if len(of_maps):
+                        for x in range(first, end):
+                            a, b = g[2 * (x + shift)], g[2 * (x + shift) + 1]
+                            c, d = x_of[2 * x], x_of[2 * x + 1]
+                            of_maps[coil, y, 2 * x] += a * c + b * d
+                            of_maps[coil, y, 2 * x + 1] += b * c - a * d
+
+
+@compiled
+def _interpolate(grids, first, along_y, along_x, starts, ends, offsets, out):  # type: ignore[no-untyped-def]
+    n_coils, ny, nx = len(out), grids.shape[1], grids.shape[2]
+    for task in prange(len(grids)):
+        frame, coil = task // n_coils, task % n_coils
+        grid, values = grids[task].reshape(-1), out[coil]
+        for p in range(starts[frame], ends[frame]):
             y, x = first[p, 0], 2 * first[p, 1]
-            row[:] = 0
+            real, imaginary = np.float32(0), np.float32(0)
             if y >= 0 and x >= 0 and y + WIDTH <= ny and x + LANES <= nx:
-                for i in range(WIDTH):
-                    for j in range(LANES):
-                        row[j] += along_y[p, i] * grid[coil, y + i, x + j]
+                cells = grid[y * nx + x :]
+                for j in range(WIDTH):
+                    a, b = np.float32(0), np.float32(0)
+                    for i in range(WIDTH):
+                        a += along_y[p, i] * cells[i * nx + 2 * j]
+                        b += along_y[p, i] * cells[i * nx + 2 * j + 1]
+                    real += along_x[p, j] * a
+                    imaginary += along_x[p, j] * b
             else:  # the window reaches over the edge: k-space is periodic
                 for i in range(WIDTH):
-                    for j in range(LANES):
-                        row[j] += along_y[p, i] * grid[coil, (y + i) % ny, (x + j) % nx]
-            real, imaginary = np.float32(0), np.float32(0)
-            for j in range(0, LANES, 2):
-                real += along_x[p, j] * row[j]
-                imaginary += along_x[p, j] * row[j + 1]
-            out[coil, p, 0], out[coil, p, 1] = real, imaginary
+                    for j in range(WIDTH):
+                        cell = ((y + i) % ny) * nx + (x + 2 * j) % nx
+                        real += along_y[p, i] * along_x[p, j] * grid[cell]
+                        imaginary += along_y[p, i] * along_x[p, j] * grid[cell + 1]
+            place = 2 * (offsets[frame] + p - starts[frame])
+            values[place], values[place + 1] = real, imaginary
 
 
 @compiled
-def _spread(values, first, along_y, along_x, grid):  # type: ignore[no-untyped-def]
-    n_coils, ny, nx = grid.shape
-    for coil in prange(n_coils):
+def _spread(values, first, along_y, along_x, starts, ends, offsets, grids):  # type: ignore[no-untyped-def]
+    n_coils, ny, nx = len(values), grids.shape[1], grids.shape[2]
+    for task in prange(len(grids)):
+        frame, coil = task // n_coils, task % n_coils
+        grid, samples = grids[task].reshape(-1), values[coil]
+        grid[:] = 0
         row = np.empty(LANES, np.float32)
-        for p in range(len(first)):
+        for p in range(starts[frame], ends[frame]):
             y, x = first[p, 0], 2 * first[p, 1]
-            for j in range(0, LANES, 2):
-                row[j] = along_x[p, j] * values[coil, p, 0]
-                row[j + 1] = along_x[p, j] * values[coil, p, 1]
+            place = 2 * (offsets[frame] + p - starts[frame])
+            for j in range(WIDTH):
+                row[2 * j] = along_x[p, j] * samples[place]
+                row[2 * j + 1] = along_x[p, j] * samples[place + 1]
             if y >= 0 and x >= 0 and y + WIDTH <= ny and x + LANES <= nx:
+                start = np.uint64(y * nx + x)  # unsigned: no look at negative indices, so that the loop is vectorised
                 for i in range(WIDTH):
-                    for j in range(LANES):
-                        grid[coil, y + i, x + j] += along_y[p, i] * row[j]
+                    w = along_y[p, i]
+                    for j in range(np.uint64(LANES)):
+                        grid[start + j] += w * row[j]
+                    start += np.uint64(nx)
             else:
                 for i in range(WIDTH):
                     for j in range(LANES):
-                        grid[coil, (y + i) % ny, (x + j) % nx] += along_y[p, i] * row[j]
+                        grid[((y + i) % ny) * nx + (x + j) % nx] += along_y[p, i] * row[j]

@@ -1,0 +1,107 @@
+"""The variations of a series on the CPU: value and gradient in one compiled pass, a third of the memory traffic.
+
+Rows are shared among the threads; each writes its own part and its own share of the value, so that the result is the
+same from run to run.
+"""
+
+from typing import Any
+
+import numpy as np
+import torch
+from numba import njit, prange
+from torch import Tensor
+
+from dainr.threads import share_threads
+
+# Not all of fastmath: NaN must stay NaN, to be seen as divergence.
+compiled: Any = njit(parallel=True, fastmath={"contract", "reassoc", "arcp", "nsz"}, cache=True)
+
+
+def temporal_cpu(series: Tensor, cyclic: bool, rounding: float) -> tuple[Tensor, Tensor]:
+    """The temporal variation of `frame y x` and its gradient."""
+    return _run(_temporal, series, rounding, cyclic)
+
+
+def spatial_cpu(series: Tensor, rounding: float) -> tuple[Tensor, Tensor]:
+    """The spatial variation of `frame y x` and its gradient."""
+    return _run(_spatial, series, rounding)
+
+
+def _run(kernel: Any, series: Tensor, rounding: float, *options: bool) -> tuple[Tensor, Tensor]:
+    x = torch.view_as_real(series.resolve_conj().contiguous()).flatten(2).numpy()
+    gradient = torch.empty_like(series)
+    share_threads()
+    parts = kernel(x, x.dtype.type(rounding**2), torch.view_as_real(gradient).flatten(2).numpy(), *options)
+    return torch.tensor(parts.sum(), dtype=series.real.dtype), gradient
+
+
+@compiled
+def _temporal(series, square, gradient, cyclic):  # type: ignore[no-untyped-def]
+    n_frames, ny, n = series.shape
+    parts = np.zeros(ny)
+    for y in prange(ny):
+        before, step, size = np.zeros(n, series.dtype), np.empty(n, series.dtype), np.empty(n // 2, series.dtype)
+        for t in range(n_frames):
+            after = t + 1 if t + 1 < n_frames else 0
+            if after or cyclic:
+                parts[y] += _unit(series[after, y], series[t, y], square, step, size)
+            else:
+                step[:] = 0
+            for x in range(n):
+                gradient[t, y, x] = before[x] - step[x]
+                before[x] = step[x]
+        for x in range(n):
+            gradient[0, y, x] += before[x]
+    return parts
+
+
+@njit(inline="always")
+def _unit(there, here, square, step, size):  # type: ignore[no-untyped-def]
+    """Differences divided by their magnitudes, which are summed; one idea a loop, so that each is vectorised."""
+    total = square * 0
+    for x in range(len(step)):
+        step[x] = there[x] - here[x]
+    for x in range(len(size)):
+        size[x] = step[2 * x] * step[2 * x] + step[2 * x + 1] * step[2 * x + 1] + square
+    for x in range(len(size)):
+        size[x] = np.sqrt(size[x])
+        total += size[x]
+    for x in range(len(size)):
+        step[2 * x] /= size[x]
+        step[2 * x + 1] /= size[x]
+    return total
+
+
+@compiled
+def _spatial(series, square, gradient):  # type: ignore[no-untyped-def]
+    n_frames, ny, n = series.shape
+    parts = np.zeros(n_frames)
+    for t in prange(n_frames):
+        above, down, across = np.zeros(n, series.dtype), np.zeros(n, series.dtype), np.zeros(n, series.dtype)
+        size = np.empty(n // 2, series.dtype)
+        for y in range(ny):
+            here, there = series[t, y], series[t, min(y + 1, ny - 1)]
+            for x in range(n):
+                down[x] = there[x] - here[x]
+            for x in range(n - 2):
+                across[x] = here[x + 2] - here[x]
+            for x in range(len(size)):
+                size[x] = down[2 * x] * down[2 * x] + down[2 * x + 1] * down[2 * x + 1] + square
+                size[x] += across[2 * x] * across[2 * x] + across[2 * x + 1] * across[2 * x + 1]
+            total = square * 0
+            for x in range(len(size)):
+                size[x] = np.sqrt(size[x])
+                total += size[x]
+            parts[t] += total
+            for x in range(len(size)):
+                down[2 * x] /= size[x]
+                down[2 * x + 1] /= size[x]
+                across[2 * x] /= size[x]
+                across[2 * x + 1] /= size[x]
+            out = gradient[t, y]
+            for x in range(n):
+                out[x] = above[x] - down[x] - across[x]
+                above[x] = down[x]
+            for x in range(n - 2):
+                out[x + 2] += across[x]
+    return parts
