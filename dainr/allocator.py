@@ -1,0 +1,20 @@
+"""Keep freed memory in the process: a step frees and asks for the same arrays of a few megabytes again and again."""
+
+import ctypes
+import os
+import sys
+
+# glibc's parameters (malloc.h), the environment variables by which a user sets them, and the largest values it takes
+PARAMETERS = ((-3, "MALLOC_MMAP_THRESHOLD_", 2**25), (-1, "MALLOC_TRIM_THRESHOLD_", 2**31 - 1))
+
+
+def keep_freed_memory() -> bool:
+    """Tell glibc not to hand freed arrays back to the system, where every page of the next one is a fault.
+
+    Says whether it did: other C libraries are left alone, and so are the values a user set.
+    """
+    if sys.platform != "linux":
+        return False
+    mallopt = getattr(ctypes.CDLL(None), "mallopt", None)
+    free = [(number, value) for number, name, value in PARAMETERS if name not in os.environ]
+    return mallopt is not None and bool(free) and all(mallopt(number, value) == 1 for number, value in free)
