@@ -1,4 +1,4 @@
-"""Temporal total variation by BART, on the whitened k-space and the coil maps that dainr made.
+"""Temporal total variation by BART, on the whitened k-space of all coils and the coil maps that dainr made.
 
     bart pics -w 1 -i 100 -R T:1024:0:lambda
 
@@ -42,7 +42,9 @@ def bart_version() -> str | None:
 def temporal_tv(scan_path: Path, reference: np.ndarray, work: Path, iterations: int = ITERATIONS) -> BartRun:
     """Reconstruct with every weight and keep the one with the best PSNR. Raises RuntimeError when BART fails."""
     scan = frames_as_stored(load(scan_path))
-    slices = [prepare_slice(scan, index, PrepareConfig(holdout=0.0), 0) for index in range(scan.n_slices)]
+    slices = [
+        prepare_slice(scan, index, PrepareConfig(holdout=0.0, coil_loss=0.0), 0) for index in range(scan.n_slices)
+    ]
     options = [export(part, work / f"slice{index}") for index, part in enumerate(slices)]
     runs = []
     for weight in WEIGHTS:

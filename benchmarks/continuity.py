@@ -30,7 +30,8 @@ from dainr.errors import DainrError
 from dainr.evaluate import Evaluation, evaluate
 from dainr.io import load
 from dainr.io.cine import read_series
-from dainr.methods.dainr import Dainr, DainrConfig
+from dainr.methods.dainr import Dainr
+from dainr.methods.dainr_config import DainrConfig
 from dainr.prepare.frames import frame_times, frames_as_stored
 from dainr.prepare.resize import resize_matrix
 from dainr.recon import Recon

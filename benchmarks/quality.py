@@ -33,10 +33,11 @@ NOTE = (
     " or on CUDA what was allocated there."
 )
 BART_NOTE = (
-    f"BART: `bart pics -w 1 -i {ITERATIONS} -R T:1024:0:weight` on the CPU, on the k-space that dainr whitened and the"
-    f" coil maps it estimated. Weights tried: {', '.join(f'{w:g}' for w in WEIGHTS)} standard deviations of the noise"
-    " in a pixel of A^H y. The one shown is an oracle's: it scores best against the reference. Time and memory are"
-    " those of that one command, without whitening and coil maps."
+    f"BART: `bart pics -w 1 -i {ITERATIONS} -R T:1024:0:weight` on the CPU, on the whitened k-space of all coils and"
+    " the maps that dainr estimated of them. Weights tried:"
+    f" {', '.join(f'{w:g}' for w in WEIGHTS)} standard deviations of the noise in a pixel of A^H y. The one shown is"
+    " an oracle's: it scores best against the reference. Time and memory are those of that one command, without"
+    " whitening and coil maps."
 )
 
 

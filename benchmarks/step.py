@@ -24,8 +24,10 @@ from dainr.fit import Fit
 from dainr.io import load
 from dainr.losses.objective import Objective
 from dainr.losses.robust import huber_data
-from dainr.methods.common import frame_data
-from dainr.methods.dainr import Dainr, DainrConfig, start_fit
+from dainr.methods.common import frame_data, grid_frames
+from dainr.methods.dainr import Dainr
+from dainr.methods.dainr_config import DainrConfig
+from dainr.methods.dainr_start import start_fit
 from dainr.operators import Batch
 from dainr.prepare import prepare_slice
 from dainr.prepare.frames import frames_as_stored
@@ -46,7 +48,7 @@ def main() -> None:
     config, _ = Dainr().resolve(scan, build_config(DainrConfig, read_preset(arguments.preset), arguments.pairs))
     prepared = prepare_slice(scan, 0, config.prepare, config.seed)
     data = frame_data(prepared, ~prepared.held_out, config.nufft, torch.device(config.device))
-    fit = start_fit(config, prepared, data, None, (0, 1))
+    fit = start_fit(config, prepared, data, None, grid_frames(data))
     batch = data.batch(fit._positions(0), PROGRESS)
     step(fit)  # so that every parameter has a gradient for the optimiser's own row
     if isinstance(fit.model, WarpedCine):

@@ -2,14 +2,16 @@
 
 import math
 from collections.abc import Sequence
+from functools import lru_cache
 
 import torch
 from jaxtyping import Float
 from torch import Tensor
 
 
+@lru_cache(maxsize=8)
 def pixel_coordinates(matrix: tuple[int, int], device: torch.device) -> Float[Tensor, "point 2"]:
-    """Centres (x, y) of the pixels of a field of view that spans [-1, 1] in both directions."""
+    """Centres (x, y) of the pixels of a field of view that spans [-1, 1] in both directions; kept, so not to change."""
     axes = [(torch.arange(n, device=device) + 0.5) / n * 2 - 1 for n in matrix]
     y, x = torch.meshgrid(*axes, indexing="ij")
     return torch.stack([x.reshape(-1), y.reshape(-1)], 1)

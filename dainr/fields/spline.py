@@ -4,15 +4,18 @@ f(u) = sum_i c_i B(u / h - i), separable in y and x (Unser, IEEE Signal Process 
 differentiable, and evaluated on any pixels as two small matrix products.
 """
 
+from functools import lru_cache
+
 import torch
 from jaxtyping import Float
 from torch import Tensor
 
 
+@lru_cache(maxsize=16)
 def spline_matrix(n_points: int, n_control: int, device: torch.device) -> Float[Tensor, "point control"]:
     """Values of the control points' splines at the centres of `n_points` pixels.
 
-    The control points span the field of view with one beyond each edge, and every row sums to one.
+    The control points span the field of view with one beyond each edge, and every row sums to one. Kept: not to change.
     """
     position = (torch.arange(n_points, device=device) + 0.5) / n_points * (n_control - 3) + 1
     distance = (position[:, None] - torch.arange(n_control, device=device)).abs()

@@ -7,35 +7,27 @@
 Baik & Yoo, MICCAI 2025, arXiv 2501.09049. Slices are fitted in turn.
 """
 
-import dataclasses
 import logging
 import math
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from dainr.errors import BadRequest
-from dainr.features.maps import FeatureMaps, mdsr_features
+from dainr.features.maps import FeatureMaps
 from dainr.features.mdsr import load_mdsr
-from dainr.fields.canonical import CanonicalConfig
-from dainr.fields.cine import CineField
-from dainr.fields.deformation import DeformationConfig
 from dainr.fields.field import DynamicField
 from dainr.fields.grid import choose_grid
-from dainr.fields.warped import WarpedCine, WarpedConfig, enlarge
-from dainr.fit import Checkpoint, Fit, FitConfig, FitState, Observer
-from dainr.losses import Loss, frame_energies, l1_loss
-from dainr.losses.objective import Objective, ObjectiveConfig
+from dainr.fields.warped import WarpedCine
+from dainr.fit import Checkpoint, FitState, Observer
+from dainr.losses import frame_energies
 from dainr.methods.common import (
-    MethodConfig,
     RunState,
-    closes_cycle,
     frame_data,
     frames_that_fit,
     grid_average,
@@ -43,53 +35,14 @@ from dainr.methods.common import (
     resolve_common,
     resolve_device,
 )
+from dainr.methods.dainr_config import DainrConfig
+from dainr.methods.dainr_start import build_pointwise, build_warped, start_fit, start_warped
 from dainr.operators.batch import FrameData
 from dainr.prepare import Prepared, prepare_slice
-from dainr.prepare.coarse import halve
 from dainr.recon import Recon
 from dainr.scan import Cine, Scan
 
 log = logging.getLogger(__name__)
-
-# settings that only one form of the field has
-WARPED = ("cyclic", "start_steps", "coarse_steps", "warped", "objective")
-POINTWISE = ("grid", "features", "mdsr_weights", "deformation", "canonical")
-
-
-@dataclass(frozen=True)
-class DainrConfig(MethodConfig):
-    """Settings of the fit and of the two forms of the field; those of the form not in use stay at their defaults."""
-
-    field: Literal["warped", "pointwise"] = "warped"
-    fit: FitConfig = dataclasses.field(default_factory=FitConfig)
-    # of the warped field
-    cyclic: Literal["auto", "yes", "no"] = "auto"  # whether the last frame leads to the first; auto: binning or data
-    start_steps: int = 60  # least-squares steps that bring the canonical image to the time average
-    coarse_steps: int = 80  # steps at half the resolution before the fit proper
-    warped: WarpedConfig = dataclasses.field(default_factory=WarpedConfig)
-    objective: ObjectiveConfig = dataclasses.field(default_factory=ObjectiveConfig)
-    # of the pointwise field
-    grid: Literal["auto", "native", "tinycudann"] = "auto"
-    features: Literal["none", "mdsr"] = "none"
-    mdsr_weights: str = "random"  # a checkpoint's path, or "random": drawn from the seed
-    deformation: DeformationConfig = dataclasses.field(default_factory=DeformationConfig)
-    canonical: CanonicalConfig = dataclasses.field(default_factory=CanonicalConfig)
-
-    def __post_init__(self) -> None:
-        super().__post_init__()
-        foreign = POINTWISE if self.field == "warped" else WARPED
-        defaults = {f.name: f for f in dataclasses.fields(self)}
-        for name in foreign:
-            f = defaults[name]
-            default = f.default if f.default_factory is dataclasses.MISSING else f.default_factory()
-            if getattr(self, name) not in (default, "native"):
-                raise BadRequest(
-                    f"setting {name}",
-                    f"the {self.field} field has no such part",
-                    f"leave it out, or set field={'pointwise' if self.field == 'warped' else 'warped'}",
-                )
-        if min(self.start_steps, self.coarse_steps) < 0:
-            raise BadRequest("start_steps, coarse_steps", "a number of steps is negative", "choose 0 or more")
 
 
 class Dainr:
@@ -185,81 +138,10 @@ class _SliceFit:
     prepare_seconds: float
 
 
-def build_pointwise(
-    config: DainrConfig, frame_times: Sequence[float], matrix: tuple[int, int], features: FeatureMaps | None
-) -> CineField:
-    """The published field of one slice, drawn from the seed."""
-    with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(config.seed)
-        model = CineField(config.deformation, config.canonical, config.grid, frame_times, matrix, features)
-    return model.to(config.device)
-
-
-def build_warped(
-    config: DainrConfig,
-    frame_times: Sequence[float],
-    matrix: tuple[int, int],
-    coil_maps: Tensor,
-    cyclic: bool,
-    finest: int = 0,
-) -> WarpedCine:
-    """The warped field of one slice, drawn from the seed."""
-    with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(config.seed)
-        model = WarpedCine(config.warped, frame_times, matrix, coil_maps, cyclic, finest)
-    return model.to(config.device)
-
-
 def render_series(model: DynamicField) -> np.ndarray:
     """The series at its own frames and matrix, `frame y x`, in the units of the fit."""
     with torch.no_grad():
         return model.render(model.frame_times.tolist(), model.matrix).cpu().numpy()
-
-
-def start_fit(
-    config: DainrConfig, prepared: Prepared, data: FrameData, heldout: FrameData | None, place: tuple[int, int]
-) -> Fit:
-    """Model and loss of one slice, ready to run."""
-    times, device = prepared.frame_times.tolist(), torch.device(config.device)
-    if config.field == "pointwise":
-        features = None
-        if config.features == "mdsr":
-            log.info("slice %d: features of %d frames, MDSR weights %s", place[0], len(times), config.mdsr_weights)
-            features = mdsr_features(load_mdsr(config.mdsr_weights, config.seed).to(device), grid_frames(data).abs())
-        model: DynamicField = build_pointwise(config, times, prepared.matrix, features)
-        loss: Loss = l1_loss
-    else:
-        known = {"yes": True, "no": False, "auto": prepared.cyclic}[config.cyclic]
-        cyclic = closes_cycle(grid_frames(data)) if known is None else known
-        log.info("slice %d: %s", place[0], "one cycle, its end joined to its start" if cyclic else "no closed cycle")
-        maps = torch.from_numpy(prepared.coil_maps).to(device)
-        model = warped = build_warped(config, times, prepared.matrix, maps, cyclic)
-        start_warped(warped, config, prepared, grid_average(data))
-        loss = Objective(config.objective, prepared.noise_std)
-    return Fit(model, loss, data, heldout, config.fit, config.seed, place)
-
-
-def start_warped(model: WarpedCine, config: DainrConfig, prepared: Prepared, average: Tensor) -> None:
-    """Bring a field near its scan: canonical image from the time average, the rest from half the resolution."""
-    maps = torch.zeros(config.warped.maps, *prepared.matrix, dtype=average.dtype, device=average.device)
-    maps[0] = average
-    coarse = halve(prepared) if config.coarse_steps else None
-    if coarse is not None:
-        device = average.device
-        data = frame_data(coarse, ~coarse.held_out, config.nufft, device)
-        coils, times = torch.from_numpy(coarse.coil_maps).to(device), coarse.frame_times.tolist()
-        small = build_warped(config, times, coarse.matrix, coils, model.cyclic, max(model.matrix))
-        coarse_average = grid_average(data)
-        coarse_maps = maps.new_zeros(len(maps), *coarse.matrix)
-        coarse_maps[0] = coarse_average
-        small.start_from(coarse_maps, config.start_steps)
-        course = replace(config.fit, iterations=config.coarse_steps, budget_s=0.0, validate_every=config.coarse_steps)
-        Fit(small, Objective(config.objective, coarse.noise_std), data, None, course, config.seed).run()
-        model.continue_from(small)
-        with torch.no_grad():
-            maps = enlarge(small.canonical_maps(coarse.matrix), model.matrix)
-            maps[0] += average - enlarge(coarse_average[None], model.matrix)[0]
-    model.start_from(maps, config.start_steps)
 
 
 def _fit_slice(
@@ -272,22 +154,25 @@ def _fit_slice(
     log.info("slice %d: coil maps %s", index, prepared.record["coil_maps"])
     data = frame_data(prepared, ~prepared.held_out, config.nufft, device)
     heldout = frame_data(prepared, prepared.held_out, config.nufft, device) if prepared.held_out.any() else None
-    gridded = grid_frames(data).abs()
-    fit = start_fit(config, prepared, data, heldout, (index, scan.n_slices))
-    prepare_seconds = time.perf_counter() - started
-    if index in resume.finished:
-        fit.best, fit.state = resume.finished[index].tensors, resume.finished[index].state
-    else:
-        if resume.current and resume.current[0] == index:
-            fit.restore(resume.current[1])
-        fit.run(observers)
+    gridded = grid_frames(data)
+    fit = start_fit(config, prepared, data, heldout, gridded, (index, scan.n_slices))
     model = fit.model
     assert isinstance(model, DynamicField)
+    done = resume.finished.get(index)
+    if done:
+        fit.best, fit.state = done.tensors, done.state
+    elif resume.current and resume.current[0] == index:
+        fit.restore(resume.current[1])
+    elif isinstance(model, WarpedCine):
+        start_warped(model, config, prepared, grid_average(data))
+    prepare_seconds = time.perf_counter() - started
+    if not done:
+        fit.run(observers)
     if fit.best:
         model.load_state_dict(fit.best)
     record = {"prepare": prepared.record, "fit": _summary(fit.state, model, data, heldout, prepared)}
     return _SliceFit(
-        model, fit.state, prepared.scale, (prepared.scale * gridded).cpu().numpy(), record, prepare_seconds
+        model, fit.state, prepared.scale, (prepared.scale * gridded.abs()).cpu().numpy(), record, prepare_seconds
     )
 
 

@@ -22,14 +22,17 @@ class PrepareConfig:
     """How a scan is prepared."""
 
     coil_maps: Literal["auto", "file", "estimate"] = "auto"  # auto: the file's, or estimated where it has none
-    virtual_coils: int = 0  # 0 keeps all
+    virtual_coils: int = 0  # 0: as few as coil_loss allows
+    coil_loss: float = 1e-3  # share of the signal that the coils left out may hold; 0 keeps all coils as they are
     holdout: float = 0.03  # share of the readouts that only validate
 
     def __post_init__(self) -> None:
         if not 0 <= self.holdout <= 0.5:
             raise BadRequest(f"holdout={self.holdout}", "it is a share of the readouts", "choose 0 to 0.5")
         if self.virtual_coils < 0:
-            raise BadRequest(f"virtual_coils={self.virtual_coils}", "it is a number of coils", "choose 0 for all")
+            raise BadRequest(f"virtual_coils={self.virtual_coils}", "it is a number of coils", "choose 0 or more")
+        if not 0 <= self.coil_loss < 1:
+            raise BadRequest(f"coil_loss={self.coil_loss}", "it is a share of the signal", "choose 0 or more, below 1")
 
 
 @dataclass(frozen=True, eq=False)
@@ -118,10 +121,10 @@ def _compress(
     kspace: np.ndarray, seen: np.ndarray, maps: np.ndarray | None, config: PrepareConfig, record: dict[str, Any]
 ) -> tuple[np.ndarray, np.ndarray | None]:
     record["coils"] = len(kspace)
-    if config.virtual_coils == 0:
+    if config.virtual_coils == 0 and config.coil_loss == 0:
         return kspace, maps
-    matrix, kept = compression_matrix(kspace[:, seen], config.virtual_coils)
-    record |= {"virtual_coils": config.virtual_coils, "energy_kept": round(kept, 5)}
+    matrix, kept = compression_matrix(kspace[:, seen], config.virtual_coils, config.coil_loss)
+    record |= {"virtual_coils": len(matrix), "energy_kept": round(kept, 5)}
     return combine_coils(matrix, kspace), None if maps is None else combine_coils(matrix, maps)
 
 

@@ -15,7 +15,8 @@ from dainr.fields.warped import WarpedCine
 from dainr.fit import Checkpoint, Observer, Step
 from dainr.io import load
 from dainr.methods.common import RunState
-from dainr.methods.dainr import Dainr, DainrConfig
+from dainr.methods.dainr import Dainr
+from dainr.methods.dainr_config import DainrConfig
 from dainr.prepare import prepare_slice
 from dainr.prepare.frames import frames_as_stored
 from dainr.recon import Recon

@@ -158,14 +158,14 @@ def test_an_unknown_backend_names_those_there_are() -> None:
 @pytest.mark.parametrize(
     ("seconds", "best"),
     [
-        ((4.0, 3.0, 1.0, 2.0), "sparse"),
-        ((4.0, 3.0, 2.0, 1.0), "torchkbnufft"),
-        ((9.0, 1.1, 1.0, 9.0), "finufft"),
+        ((4.0, 1.0, 2.0), "finufft"),
+        ((4.0, 3.0, 1.0), "sparse"),
+        ((9.0, 1.1, 1.0), "finufft"),
     ],
     ids=["fastest", "last", "tie keeps the order of preference"],
 )
 def test_choose_takes_the_fastest(seconds: tuple[float, ...], best: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    names = ("compiled", "finufft", "sparse", "torchkbnufft")
+    names = ("compiled", "finufft", "sparse")
     took = dict(zip((BACKENDS[name][1] for name in names), seconds, strict=True))
     monkeypatch.setattr(nufft, "_time_once", lambda operator, image: took[type(operator).__name__])
     name, timings = choose_backend(scattered()[0], (8, 8), 1, CPU)
@@ -173,8 +173,8 @@ def test_choose_takes_the_fastest(seconds: tuple[float, ...], best: str, monkeyp
     assert timings == dict(zip(names, seconds, strict=True))
 
 
-def test_choose_measures_every_installed_backend() -> None:
+def test_choose_measures_every_installed_backend_but_the_slow_one() -> None:
     name, timings = choose_backend(scattered()[0], (8, 8), 2, CPU)
-    assert set(timings) == set(available_backends(CPU))
+    assert set(timings) == set(available_backends(CPU)) - {"torchkbnufft"}
     assert name in timings
     assert min(timings.values()) > 0

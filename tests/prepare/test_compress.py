@@ -43,5 +43,18 @@ def test_data_and_maps_are_combined_alike():
 
 
 def test_more_virtual_coils_than_coils_are_refused():
-    with pytest.raises(BadRequest, match=r"virtual_coils=7: the scan has only 6 coils; choose at most 6"):
+    with pytest.raises(BadRequest, match=r"virtual_coils=7: the scan has only 6 coils; choose at most 6, or 0"):
         compression_matrix(KSPACE, 7)
+
+
+@pytest.mark.parametrize(("loss", "n_virtual"), [(0.0, 3), (1e-6, 3), (0.05, 2), (0.25, 1)])
+def test_as_few_coils_as_the_loss_allows_and_noise_is_not_signal(loss, n_virtual):
+    directions = np.linalg.qr(random_complex(6, 6, seed=1))[0][:, :3]  # their signals' energies are as 100 : 20 : 5
+    sources = 30 * np.linalg.qr(random_complex(600, 3, seed=2))[0].T * np.sqrt([[100], [20], [5]])
+    noise = np.linalg.qr(random_complex(600, 9, seed=2))[0].T[3:] * np.sqrt(600)  # of unit variance, across the signal
+    matrix, _ = compression_matrix((directions @ sources + noise).reshape(6, 20, 30).astype(np.complex64), 0, loss)
+    assert len(matrix) == n_virtual
+
+
+def test_silence_keeps_a_coil():
+    assert compression_matrix(np.zeros((3, 4, 5), np.complex64), 0, 1e-3)[0].shape == (1, 3)

@@ -87,7 +87,7 @@ def test_maps_of_the_file_are_whitened_and_used():
     mixing = random_complex(3, 3, seed=4) + 2 * np.eye(3)
     noise = (mixing @ random_complex(3, 4000, seed=5)).astype(np.complex64)
     scan = small_scan(noise=noise, trajectory=random.uniform(-0.5, 0.5, (2, 6, 10, 2)).astype(np.float32))
-    slice_ = prepared(scan, index=1)
+    slice_ = prepared(scan, index=1, coil_loss=0.0)
     assert slice_.record["coil_maps"] == "from the file"
     expected = np.tensordot(np.linalg.inv(np.linalg.cholesky(noise @ noise.conj().T)), scan.coil_maps[1], 1)
     likeness = np.abs((slice_.coil_maps.conj() * expected).sum(0)) / np.linalg.norm(expected, axis=0)
@@ -102,6 +102,13 @@ def test_virtual_coils_are_used_throughout_and_recorded(radial_scan):
     assert 0.5 < slice_.record["energy_kept"] < 1
     with pytest.raises(BadRequest, match="virtual_coils=5"):
         prepared(radial_scan, virtual_coils=5)
+
+
+def test_coils_are_left_out_only_where_the_loss_allows_it(radial_scan):
+    chosen, whole = prepared(radial_scan, coil_loss=0.3), prepared(radial_scan, coil_loss=0.0)
+    assert 1 <= chosen.record["virtual_coils"] < 4
+    assert len(whole.kspace) == 4
+    assert "virtual_coils" not in whole.record
 
 
 def test_the_record_says_where_the_noise_is_from_and_how_maps_were_made(radial_scan):
@@ -125,7 +132,8 @@ def test_what_cannot_be_prepared_is_refused(radial_scan):
 
 
 @pytest.mark.parametrize(
-    "settings", [{"holdout": 0.6}, {"holdout": -0.1}, {"holdout": float("nan")}, {"virtual_coils": -1}]
+    "settings",
+    [{"holdout": 0.6}, {"holdout": -0.1}, {"holdout": float("nan")}, {"virtual_coils": -1}, {"coil_loss": 1.0}],
 )
 def test_settings_out_of_range_are_refused(settings):
     with pytest.raises(BadRequest, match=next(iter(settings))):

@@ -1,0 +1,53 @@
+"""Settings of the neural field in its two forms."""
+
+import dataclasses
+from dataclasses import dataclass
+from typing import Literal
+
+from dainr.errors import BadRequest
+from dainr.fields.canonical import CanonicalConfig
+from dainr.fields.deformation import DeformationConfig
+from dainr.fields.warped import WarpedConfig
+from dainr.fit import FitConfig
+from dainr.losses.objective import ObjectiveConfig
+from dainr.methods.common import MethodConfig
+
+# settings that only one form of the field has
+WARPED = ("cyclic", "start_steps", "coarse_steps", "warped", "objective")
+POINTWISE = ("grid", "features", "mdsr_weights", "deformation", "canonical")
+
+
+@dataclass(frozen=True)
+class DainrConfig(MethodConfig):
+    """Settings of the fit and of the two forms of the field; those of the form not in use stay at their defaults."""
+
+    field: Literal["warped", "pointwise"] = "warped"
+    fit: FitConfig = dataclasses.field(default_factory=FitConfig)
+    # of the warped field
+    cyclic: Literal["auto", "yes", "no"] = "auto"  # whether the last frame leads to the first; auto: binning or data
+    start_steps: int = 60  # least-squares steps that bring the canonical image to the time average
+    coarse_steps: int = 80  # steps at half the resolution before the fit proper
+    warped: WarpedConfig = dataclasses.field(default_factory=WarpedConfig)
+    objective: ObjectiveConfig = dataclasses.field(default_factory=ObjectiveConfig)
+    # of the pointwise field
+    grid: Literal["auto", "native", "tinycudann"] = "auto"
+    features: Literal["none", "mdsr"] = "none"
+    mdsr_weights: str = "random"  # a checkpoint's path, or "random": drawn from the seed
+    deformation: DeformationConfig = dataclasses.field(default_factory=DeformationConfig)
+    canonical: CanonicalConfig = dataclasses.field(default_factory=CanonicalConfig)
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        foreign = POINTWISE if self.field == "warped" else WARPED
+        defaults = {f.name: f for f in dataclasses.fields(self)}
+        for name in foreign:
+            f = defaults[name]
+            default = f.default if f.default_factory is dataclasses.MISSING else f.default_factory()
+            if getattr(self, name) not in (default, "native"):
+                raise BadRequest(
+                    f"setting {name}",
+                    f"the {self.field} field has no such part",
+                    f"leave it out, or set field={'pointwise' if self.field == 'warped' else 'warped'}",
+                )
+        if min(self.start_steps, self.coarse_steps) < 0:
+            raise BadRequest("start_steps, coarse_steps", "a number of steps is negative", "choose 0 or more")

@@ -1,0 +1,100 @@
+"""The start of a fit: the field of a slice, drawn from the seed, and the cheap steps that bring it near its scan."""
+
+import logging
+from collections.abc import Sequence
+from dataclasses import replace
+
+import torch
+from jaxtyping import Complex
+from torch import Tensor
+
+from dainr.features.maps import FeatureMaps, mdsr_features
+from dainr.features.mdsr import load_mdsr
+from dainr.fields.cine import CineField
+from dainr.fields.field import DynamicField
+from dainr.fields.warped import WarpedCine, enlarge
+from dainr.fit import Fit
+from dainr.losses import Loss, l1_loss
+from dainr.losses.objective import Objective
+from dainr.methods.common import closes_cycle, frame_data, grid_average
+from dainr.methods.dainr_config import DainrConfig
+from dainr.operators.batch import FrameData
+from dainr.prepare import Prepared
+from dainr.prepare.coarse import halve
+
+log = logging.getLogger(__name__)
+
+
+def build_pointwise(
+    config: DainrConfig, frame_times: Sequence[float], matrix: tuple[int, int], features: FeatureMaps | None
+) -> CineField:
+    """The published field of one slice, drawn from the seed."""
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(config.seed)
+        model = CineField(config.deformation, config.canonical, config.grid, frame_times, matrix, features)
+    return model.to(config.device)
+
+
+def build_warped(
+    config: DainrConfig,
+    frame_times: Sequence[float],
+    matrix: tuple[int, int],
+    coil_maps: Tensor,
+    cyclic: bool,
+    finest: int = 0,
+) -> WarpedCine:
+    """The warped field of one slice, drawn from the seed."""
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(config.seed)
+        model = WarpedCine(config.warped, frame_times, matrix, coil_maps, cyclic, finest)
+    return model.to(config.device)
+
+
+def start_fit(
+    config: DainrConfig,
+    prepared: Prepared,
+    data: FrameData,
+    heldout: FrameData | None,
+    gridded: Complex[Tensor, "frame y x"],
+    place: tuple[int, int] = (0, 1),
+) -> Fit:
+    """Model, loss and optimiser of one slice; `gridded` are its gridded frames."""
+    times, device = prepared.frame_times.tolist(), torch.device(config.device)
+    if config.field == "pointwise":
+        features = None
+        if config.features == "mdsr":
+            log.info("slice %d: features of %d frames, MDSR weights %s", place[0], len(times), config.mdsr_weights)
+            features = mdsr_features(load_mdsr(config.mdsr_weights, config.seed).to(device), gridded.abs())
+        model: DynamicField = build_pointwise(config, times, prepared.matrix, features)
+        loss: Loss = l1_loss
+    else:
+        known = {"yes": True, "no": False, "auto": prepared.cyclic}[config.cyclic]
+        cyclic = closes_cycle(gridded) if known is None else known
+        log.info("slice %d: %s", place[0], "one cycle, its end joined to its start" if cyclic else "no closed cycle")
+        maps = torch.from_numpy(prepared.coil_maps).to(device)
+        model = build_warped(config, times, prepared.matrix, maps, cyclic)
+        loss = Objective(config.objective, prepared.noise_std)
+    return Fit(model, loss, data, heldout, config.fit, config.seed, place)
+
+
+def start_warped(model: WarpedCine, config: DainrConfig, prepared: Prepared, average: Tensor) -> None:
+    """Bring a field near its scan: canonical image from the time average, the rest from half the resolution."""
+    maps = torch.zeros(config.warped.maps, *prepared.matrix, dtype=average.dtype, device=average.device)
+    maps[0] = average
+    coarse = halve(prepared) if config.coarse_steps else None
+    if coarse is not None:
+        device = average.device
+        data = frame_data(coarse, ~coarse.held_out, config.nufft, device)
+        coils, times = torch.from_numpy(coarse.coil_maps).to(device), coarse.frame_times.tolist()
+        small = build_warped(config, times, coarse.matrix, coils, model.cyclic, max(model.matrix))
+        coarse_average = grid_average(data)
+        coarse_maps = maps.new_zeros(len(maps), *coarse.matrix)
+        coarse_maps[0] = coarse_average
+        small.start_from(coarse_maps, config.start_steps)
+        course = replace(config.fit, iterations=config.coarse_steps, budget_s=0.0, validate_every=config.coarse_steps)
+        Fit(small, Objective(config.objective, coarse.noise_std), data, None, course, config.seed).run()
+        model.continue_from(small)
+        with torch.no_grad():
+            maps = enlarge(small.canonical_maps(coarse.matrix), model.matrix)
+            maps[0] += average - enlarge(coarse_average[None], model.matrix)[0]
+    model.start_from(maps, config.start_steps)
