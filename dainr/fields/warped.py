@@ -20,6 +20,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from dainr.errors import BadRequest
+from dainr.fields.bandlimited import resample
 from dainr.fields.coordinates import frame_number, pixel_coordinates
 from dainr.fields.field import DynamicField
 from dainr.fields.hash_grid import GridConfig, HashGrid
@@ -127,9 +128,10 @@ class WarpedCine(DynamicField):
         return Series(self._warp(canonical, control, matrix), canonical, control / spacing)
 
     def canonical_maps(self, matrix: tuple[int, int]) -> Complex[Tensor, "map y x"]:
-        """The canonical maps M_k on a matrix."""
-        real, imaginary = self._values(matrix).T.reshape(2, self.config.maps, *matrix)
-        return GAIN * torch.complex(real, imaginary)
+        """The canonical maps M_k on a matrix; between the pixels that were fitted, by their Fourier series."""
+        real, imaginary = self._values().T.reshape(2, self.config.maps, *self.matrix)
+        maps = GAIN * torch.complex(real, imaginary)
+        return maps if matrix == self.matrix else resample(maps, matrix)
 
     def start_from(self, maps: Complex[Tensor, "map y x"], steps: int) -> None:
         """Fit the canonical maps to given ones by least squares: a second's work that saves many costlier steps."""
@@ -141,14 +143,14 @@ class WarpedCine(DynamicField):
         optimizer = torch.optim.Adam(rates, betas=(0.9, 0.99), eps=1e-15, fused=True)
         for _ in range(steps):
             optimizer.zero_grad(set_to_none=True)
-            functional.mse_loss(self._values(self.matrix), target).backward()
+            functional.mse_loss(self._values(), target).backward()
             optimizer.step()
 
     @torch.no_grad()
     def continue_from(self, coarse: "WarpedCine") -> None:
         """Take over a field fitted to fewer pixels; its innovation is interpolated."""
         state = coarse.state_dict()
-        state["innovation"] = torch.view_as_real(enlarge(torch.view_as_complex(coarse.innovation), self.matrix))
+        state["innovation"] = torch.view_as_real(resample(torch.view_as_complex(coarse.innovation), self.matrix))
         self.load_state_dict(state)
 
     def displacement(self, frame: float, matrix: tuple[int, int]) -> Float[Tensor, "point 2"]:
@@ -182,13 +184,11 @@ class WarpedCine(DynamicField):
             {"params": free, "share": 1.0, "decay": False},
         ]
 
-    def _values(self, matrix: tuple[int, int]) -> Float[Tensor, "point value"]:
-        """The canonical maps at the pixels of a matrix, real parts and then imaginary ones."""
+    def _values(self) -> Float[Tensor, "point value"]:
+        """The canonical maps at the pixels of the scan, real parts and then imaginary ones."""
         device = self.frame_times.device
-        if matrix != self.matrix:
-            return self.value([self.grid(0.5 * (pixel_coordinates(matrix, device) + 1))])
         if self._lookup is None or self._lookup[0] != device:
-            self._lookup = device, FixedLookup(self.grid, 0.5 * (pixel_coordinates(matrix, device) + 1))
+            self._lookup = device, FixedLookup(self.grid, 0.5 * (pixel_coordinates(self.matrix, device) + 1))
         return self.value([self._lookup[1](self.grid.table)])
 
     def _over_time(self, network: MLP, frames: Sequence[float]) -> Float[Tensor, "frame value"]:
@@ -206,14 +206,14 @@ class WarpedCine(DynamicField):
         return torch.cat([angles.sin(), angles.cos()], 1)
 
     def _innovation(self, frames: Sequence[float], matrix: tuple[int, int]) -> Complex[Tensor, "frame y x"]:
-        """The innovation, linear in time between frames and cubic in space between pixels."""
+        """The innovation, linear in time between frames, by its Fourier series between pixels."""
         whole = [int(f) for f in frames]
         chosen = torch.view_as_complex(self.innovation)
         if list(frames) != list(range(len(chosen))):
             part = torch.tensor([f - w for f, w in zip(frames, whole, strict=True)], device=chosen.device)
             after = [min(w + 1, len(chosen) - 1) for w in whole]
             chosen = torch.lerp(chosen[whole], chosen[after], part[:, None, None].to(chosen.dtype))
-        return chosen if matrix == self.matrix else enlarge(chosen, matrix)
+        return chosen if matrix == self.matrix else resample(chosen, matrix)
 
     def _warp(self, canonical: Tensor, control: Tensor, matrix: tuple[int, int]) -> Complex[Tensor, "frame y x"]:
         pixels = pixel_coordinates(matrix, canonical.device).view(*matrix, 2)
@@ -230,10 +230,3 @@ class WarpedCine(DynamicField):
     def _splines(self, matrix: tuple[int, int], n_control: int) -> tuple[Tensor, Tensor]:
         device = self.frame_times.device
         return spline_matrix(matrix[0], n_control, device), spline_matrix(matrix[1], n_control, device)
-
-
-def enlarge(images: Complex[Tensor, "frame y x"], matrix: tuple[int, int]) -> Complex[Tensor, "frame row column"]:
-    """Images on another matrix over the same field of view, by cubic interpolation."""
-    parts = torch.view_as_real(images).permute(0, 3, 1, 2)
-    finer = functional.interpolate(parts, size=matrix, mode="bicubic", align_corners=False)
-    return torch.complex(finer[:, 0], finer[:, 1])

@@ -10,9 +10,10 @@ from torch import Tensor
 
 from dainr.features.maps import FeatureMaps, mdsr_features
 from dainr.features.mdsr import load_mdsr
+from dainr.fields.bandlimited import resample
 from dainr.fields.cine import CineField
 from dainr.fields.field import DynamicField
-from dainr.fields.warped import WarpedCine, enlarge
+from dainr.fields.warped import WarpedCine
 from dainr.fit import Fit
 from dainr.losses import Loss, l1_loss
 from dainr.losses.objective import Objective
@@ -95,6 +96,6 @@ def start_warped(model: WarpedCine, config: DainrConfig, prepared: Prepared, ave
         Fit(small, Objective(config.objective, coarse.noise_std), data, None, course, config.seed).run()
         model.continue_from(small)
         with torch.no_grad():
-            maps = enlarge(small.canonical_maps(coarse.matrix), model.matrix)
-            maps[0] += average - enlarge(coarse_average[None], model.matrix)[0]
+            maps = resample(small.canonical_maps(coarse.matrix), model.matrix)
+            maps[0] += average - resample(coarse_average[None], model.matrix)[0]
     model.start_from(maps, config.start_steps)
