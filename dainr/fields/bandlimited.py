@@ -16,10 +16,10 @@ def dirichlet_matrix(n_points: int, n_pixels: int, device: torch.device) -> Floa
     centres = [(torch.arange(n, device=device, dtype=torch.float64) + 0.5) / n for n in (n_points, n_pixels)]
     distance = torch.pi * (centres[0][:, None] - centres[1])
     n = min(n_points, n_pixels)
-    phases = 2 * distance[..., None] * torch.arange(1, (n + 1) // 2, device=device)
-    kernel = 1 + 2 * phases.cos().sum(-1)
-    if n % 2 == 0:
-        kernel += (n * distance).cos()  # the Nyquist frequency, half of it on either side
+    apart = distance.sin().abs() > 1e-9
+    # of an even number, half of the Nyquist frequency is on either side
+    below = torch.where(apart, distance.sin() if n % 2 else distance.tan(), 1.0)
+    kernel = torch.where(apart, (n * distance).sin() / below, float(n))
     return (kernel / n_pixels).float()
 
 

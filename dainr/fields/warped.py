@@ -148,7 +148,7 @@ class WarpedCine(DynamicField):
 
     @torch.no_grad()
     def continue_from(self, coarse: "WarpedCine") -> None:
-        """Take over a field fitted to fewer pixels; its innovation is interpolated."""
+        """Take over a field fitted to fewer pixels; its innovation is resampled."""
         state = coarse.state_dict()
         state["innovation"] = torch.view_as_real(resample(torch.view_as_complex(coarse.innovation), self.matrix))
         self.load_state_dict(state)
