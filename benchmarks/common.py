@@ -116,6 +116,16 @@ def write_phantom(folder: Path, name: str, config: SimulationConfig) -> Path:
     return path
 
 
+def warm_up(presets: Sequence[str], device: str) -> None:
+    """A short fit of each preset: the loops it compiles stay on disk, so that no timed run compiles them."""
+    small = SimulationConfig(matrix=48, frames=6, coils=4)
+    with tempfile.TemporaryDirectory() as folder:
+        scan = write_phantom(Path(folder), "phantom", small)
+        for preset in presets:
+            short = ["--preset", preset, "--device", device, "--iterations", "2", "--quiet"]
+            run_dainr("fit", scan, "-o", Path(folder) / preset, *short)
+
+
 def add_common(parser: argparse.ArgumentParser) -> None:
     """The options every script has."""
     parser.add_argument("--device", default="auto", help="auto, cpu or cuda")

@@ -18,7 +18,7 @@ from pathlib import Path
 import numpy as np
 
 from benchmarks.bart import ITERATIONS, WEIGHTS, bart_version, temporal_tv
-from benchmarks.common import Finished, Report, add_common, heading, run_dainr, say, table
+from benchmarks.common import Finished, Report, add_common, heading, run_dainr, say, table, warm_up
 from benchmarks.scans import Subject, find_subjects, simulate_subjects
 from dainr.io.cine import read_series
 from dainr.methods import METHODS, get_method
@@ -29,8 +29,8 @@ COLUMNS = ("method", "PSNR dB", "SSIM", "dynamic PSNR dB", "method s", "command 
 DIGITS = (2, 4, 2)  # of the scores
 NOTE = (
     "Scores as `dainr evaluate` gives them; the best is bold. Method s: reconstruction alone, as the run records it;"
-    " command s: the whole `dainr fit`, with reading, preparation and report. Peak MB: resident memory of the process,"
-    " or on CUDA what was allocated there."
+    " command s: the whole `dainr fit`, with reading, preparation and report, on a machine that has fitted before: the"
+    " first fit compiles its loops. Peak MB: resident memory of the process, or on CUDA what was allocated there."
 )
 BART_NOTE = (
     f"BART: `bart pics -w 1 -i {ITERATIONS} -R T:1024:0:weight` on the CPU, on the whitened k-space of all coils and"
@@ -81,6 +81,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
             subjects = find_subjects(asked.data, given, work)
         if not subjects:
             raise SystemExit(f"{asked.data}: it holds no scan with frames and a reference")
+        warm_up([c.options[1] for c in candidates if c.method == WITH_PRESETS], asked.device)
         for subject in subjects:
             rows = [measure(subject, c, asked.repeats, asked.device, asked.pairs, work) for c in candidates]
             report.add(block(subject, [*rows, *([measure_bart(subject, work)] if bart else [])]))

@@ -15,7 +15,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from benchmarks.common import Report, add_common, heading, run_dainr, say, table, write_phantom
+from benchmarks.common import Report, add_common, heading, run_dainr, say, table, warm_up, write_phantom
 from dainr.settings import DEFAULT_PRESET
 from dainr.simulate import SimulationConfig
 
@@ -63,6 +63,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
         f"Preset `{asked.preset}`; where nothing else is said {base}, {sweep.base.spokes} spokes a frame. Memory:"
         " resident memory of the process, or on CUDA what was allocated there."
     )
+    warm_up([asked.preset], asked.device)
     known: dict[SimulationConfig, Cost] = {}
     for key, words in SIZES.items():
         rows = []

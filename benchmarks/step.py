@@ -57,7 +57,7 @@ def main() -> None:
     else:
         assert isinstance(fit.model, CineField)
         parts = pointwise_parts(fit.model, batch)
-    parts["optimiser"] = lambda: _discard(fit.optimizer.step())
+    parts["optimiser"] = lambda: _discard(fit.optimiser.step())
     parts["the step"] = lambda: step(fit)
     report(clock(parts, torch.device(config.device)))
 
@@ -65,11 +65,11 @@ def main() -> None:
 def step(fit: Fit) -> None:
     """One step as the fit takes it."""
     batch = fit.data.batch(fit._positions(fit.state.step), PROGRESS)
-    fit.optimizer.zero_grad(set_to_none=True)
+    fit.optimiser.zero_grad()
     loss = fit.loss(fit.model, batch)
     float(loss.detach())
     loss.backward()
-    fit.optimizer.step()
+    fit.optimiser.step()
     fit.state.step += 1
 
 

@@ -17,6 +17,7 @@ from torch import Tensor, nn
 from dainr.errors import BadRequest, Diverged
 from dainr.losses import Loss, relative_error
 from dainr.operators.batch import FrameData
+from dainr.optimiser import AdamW
 
 COSINE_FLOOR = 0.01  # of the rate, at the end
 
@@ -123,8 +124,7 @@ class Fit:
         self.model, self.loss, self.data, self.heldout = model, loss, data, heldout
         self.config, self.seed, self.place = config, seed, place
         groups = parameter_groups(model, config)
-        betas = (0.9, config.decay_of_squares)
-        self.optimizer = torch.optim.AdamW(groups, lr=config.learning_rate, betas=betas, eps=1e-15, fused=True)
+        self.optimiser = AdamW(groups, (0.9, config.decay_of_squares))
         self.state = FitState()
         self.best: dict[str, Tensor] = {}
         self.first_loss = math.nan
@@ -140,9 +140,9 @@ class Fit:
         begun_at, begun_seconds = state.step, state.seconds
         while not state.stopped:
             rate = self._set_learning_rate()
-            self.optimizer.zero_grad(set_to_none=True)
+            self.optimiser.zero_grad()
             self._check(self._backward())
-            self.optimizer.step()
+            self.optimiser.step()
             state.step += 1
             state.seconds = time.perf_counter() - started
             last = self._is_last(begun_at, begun_seconds)
@@ -160,7 +160,7 @@ class Fit:
         """All tensors and the state, as they are after the last step."""
         tensors = {f"model.{name}": value for name, value in self.model.state_dict().items()}
         tensors |= {f"best.{name}": value for name, value in self.best.items()}
-        for index, slots in self.optimizer.state_dict()["state"].items():
+        for index, slots in self.optimiser.state.items():
             tensors |= {f"optimizer.{index}.{slot}": value for slot, value in slots.items()}
         return Checkpoint({name: value.detach().clone() for name, value in tensors.items()}, self.state.copy())
 
@@ -176,7 +176,7 @@ class Fit:
         for name, value in parts["optimizer"].items():
             index, slot = name.split(".", 1)
             slots.setdefault(int(index), {})[slot] = value
-        self.optimizer.load_state_dict({"state": slots, "param_groups": self.optimizer.state_dict()["param_groups"]})
+        self.optimiser.load_state(slots)
         self.state = checkpoint.state.copy()
         if self.state.stopped == "interrupted":
             self.state.stopped = ""
@@ -226,7 +226,7 @@ class Fit:
             factor = 0.5 ** (self.state.step // config.halve_every)
         if progress < config.warm_up:
             factor *= max(progress, COSINE_FLOOR) / config.warm_up
-        for group in self.optimizer.param_groups:
+        for group in self.optimiser.param_groups:
             group["lr"] = config.learning_rate * group["share"] * factor
         return config.learning_rate * factor
 
@@ -299,5 +299,11 @@ def parameter_groups(model: nn.Module, config: FitConfig) -> list[dict[str, Any]
     whole: list[dict[str, Any]] = [{"params": list(model.parameters()), "share": 1.0, "decay": True}]
     groups = getattr(model, "parameter_groups", lambda: whole)()
     return [
-        {"params": g["params"], "share": g["share"], "weight_decay": config.weight_decay * g["decay"]} for g in groups
+        {
+            "params": g["params"],
+            "lr": config.learning_rate,
+            "share": g["share"],
+            "weight_decay": config.weight_decay * g["decay"],
+        }
+        for g in groups
     ]

@@ -28,6 +28,7 @@ from dainr.fields.lookup import FixedLookup
 from dainr.fields.mlp import MLP
 from dainr.fields.spline import spline_map, spline_matrix
 from dainr.operators.batch import Batch
+from dainr.optimiser import AdamW
 
 GAIN = 2.5  # image per unit of the networks' output: the brightest pixels are then well within what one step can reach
 
@@ -137,14 +138,14 @@ class WarpedCine(DynamicField):
         """Fit the canonical maps to given ones by least squares: a second's work that saves many costlier steps."""
         target = torch.cat([maps.real, maps.imag]).flatten(1).T / GAIN
         rates = [
-            {"params": [self.grid.table], "lr": 1e-2},
-            {"params": self.value.parameters(), "lr": 5e-3},
+            {"params": [self.grid.table], "lr": 1e-2, "weight_decay": 0.0},
+            {"params": self.value.parameters(), "lr": 5e-3, "weight_decay": 0.0},
         ]
-        optimizer = torch.optim.Adam(rates, betas=(0.9, 0.99), eps=1e-15, fused=True)
+        optimiser = AdamW(rates, (0.9, 0.99))
         for _ in range(steps):
-            optimizer.zero_grad(set_to_none=True)
+            optimiser.zero_grad()
             functional.mse_loss(self._values(), target).backward()
-            optimizer.step()
+            optimiser.step()
 
     @torch.no_grad()
     def continue_from(self, coarse: "WarpedCine") -> None:

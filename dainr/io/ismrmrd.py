@@ -5,6 +5,7 @@ into the scan's notes. Format: Inati et al., Magn Reson Med 2017;77:411.
 """
 
 import warnings
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -20,6 +21,7 @@ from dainr.io.ismrmrd_trajectory import cartesian_readouts, stored_trajectory
 from dainr.scan import Scan
 
 NAME = "an ISMRMRD file"
+READ_AT_A_TIME = 1024
 TICK_S = 2.5e-3  # Siemens' unit of acquisition_time_stamp, kept by the converters
 NOISE = ismrmrd.ACQ_IS_NOISE_MEASUREMENT
 SKIPPED = {
@@ -105,15 +107,12 @@ def _read_acquisitions(path: Path, group: str) -> tuple[Any, _Readouts]:
     where = str(path)
     readouts = _Readouts([], [], {})
     try:
-        dataset = ismrmrd.Dataset(str(path), group, create_if_needed=False, mode="r")
-        try:
+        with open_hdf5(path) as file:
             with warnings.catch_warnings():
                 warnings.simplefilter("error")  # of a value in the header that is not what it should be
-                header = ismrmrd.xsd.CreateFromDocument(dataset.read_xml_header())
-            for index in range(dataset.number_of_acquisitions()):
-                _sort_acquisition(dataset.read_acquisition(index), readouts)
-        finally:
-            dataset.close()
+                header = ismrmrd.xsd.CreateFromDocument(file[group]["xml"][0])
+            for acquisition in _acquisitions(file[group]["data"]):
+                _sort_acquisition(acquisition, readouts)
     except (OSError, RuntimeError, LookupError, ValueError, TypeError, Warning) as error:
         raise BadScan(where, f"its ISMRMRD content cannot be read ({error})", "export it again") from error
     if not header.encoding:
@@ -123,6 +122,16 @@ def _read_acquisitions(path: Path, group: str) -> tuple[Any, _Readouts]:
             where, "it holds no imaging readouts", "export the imaging measurement, not only noise or calibration"
         )
     return header, readouts
+
+
+def _acquisitions(stored: h5py.Dataset) -> Iterator[Any]:
+    """All acquisitions, read many at a time; the library, which reads each by itself, takes 2 ms for it."""
+    for first in range(0, len(stored), READ_AT_A_TIME):
+        for row in stored[first : first + READ_AT_A_TIME]:
+            acquisition = ismrmrd.Acquisition(row["head"])
+            acquisition.data[:] = row["data"].view(np.complex64).reshape(acquisition.data.shape)
+            acquisition.traj[:] = row["traj"].reshape(acquisition.traj.shape)
+            yield acquisition
 
 
 def _sort_acquisition(acquisition: Any, readouts: _Readouts) -> None:

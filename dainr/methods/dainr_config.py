@@ -25,7 +25,7 @@ class DainrConfig(MethodConfig):
     fit: FitConfig = dataclasses.field(default_factory=FitConfig)
     # of the warped field
     cyclic: Literal["auto", "yes", "no"] = "auto"  # whether the last frame leads to the first; auto: binning or data
-    start_steps: int = 60  # least-squares steps that bring the canonical image to the time average
+    start_steps: int = 30  # least-squares steps that bring the canonical image to the time average
     coarse_steps: int = 80  # steps at half the resolution before the fit proper
     warped: WarpedConfig = dataclasses.field(default_factory=WarpedConfig)
     objective: ObjectiveConfig = dataclasses.field(default_factory=ObjectiveConfig)
