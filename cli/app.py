@@ -10,7 +10,7 @@ from typer.core import TyperGroup
 from dainr import __version__
 from dainr.errors import BadRequest, DainrError, Interrupted, is_out_of_memory
 
-from . import compare, convert, doctor, evaluate, export, fit, info, methods, report, simulate
+from . import compare, convert, doctor, evaluate, export, fit, info, methods, report, simulate, weights
 
 
 class Commands(TyperGroup):
@@ -83,6 +83,7 @@ COMMANDS: dict[str, Callable[..., None]] = {
     "convert": convert.convert,
     "simulate": simulate.simulate,
     "methods": methods.methods,
+    "weights": weights.weights,
     "doctor": doctor.doctor,
 }
 for name, command in COMMANDS.items():

@@ -5,13 +5,9 @@ upsampler. Parameter names are those of the official checkpoint, so that its fil
 upsampler, no tail.
 """
 
-from pathlib import Path
-
 import torch
 from jaxtyping import Float
 from torch import Tensor, nn
-
-from dainr.errors import BadRequest
 
 SCALES = (2, 3, 4)
 N_BLOCKS, N_FEATURES, N_COLOURS = 16, 64, 3
@@ -65,37 +61,6 @@ class MDSR(nn.Module):
         """Images `scale` times larger, values in [0, rgb_range]."""
         features = self.trunk(self.sub_mean(x), scale)
         return self.add_mean(self.tail(self.upsample[SCALES.index(scale)](features)))
-
-
-def load_mdsr(weights: str, seed: int) -> MDSR:
-    """A frozen MDSR: "random" draws its weights from the seed, anything else is the path of a checkpoint.
-
-    Raises BadRequest when the file is missing, cannot be read as tensors, or holds another network.
-    """
-    with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(seed)
-        network = MDSR()
-    if weights != "random":
-        path = Path(weights)
-        if not path.is_file():
-            raise BadRequest(f"mdsr_weights={weights}", "there is no such file", "give a checkpoint, or random")
-        try:
-            network.load_state_dict(_read_tensors(path))
-        except Exception as error:
-            raise BadRequest(
-                f"mdsr_weights={weights}",
-                f"it is not a checkpoint of the MDSR baseline ({str(error).splitlines()[0]})",
-                "give the official mdsr_baseline file or a safetensors file with its names",
-            ) from error
-    return network.requires_grad_(False).eval()
-
-
-def _read_tensors(path: Path) -> dict[str, Tensor]:
-    if path.suffix == ".safetensors":
-        from safetensors.torch import load_file
-
-        return load_file(path)
-    return torch.load(path, map_location="cpu", weights_only=True)
 
 
 def _conv(n_in: int, n_out: int, kernel: int) -> nn.Conv2d:

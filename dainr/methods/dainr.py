@@ -20,7 +20,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from dainr.features.maps import FeatureMaps
-from dainr.features.mdsr import load_mdsr
+from dainr.features.weights import load_mdsr
 from dainr.fields.field import DynamicField
 from dainr.fields.grid import choose_grid
 from dainr.fields.warped import WarpedCine

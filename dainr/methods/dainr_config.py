@@ -32,7 +32,7 @@ class DainrConfig(MethodConfig):
     # of the pointwise field
     grid: Literal["auto", "native", "tinycudann"] = "auto"
     features: Literal["none", "mdsr"] = "none"
-    mdsr_weights: str = "random"  # a checkpoint's path, or "random": drawn from the seed
+    mdsr_weights: str = "random"  # a name that dainr weights lists, or a checkpoint's path
     deformation: DeformationConfig = dataclasses.field(default_factory=DeformationConfig)
     canonical: CanonicalConfig = dataclasses.field(default_factory=CanonicalConfig)
 

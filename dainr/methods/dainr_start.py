@@ -9,7 +9,7 @@ from jaxtyping import Complex
 from torch import Tensor
 
 from dainr.features.maps import FeatureMaps, mdsr_features
-from dainr.features.mdsr import load_mdsr
+from dainr.features.weights import load_mdsr
 from dainr.fields.bandlimited import resample
 from dainr.fields.cine import CineField
 from dainr.fields.field import DynamicField

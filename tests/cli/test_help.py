@@ -41,7 +41,7 @@ def test_help_lists_every_command() -> None:
     shown = console_script("--help")
     assert shown.returncode == 0
     assert shown.stderr == ""
-    for name in ("fit", "export", "evaluate", "compare", "report", "info", "convert", "simulate", "methods", "doctor"):
+    for name in COMMANDS:
         assert f" {name} " in shown.stdout
 
 

@@ -5,7 +5,8 @@ import torch
 from torch import Tensor
 
 from dainr.features.maps import FeatureMaps, mdsr_features
-from dainr.features.mdsr import MDSR, load_mdsr
+from dainr.features.mdsr import MDSR
+from dainr.features.weights import load_mdsr
 
 MATRIX = (6, 5)
 

@@ -1,13 +1,10 @@
-"""MDSR: its shape, its names, and loading a checkpoint."""
-
-from pathlib import Path
+"""MDSR: its shape and its names."""
 
 import pytest
 import torch
-from safetensors.torch import save_file
 
-from dainr.errors import BadRequest
-from dainr.features.mdsr import MDSR, RGB_MEAN, load_mdsr
+from dainr.features.mdsr import MDSR, RGB_MEAN
+from dainr.features.weights import load_mdsr
 
 
 @pytest.fixture(scope="module")
@@ -71,50 +68,3 @@ def test_the_mean_colour_is_taken_off_before_and_put_back_after(network: MDSR) -
 def test_a_fit_uses_it_frozen(network: MDSR) -> None:
     assert not network.training
     assert not any(p.requires_grad for p in network.parameters())
-
-
-def test_random_weights_follow_the_seed_and_leave_the_global_state_alone(network: MDSR) -> None:
-    torch.manual_seed(5)
-    expected = torch.rand(1)
-    torch.manual_seed(5)
-    again, other = load_mdsr("random", 0), load_mdsr("random", 1)
-    assert torch.equal(torch.rand(1), expected)
-    assert all(torch.equal(a, b) for a, b in zip(network.parameters(), again.parameters(), strict=True))
-    assert not torch.equal(network.head[0].weight, other.head[0].weight)
-
-
-@pytest.mark.parametrize("suffix", [".pt", ".safetensors"])
-def test_a_saved_checkpoint_loads(suffix: str, network: MDSR, tmp_path: Path) -> None:
-    path = tmp_path / f"mdsr{suffix}"
-    (torch.save if suffix == ".pt" else save_file)(network.state_dict(), path)
-    loaded = load_mdsr(str(path), 7)
-    assert all(torch.equal(a, b) for a, b in zip(network.parameters(), loaded.parameters(), strict=True))
-    assert not any(p.requires_grad for p in loaded.parameters())
-
-
-def test_a_missing_checkpoint_is_said_to_be_missing(tmp_path: Path) -> None:
-    with pytest.raises(BadRequest, match="there is no such file; give a checkpoint, or random"):
-        load_mdsr(str(tmp_path / "none.pt"), 0)
-
-
-@pytest.mark.parametrize("suffix", [".pt", ".safetensors"])
-def test_a_file_that_is_no_checkpoint_is_refused(suffix: str, tmp_path: Path) -> None:
-    path = tmp_path / f"text{suffix}"
-    path.write_text("no tensors here")
-    with pytest.raises(BadRequest, match=r"not a checkpoint of the MDSR baseline .*; give the official"):
-        load_mdsr(str(path), 0)
-
-
-@pytest.mark.parametrize("suffix", [".pt", ".safetensors"])
-def test_a_checkpoint_of_another_network_is_refused(suffix: str, tmp_path: Path) -> None:
-    path = tmp_path / f"other{suffix}"
-    (torch.save if suffix == ".pt" else save_file)({"head.0.weight": torch.zeros(2)}, path)
-    with pytest.raises(BadRequest, match="not a checkpoint of the MDSR baseline"):
-        load_mdsr(str(path), 0)
-
-
-def test_a_pickle_of_anything_but_tensors_is_not_run(tmp_path: Path) -> None:
-    path = tmp_path / "pickle.pt"
-    torch.save({"head.0.weight": Path("anything")}, path)
-    with pytest.raises(BadRequest, match="not a checkpoint"):
-        load_mdsr(str(path), 0)

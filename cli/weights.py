@@ -1,0 +1,35 @@
+"""`dainr weights`: the MDSR weights that are installed, and installing more."""
+
+from pathlib import Path
+from typing import Annotated, Literal
+
+import typer
+
+from dainr.errors import BadRequest
+
+
+def weights(
+    action: Annotated[Literal["import"] | None, typer.Argument(help="import: install FILE. Nothing: list.")] = None,
+    file: Annotated[
+        Path | None, typer.Argument(help="Checkpoint of the MDSR baseline: the official .pt, or .safetensors.")
+    ] = None,
+    licence: Annotated[str, typer.Option(help="The licence they come under, to be listed.")] = "not stated",
+    force: Annotated[bool, typer.Option("--force", help="Replace weights of the same name.")] = False,
+) -> None:
+    """List the MDSR weights that are installed, or install a checkpoint; a fit takes them by --set mdsr_weights=NAME.
+
+    Example: dainr weights import mdsr_baseline-a00cab12.pt
+    """
+    from dainr.features.weights import RANDOM, import_weights, installed_weights, weights_folder
+
+    if action is not None:
+        if file is None:
+            raise BadRequest("dainr weights import", "it names no file", "give the checkpoint to install")
+        added = import_weights(file, licence, force)
+        typer.echo(f"{added.path}: installed; use it by --set mdsr_weights={added.name}", err=True)
+        return
+    typer.echo(f"{RANDOM}: drawn from the seed of the fit")
+    for name, entry in installed_weights().items():
+        damage = "" if entry.whole() else f"; DAMAGED, run: dainr weights import {entry.source} --force"
+        typer.echo(f"{name}: from {entry.source}; licence {entry.licence}; SHA-256 {entry.source_sha256}{damage}")
+    typer.echo(f"folder: {weights_folder()}", err=True)

@@ -1,0 +1,155 @@
+"""Weights of the MDSR baseline: drawn from a seed, read from a checkpoint, or installed under a name.
+
+Installed weights lie in a folder of the user, safetensors files beside a manifest with a table for each name. A file is
+checked against its SHA-256 whenever it is used.
+"""
+
+import hashlib
+import os
+import re
+import tomllib
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+import platformdirs
+import tomli_w
+import torch
+from safetensors.torch import load_file, save_file
+from torch import Tensor
+
+from dainr.errors import BadRequest
+from dainr.features.mdsr import MDSR
+from dainr.io.hdf5 import write_whole
+
+RANDOM = "random"
+FOLDER_VARIABLE = "DAINR_WEIGHTS"
+MANIFEST = "manifest.toml"
+HASH_IN_NAME = re.compile(r"(?<=.)-([0-9a-f]{8,64})$")  # as torch.hub names files: the first digits of their SHA-256
+
+
+@dataclass(frozen=True)
+class Weights:
+    """Installed weights."""
+
+    name: str
+    source: str  # the file they were imported from
+    source_sha256: str
+    licence: str
+    sha256: str  # of the file installed
+
+    @property
+    def path(self) -> Path:
+        """The file installed."""
+        return weights_folder() / f"{self.name}.safetensors"
+
+    def whole(self) -> bool:
+        """Whether that file is there and as it was written."""
+        return self.path.is_file() and _sha256(self.path) == self.sha256
+
+
+def weights_folder() -> Path:
+    """Where installed weights lie: what DAINR_WEIGHTS names, or else the user's data folder."""
+    named = os.environ.get(FOLDER_VARIABLE)
+    return Path(named) if named else platformdirs.user_data_path("dainr") / "weights"
+
+
+def installed_weights() -> dict[str, Weights]:
+    """What is installed, by name. Raises BadRequest when the manifest cannot be read."""
+    path = weights_folder() / MANIFEST
+    if not path.is_file():
+        return {}
+    try:
+        return {name: Weights(name, **entry) for name, entry in tomllib.loads(path.read_text("utf-8")).items()}
+    except (ValueError, TypeError) as error:
+        raise BadRequest(str(path), f"it is no manifest ({error})", "delete it and import the weights again") from error
+
+
+def import_weights(path: Path, licence: str = "not stated", replace: bool = False) -> Weights:
+    """Install a checkpoint under its own name, less the hash in it.
+
+    Raises BadRequest when the file is missing, damaged, or another network's, and when the name is taken.
+    """
+    stem, source_sha256 = path.stem, _sha256(_existing(path))
+    promised = HASH_IN_NAME.search(stem)
+    if promised is not None:
+        stem = stem[: promised.start()]
+        if not source_sha256.startswith(promised[1]):
+            raise BadRequest(
+                str(path),
+                f"it is damaged: its SHA-256 begins with {source_sha256[:8]}, its name promises {promised[1][:8]}",
+                "download it again",
+            )
+    known = installed_weights()
+    if stem == RANDOM or (stem in known and not replace):
+        raise BadRequest(f"weights {stem}", "there are weights of that name", "rename the file or add --force")
+    tensors = _network(path).state_dict()
+    folder = weights_folder()
+    folder.mkdir(parents=True, exist_ok=True)
+    with write_whole(folder / f"{stem}.safetensors") as temporary:
+        save_file(tensors, temporary)
+        weights = Weights(stem, path.name, source_sha256, licence, _sha256(temporary))
+    entries = {w.name: {k: v for k, v in asdict(w).items() if k != "name"} for w in [*known.values(), weights]}
+    with write_whole(folder / MANIFEST) as temporary:
+        temporary.write_text(tomli_w.dumps(entries), encoding="utf-8")
+    return weights
+
+
+def load_mdsr(weights: str, seed: int) -> MDSR:
+    """A frozen MDSR: "random" draws its weights from the seed, else the name of installed ones or a checkpoint's path.
+
+    Raises BadRequest when there is no such file, when it cannot be read as tensors, holds another network, or is not
+    what was installed.
+    """
+    network = _drawn(seed) if weights == RANDOM else _network(_path_of(weights))
+    return network.requires_grad_(False).eval()
+
+
+def _path_of(weights: str) -> Path:
+    known = installed_weights().get(weights)
+    if known is None:
+        return _existing(Path(weights))
+    if not known.whole():
+        raise BadRequest(
+            f"weights {weights}",
+            f"{known.path} is not the file that was installed",
+            f"run: dainr weights import {known.source} --force",
+        )
+    return known.path
+
+
+def _existing(path: Path) -> Path:
+    if not path.is_file():
+        raise BadRequest(
+            str(path), "there is no such file, and no such name in dainr weights", "give a checkpoint, or random"
+        )
+    return path
+
+
+def _drawn(seed: int) -> MDSR:
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(seed)
+        return MDSR()
+
+
+def _network(path: Path) -> MDSR:
+    network = _drawn(0)
+    try:
+        network.load_state_dict(_read_tensors(path))
+    except Exception as error:  # torch.load raises whatever the bytes lead it to
+        raise BadRequest(
+            str(path),
+            f"it is not a checkpoint of the MDSR baseline ({str(error).splitlines()[0]})",
+            "give the official mdsr_baseline file or a safetensors file with its names",
+        ) from error
+    return network
+
+
+def _read_tensors(path: Path) -> dict[str, Tensor]:
+    if path.suffix == ".safetensors":
+        return load_file(path)
+    return torch.load(path, map_location="cpu", weights_only=True)
+
+
+def _sha256(path: Path) -> str:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
