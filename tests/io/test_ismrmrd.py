@@ -10,6 +10,7 @@ import pytest
 from scipy.spatial.transform import Rotation
 
 from dainr.errors import BadScan, DainrError
+from dainr.io import ismrmrd as reader
 from dainr.io import load, write_ismrmrd
 from tests.io import centred_fft as fft
 from tests.io import exact_kspace, fft_image, header, lines, random_complex, readout, small_scan, write_file
@@ -46,6 +47,15 @@ def refused(path, *words):
     assert str(path) in str(error.value)
     for word in words:
         assert word in str(error.value)
+
+
+def test_a_file_read_a_few_acquisitions_at_a_time_is_the_same_scan(tmp_path, monkeypatch):
+    path = write_file(tmp_path / "c.h5", HEADER, lines(fft(IMAGE)))
+    whole = load(path)
+    monkeypatch.setattr(reader, "READ_AT_A_TIME", 5)
+    parts = load(path)
+    assert np.array_equal(parts.kspace, whole.kspace)
+    assert np.array_equal(parts.trajectory, whole.trajectory)
 
 
 def test_a_fully_sampled_cartesian_file_transforms_to_its_image(tmp_path):
