@@ -8,7 +8,7 @@ import math
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
-from typing import Any, Literal
+from typing import Literal
 
 import numpy as np
 import torch
@@ -17,7 +17,7 @@ from torch import Tensor, nn
 from dainr.errors import BadRequest, Diverged
 from dainr.losses import Loss, relative_error
 from dainr.operators.batch import FrameData
-from dainr.optimiser import AdamW
+from dainr.optimiser import AdamW, parameter_groups
 
 COSINE_FLOOR = 0.01  # of the rate, at the end
 
@@ -123,7 +123,7 @@ class Fit:
         """`model.parameter_groups()`, where it has one, gives each group's share of the learning rate and decay."""
         self.model, self.loss, self.data, self.heldout = model, loss, data, heldout
         self.config, self.seed, self.place = config, seed, place
-        groups = parameter_groups(model, config)
+        groups = parameter_groups(model, config.learning_rate, config.weight_decay)
         self.optimiser = AdamW(groups, (0.9, config.decay_of_squares))
         self.state = FitState()
         self.best: dict[str, Tensor] = {}
@@ -292,18 +292,3 @@ class Fit:
             checkpoint=self.checkpoint,
         )
         return all(observer(step) is not False for observer in observers)
-
-
-def parameter_groups(model: nn.Module, config: FitConfig) -> list[dict[str, Any]]:
-    """The optimiser's groups: those of the model, or all its parameters at the full rate."""
-    whole: list[dict[str, Any]] = [{"params": list(model.parameters()), "share": 1.0, "decay": True}]
-    groups = getattr(model, "parameter_groups", lambda: whole)()
-    return [
-        {
-            "params": g["params"],
-            "lr": config.learning_rate,
-            "share": g["share"],
-            "weight_decay": config.weight_decay * g["decay"],
-        }
-        for g in groups
-    ]

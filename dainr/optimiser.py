@@ -6,7 +6,7 @@ Torch's own class imports its compiler when it is made, one to two seconds of ev
 from typing import Any
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 from torch.optim.adamw import adamw
 
 EPSILON = 1e-15  # so that the scale of the data does not matter
@@ -71,3 +71,13 @@ class AdamW:
                 "exp_avg_sq": torch.zeros_like(parameter),
             }
         return self.state[number]
+
+
+def parameter_groups(model: nn.Module, learning_rate: float, weight_decay: float) -> list[dict[str, Any]]:
+    """Groups for AdamW: those a model names, with their shares of the rate, or all its parameters at the full rate."""
+    whole: list[dict[str, Any]] = [{"params": list(model.parameters()), "share": 1.0, "decay": True}]
+    named = getattr(model, "parameter_groups", lambda: whole)()
+    return [
+        {"params": g["params"], "lr": learning_rate, "share": g["share"], "weight_decay": weight_decay * g["decay"]}
+        for g in named
+    ]
