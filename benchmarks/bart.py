@@ -16,12 +16,12 @@ import numpy as np
 from benchmarks.common import Finished, run_command
 from dainr.evaluate import Evaluation, evaluate
 from dainr.io import load
+from dainr.io.bart import TIME, read_cfl, write_cfl
 from dainr.prepare import PrepareConfig, Prepared, prepare_slice
 from dainr.prepare.frames import frames_as_stored
 
 WEIGHTS = (0.5, 1.0, 2.0, 4.0)  # standard deviations of the noise in a pixel of A^H y
 ITERATIONS = 100
-N_AXES, TIME = 16, 10
 
 
 @dataclass(frozen=True)
@@ -114,17 +114,3 @@ def _on_grid(part: Prepared) -> np.ndarray:
 def _in_time(array: np.ndarray) -> np.ndarray:
     """Four axes and the frames after them, with the frames moved to BART's axis of time."""
     return array.reshape(*array.shape[:4], *[1] * (TIME - 4), array.shape[4])
-
-
-def write_cfl(path: Path, array: np.ndarray) -> None:
-    """An array in BART's format: complex64, the first axis fastest, dimensions in a header."""
-    dimensions = [*array.shape, *[1] * (N_AXES - array.ndim)]
-    path.with_name(f"{path.name}.hdr").write_text("# Dimensions\n" + " ".join(map(str, dimensions)) + "\n")
-    array.astype(np.complex64).ravel(order="F").tofile(path.with_name(f"{path.name}.cfl"))
-
-
-def read_cfl(path: Path) -> np.ndarray:
-    """An array BART wrote."""
-    header = path.with_name(f"{path.name}.hdr").read_text().splitlines()
-    dimensions = [int(n) for n in header[1].split()]
-    return np.fromfile(path.with_name(f"{path.name}.cfl"), np.complex64).reshape(dimensions, order="F")

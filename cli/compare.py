@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 
 def compare(
-    scan: Annotated[Path, typer.Argument(help="Scan file: ISMRMRD or native HDF5.")],
+    scan: Annotated[Path, typer.Argument(help="Scan file: ISMRMRD, native HDF5 or BART .cfl.")],
     methods: Annotated[
         str, typer.Option(metavar="A,B,...", help="Methods, each NAME or NAME:PRESET: see dainr methods.")
     ],

@@ -7,11 +7,11 @@ from collections.abc import Callable
 from pathlib import Path
 
 from dainr.errors import BadScan
-from dainr.io import ismrmrd, native
+from dainr.io import bart, ismrmrd, native
 from dainr.io.ismrmrd_write import write_ismrmrd
 from dainr.scan import Scan
 
-READERS = (native, ismrmrd)
+READERS = (native, ismrmrd, bart)
 WRITERS: dict[str, Callable[[Scan, Path], None]] = {"native": native.write, "ismrmrd": write_ismrmrd}
 
 

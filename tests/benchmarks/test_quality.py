@@ -73,12 +73,6 @@ def test_references_are_found_and_named(folder: Path, radial_scan: Scan) -> None
     assert [s.reference.name for s in given] == ["third_reference.npy", "radial_reference.npy"]
 
 
-def test_arrays_pass_through_barts_format(tmp_path: Path) -> None:
-    array = np.random.default_rng(0).standard_normal((3, 4, 1, 2)) + 1j
-    bart.write_cfl(tmp_path / "a", array)
-    assert np.allclose(bart.read_cfl(tmp_path / "a").reshape(array.shape), array)
-
-
 @pytest.mark.skipif(shutil.which("bart") is None, reason="bart is not installed")
 @pytest.mark.parametrize("kind", ["radial_file", "cartesian_file"])
 def test_bart_reconstructs_what_it_is_given(kind: str, request: pytest.FixtureRequest, tmp_path: Path) -> None:
