@@ -120,23 +120,35 @@ def _maps(array: np.ndarray, where: str) -> np.ndarray:
 
 
 def _on_grid(kspace: np.ndarray, where: str) -> tuple[np.ndarray, np.ndarray, np.ndarray, tuple[int, int]]:
-    """Samples, trajectory, frame and matrix of the lines that hold anything."""
+    """Samples, trajectory, frame and matrix of the lines that hold anything, along the first axis or the second."""
     k = _axes(kspace, (0, 1, COIL, TIME, SLICE), where)  # x y coil time slice
-    measured = (k != 0).any((2, 4))  # x y time
-    nx, ny = k.shape[:2]
-    frame, line = np.nonzero(measured.any(0).T)
+    empty = np.flatnonzero(~(k != 0).any((0, 1, 2, 4)))
+    if len(empty):
+        raise BadScan(where, f"its frame {empty[0]} holds nothing but zeros", "leave it out: bart extract 10")
+    along_x = _lines(k)
+    if along_x is not None:
+        samples, trajectory, frame = along_x
+    else:
+        along_y = _lines(k.swapaxes(0, 1))
+        if along_y is None:
+            raise BadScan(where, "its samples are no whole lines along either axis", "give undersampled lines alone")
+        samples, trajectory, frame = along_y[0], along_y[1][..., ::-1], along_y[2]
+    trajectory = np.broadcast_to(trajectory.astype(np.float32), (len(samples), *trajectory.shape))
+    return samples, trajectory, frame, (k.shape[1], k.shape[0])
+
+
+def _lines(k: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray] | None:
+    """Samples, trajectory and frame of `sample line coil time slice` where each frame has whole lines, else None."""
+    measured = (k != 0).any((2, 4))  # sample line time
     columns = np.flatnonzero(measured.any((1, 2)))
-    if not len(columns):
-        raise BadScan(where, "it holds nothing but zeros", "write it again")
     first, end = columns[0], columns[-1] + 1
-    if len(np.unique(frame)) < k.shape[3]:
-        raise BadScan(where, "one of its frames holds nothing but zeros", "leave it out: bart extract 10")
+    frame, line = np.nonzero(measured.any(0).T)
     if not measured[first:end, line, frame].all():
-        raise BadScan(where, "its samples are no whole lines along the first axis", "give undersampled lines alone")
+        return None
     samples = np.ascontiguousarray(k[first:end, line, :, frame, :].transpose(3, 2, 0, 1))
-    ky, kx = (line - ny // 2) / ny, (np.arange(first, end) - nx // 2) / nx
-    trajectory = np.stack(np.broadcast_arrays(ky[:, None], kx[None]), -1).astype(np.float32)
-    return samples, np.broadcast_to(trajectory, (len(samples), *trajectory.shape)), frame, (ny, nx)
+    n_samples, n_lines = k.shape[:2]
+    across, along = (line - n_lines // 2) / n_lines, (np.arange(first, end) - n_samples // 2) / n_samples
+    return samples, np.stack(np.broadcast_arrays(across[:, None], along[None]), -1), frame
 
 
 def _matrix(points: np.ndarray, where: str) -> tuple[int, int]:

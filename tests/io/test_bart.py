@@ -83,6 +83,14 @@ def test_measured_lines_are_found_on_the_grid(suffix: str, tmp_path: Path) -> No
         np.testing.assert_allclose(scan.kspace[0][:, mine], expected, atol=1e-4)
 
 
+def test_lines_may_lie_along_the_second_axis(tmp_path: Path) -> None:
+    there = load(write(tmp_path / "there", spread(undersampled(), 0, 1, 3, 10)))
+    turned = load(write(tmp_path / "turned", spread(undersampled().swapaxes(0, 1), 0, 1, 3, 10)))
+    assert turned.matrix == there.matrix[::-1]
+    np.testing.assert_array_equal(turned.kspace, there.kspace)
+    np.testing.assert_array_equal(turned.trajectory, there.trajectory[..., ::-1])
+
+
 def test_slices_and_maps_come_along(tmp_path: Path) -> None:
     both = np.stack([undersampled(), 2 * undersampled()], -1)
     maps = random_complex(NX, NY, COILS, 2, seed=3)
@@ -172,7 +180,7 @@ def bad(kind: str, folder: Path) -> Path:
     ("kind", "words"),
     [
         ("another axis", "its axis 5 has 2 entries"),
-        ("an empty frame", "one of its frames holds nothing but zeros"),
+        ("an empty frame", "its frame 1 holds nothing but zeros"),
         ("holes", "no whole lines"),
         ("zeros", "nothing but zeros"),
         ("other maps", "its coil maps are"),
