@@ -48,7 +48,7 @@ def test_it_goes_on_from_a_saved_state() -> None:
     assert all(torch.equal(a, b) for a, b in zip(whole, halves, strict=True))
 
 
-def test_a_fit_does_not_import_the_compiler() -> None:
+def test_neither_making_nor_stepping_imports_the_compiler() -> None:
     code = (
         "import sys, torch; from dainr.optimiser import AdamW; p = torch.nn.Parameter(torch.ones(3));"
         " o = AdamW([{'params': [p], 'lr': 0.1, 'weight_decay': 0.0}], (0.9, 0.99));"

@@ -122,14 +122,15 @@ def _maps(array: np.ndarray, where: str) -> np.ndarray:
 def _on_grid(kspace: np.ndarray, where: str) -> tuple[np.ndarray, np.ndarray, np.ndarray, tuple[int, int]]:
     """Samples, trajectory, frame and matrix of the lines that hold anything, along the first axis or the second."""
     k = _axes(kspace, (0, 1, COIL, TIME, SLICE), where)  # x y coil time slice
-    empty = np.flatnonzero(~(k != 0).any((0, 1, 2, 4)))
+    measured = (k != 0).any((2, 4))  # x y time
+    empty = np.flatnonzero(~measured.any((0, 1)))
     if len(empty):
         raise BadScan(where, f"its frame {empty[0]} holds nothing but zeros", "leave it out: bart extract 10")
-    along_x = _lines(k)
+    along_x = _lines(k, measured)
     if along_x is not None:
         samples, trajectory, frame = along_x
     else:
-        along_y = _lines(k.swapaxes(0, 1))
+        along_y = _lines(k.swapaxes(0, 1), measured.swapaxes(0, 1))
         if along_y is None:
             raise BadScan(where, "its samples are no whole lines along either axis", "give undersampled lines alone")
         samples, trajectory, frame = along_y[0], along_y[1][..., ::-1], along_y[2]
@@ -137,9 +138,8 @@ def _on_grid(kspace: np.ndarray, where: str) -> tuple[np.ndarray, np.ndarray, np
     return samples, trajectory, frame, (k.shape[1], k.shape[0])
 
 
-def _lines(k: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray] | None:
+def _lines(k: np.ndarray, measured: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray] | None:
     """Samples, trajectory and frame of `sample line coil time slice` where each frame has whole lines, else None."""
-    measured = (k != 0).any((2, 4))  # sample line time
     columns = np.flatnonzero(measured.any((1, 2)))
     first, end = columns[0], columns[-1] + 1
     frame, line = np.nonzero(measured.any(0).T)
