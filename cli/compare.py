@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 
 def compare(
-    scan: Annotated[Path, typer.Argument(help="Scan file: ISMRMRD, native HDF5 or BART .cfl.")],
+    scan: Annotated[Path, typer.Argument(help="Scan file: ISMRMRD, native HDF5, MATLAB .mat or BART .cfl.")],
     methods: Annotated[
         str, typer.Option(metavar="A,B,...", help="Methods, each NAME or NAME:PRESET: see dainr methods.")
     ],

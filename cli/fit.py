@@ -21,7 +21,7 @@ METHOD = WITH_PRESETS
 
 
 def fit(
-    scan: Annotated[Path, typer.Argument(help="Scan file: ISMRMRD, native HDF5 or BART .cfl.")],
+    scan: Annotated[Path, typer.Argument(help="Scan file: ISMRMRD, native HDF5, MATLAB .mat or BART .cfl.")],
     output: Annotated[
         Path | None, typer.Option("-o", "--output", help="Folder for the run.  [default: SCAN's name + _dainr]")
     ] = None,

@@ -8,7 +8,7 @@ import typer
 
 
 def info(
-    scan: Annotated[Path, typer.Argument(help="Scan file: ISMRMRD, native HDF5 or BART .cfl.")],
+    scan: Annotated[Path, typer.Argument(help="Scan file: ISMRMRD, native HDF5, MATLAB .mat or BART .cfl.")],
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False,
 ) -> None:
     """Say in plain words what is in a scan file and what a fit would do with it.

@@ -30,6 +30,6 @@ def weights(
         return
     typer.echo(f"{RANDOM}: drawn from the seed of the fit")
     for name, entry in installed_weights().items():
-        damage = "" if entry.whole() else f"; DAMAGED, run: dainr weights import {entry.source} --force"
+        damage = "" if entry.whole() else f"; DAMAGED, run: {entry.repair}"
         typer.echo(f"{name}: from {entry.source}; licence {entry.licence}; SHA-256 {entry.source_sha256}{damage}")
     typer.echo(f"folder: {weights_folder()}", err=True)

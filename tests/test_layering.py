@@ -23,6 +23,7 @@ ORDER = [
     ["dainr.recon"],
     ["dainr.methods"],
     ["dainr.presets", "dainr.settings"],
+    ["dainr.pretrained"],
     ["dainr.evaluate", "dainr.describe", "dainr.verdict"],
     ["dainr.export", "dainr.report"],
     ["dainr.run_folder"],
@@ -36,7 +37,8 @@ STAGES = {name: number for number, names in enumerate(ORDER) for name in names}
 def find_modules() -> dict[str, Path]:
     """Every module by its dotted name."""
     found = {}
-    for folder, package in ((ROOT / "dainr", "dainr"), (ROOT / "cli", "dainr.cli")):
+    packages = {"dainr": "dainr", "cli": "dainr.cli", "pretrained": "dainr.pretrained"}
+    for folder, package in ((ROOT / name, package) for name, package in packages.items()):
         for path in sorted(folder.rglob("*.py")):
             parts = path.relative_to(folder).with_suffix("").parts
             found[".".join([package, *(part for part in parts if part != "__init__")])] = path

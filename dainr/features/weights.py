@@ -1,7 +1,7 @@
-"""Weights of the MDSR baseline: drawn from a seed, read from a checkpoint, or installed under a name.
+"""Weights of the MDSR baseline: drawn from a seed, shipped with dainr, installed under a name, or a checkpoint's.
 
-Installed weights lie in a folder of the user, safetensors files beside a manifest with a table for each name. A file is
-checked against its SHA-256 whenever it is used.
+Shipped weights lie in the package `dainr.pretrained`, installed ones in a folder of the user: safetensors files beside
+a manifest with a table for each name. A file is checked against its SHA-256 whenever it is used.
 """
 
 import hashlib
@@ -9,6 +9,7 @@ import os
 import re
 import tomllib
 from dataclasses import asdict, dataclass
+from importlib.resources import files
 from pathlib import Path
 
 import platformdirs
@@ -24,23 +25,31 @@ from dainr.io.hdf5 import write_whole
 RANDOM = "random"
 FOLDER_VARIABLE = "DAINR_WEIGHTS"
 MANIFEST = "manifest.toml"
+SUPER_RESOLUTION = ("sub_mean.", "upsample.", "add_mean.")  # parts that a fit does not use: a file may be without them
 HASH_IN_NAME = re.compile(r"(?<=.)-([0-9a-f]{8,64})$")  # as torch.hub names files: the first digits of their SHA-256
 
 
 @dataclass(frozen=True)
 class Weights:
-    """Installed weights."""
+    """Weights that have a name."""
 
     name: str
-    source: str  # the file they were imported from
+    source: str  # the file they were imported from, or the command that made them
     source_sha256: str
     licence: str
     sha256: str  # of the file installed
+    shipped: bool = False
 
     @property
     def path(self) -> Path:
         """The file installed."""
-        return weights_folder() / f"{self.name}.safetensors"
+        return (shipped_folder() if self.shipped else weights_folder()) / f"{self.name}.safetensors"
+
+    @property
+    def repair(self) -> str:
+        """The command that puts a damaged file right."""
+        reinstall = "pip install --force-reinstall --no-deps dainr"
+        return reinstall if self.shipped else f"dainr weights import {self.source} --force"
 
     def whole(self) -> bool:
         """Whether that file is there and as it was written."""
@@ -53,15 +62,14 @@ def weights_folder() -> Path:
     return Path(named) if named else platformdirs.user_data_path("dainr") / "weights"
 
 
+def shipped_folder() -> Path:
+    """Where the weights lie that come with dainr."""
+    return Path(str(files("dainr.pretrained")))
+
+
 def installed_weights() -> dict[str, Weights]:
-    """What is installed, by name. Raises BadRequest when the manifest cannot be read."""
-    path = weights_folder() / MANIFEST
-    if not path.is_file():
-        return {}
-    try:
-        return {name: Weights(name, **entry) for name, entry in tomllib.loads(path.read_text("utf-8")).items()}
-    except (ValueError, TypeError) as error:
-        raise BadRequest(str(path), f"it is no manifest ({error})", "delete it and import the weights again") from error
+    """What is there, by name: shipped, then installed. Raises BadRequest when a manifest cannot be read."""
+    return _listed(shipped_folder() / MANIFEST, True) | _listed(weights_folder() / MANIFEST, False)
 
 
 def import_weights(path: Path, licence: str = "not stated", replace: bool = False) -> Weights:
@@ -80,7 +88,10 @@ def import_weights(path: Path, licence: str = "not stated", replace: bool = Fals
                 "download it again",
             )
     known = installed_weights()
-    if stem == RANDOM or (stem in known and not replace):
+    fixed = stem == RANDOM or (stem in known and known[stem].shipped)
+    if fixed:
+        raise BadRequest(f"weights {stem}", "that name belongs to dainr", "rename the file")
+    if stem in known and not replace:
         raise BadRequest(f"weights {stem}", "there are weights of that name", "rename the file or add --force")
     tensors = _network(path).state_dict()
     folder = weights_folder()
@@ -88,7 +99,11 @@ def import_weights(path: Path, licence: str = "not stated", replace: bool = Fals
     with write_whole(folder / f"{stem}.safetensors") as temporary:
         save_file(tensors, temporary)
         weights = Weights(stem, path.name, source_sha256, licence, _sha256(temporary))
-    entries = {w.name: {k: v for k, v in asdict(w).items() if k != "name"} for w in [*known.values(), weights]}
+    entries = {
+        w.name: {k: v for k, v in asdict(w).items() if k not in ("name", "shipped")}
+        for w in [*known.values(), weights]
+        if not w.shipped
+    }
     with write_whole(folder / MANIFEST) as temporary:
         temporary.write_text(tomli_w.dumps(entries), encoding="utf-8")
     return weights
@@ -104,6 +119,17 @@ def load_mdsr(weights: str, seed: int) -> MDSR:
     return network.requires_grad_(False).eval()
 
 
+def _listed(path: Path, shipped: bool) -> dict[str, Weights]:
+    if not path.is_file():
+        return {}
+    try:
+        entries = tomllib.loads(path.read_text("utf-8"))
+        return {name: Weights(name, **entry, shipped=shipped) for name, entry in entries.items()}
+    except (ValueError, TypeError) as error:
+        fix = "install dainr again" if shipped else "delete it and import the weights again"
+        raise BadRequest(str(path), f"it is no manifest ({error})", fix) from error
+
+
 def _path_of(weights: str) -> Path:
     known = installed_weights().get(weights)
     if known is None:
@@ -112,7 +138,7 @@ def _path_of(weights: str) -> Path:
         raise BadRequest(
             f"weights {weights}",
             f"{known.path} is not the file that was installed",
-            f"run: dainr weights import {known.source} --force",
+            f"run: {known.repair}",
         )
     return known.path
 
@@ -134,7 +160,10 @@ def _drawn(seed: int) -> MDSR:
 def _network(path: Path) -> MDSR:
     network = _drawn(0)
     try:
-        network.load_state_dict(_read_tensors(path))
+        tensors = _read_tensors(path)
+        if not any(name.startswith(SUPER_RESOLUTION) for name in tensors):
+            tensors |= {k: v for k, v in network.state_dict().items() if k.startswith(SUPER_RESOLUTION)}
+        network.load_state_dict(tensors)
     except Exception as error:  # torch.load raises whatever the bytes lead it to
         raise BadRequest(
             str(path),

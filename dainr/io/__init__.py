@@ -7,11 +7,11 @@ from collections.abc import Callable
 from pathlib import Path
 
 from dainr.errors import BadScan
-from dainr.io import bart, ismrmrd, native
+from dainr.io import bart, ismrmrd, matlab, native
 from dainr.io.ismrmrd_write import write_ismrmrd
 from dainr.scan import Scan
 
-READERS = (native, ismrmrd, bart)
+READERS = (matlab, native, ismrmrd, bart)  # MATLAB's before others of HDF5: it has a name the native format has too
 WRITERS: dict[str, Callable[[Scan, Path], None]] = {"native": native.write, "ismrmrd": write_ismrmrd}
 
 

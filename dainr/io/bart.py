@@ -12,6 +12,7 @@ import numpy as np
 from jaxtyping import Complex
 
 from dainr.errors import BadScan
+from dainr.io.on_grid import NO_LENGTHS, lines_on_grid
 from dainr.scan import Scan
 
 NAME = "BART's .cfl with its .hdr"
@@ -37,13 +38,14 @@ def read(path: Path) -> Scan:
     where = str(path)
     kspace = read_cfl(path)
     beside = {kind: _beside(path, kind) for kind in BESIDE}
-    notes = ["the file holds neither times nor lengths: frames are spread over one second, pixels are 1 mm"]
+    notes = [NO_LENGTHS]
     notes += [f"{kind} from {file.name}" for kind, file in beside.items() if file is not None]
     maps = None if beside["coil maps"] is None else _maps(read_cfl(beside["coil maps"]), str(beside["coil maps"]))
     frame: np.ndarray | None
     matrix: tuple[int, ...]
     if beside["trajectory"] is None:
-        samples, trajectory, frame, matrix = _on_grid(kspace, where)
+        k = _axes(kspace, (0, 1, COIL, TIME, SLICE), where)
+        samples, trajectory, frame, matrix = lines_on_grid(k, where)
     else:
         points = read_cfl(beside["trajectory"])
         matrix = _matrix(points, str(beside["trajectory"])) if maps is None else maps.shape[2:]
@@ -117,38 +119,6 @@ def _axes(array: np.ndarray, allowed: tuple[int, ...], where: str) -> np.ndarray
 def _maps(array: np.ndarray, where: str) -> np.ndarray:
     maps = _axes(array, (0, 1, COIL, SLICE), where)
     return np.ascontiguousarray(maps.transpose(3, 2, 1, 0))
-
-
-def _on_grid(kspace: np.ndarray, where: str) -> tuple[np.ndarray, np.ndarray, np.ndarray, tuple[int, int]]:
-    """Samples, trajectory, frame and matrix of the lines that hold anything, along the first axis or the second."""
-    k = _axes(kspace, (0, 1, COIL, TIME, SLICE), where)  # x y coil time slice
-    measured = (k != 0).any((2, 4))  # x y time
-    empty = np.flatnonzero(~measured.any((0, 1)))
-    if len(empty):
-        raise BadScan(where, f"its frame {empty[0]} holds nothing but zeros", "leave it out: bart extract 10")
-    along_x = _lines(k, measured)
-    if along_x is not None:
-        samples, trajectory, frame = along_x
-    else:
-        along_y = _lines(k.swapaxes(0, 1), measured.swapaxes(0, 1))
-        if along_y is None:
-            raise BadScan(where, "its samples are no whole lines along either axis", "give undersampled lines alone")
-        samples, trajectory, frame = along_y[0], along_y[1][..., ::-1], along_y[2]
-    trajectory = np.broadcast_to(trajectory.astype(np.float32), (len(samples), *trajectory.shape))
-    return samples, trajectory, frame, (k.shape[1], k.shape[0])
-
-
-def _lines(k: np.ndarray, measured: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray] | None:
-    """Samples, trajectory and frame of `sample line coil time slice` where each frame has whole lines, else None."""
-    columns = np.flatnonzero(measured.any((1, 2)))
-    first, end = columns[0], columns[-1] + 1
-    frame, line = np.nonzero(measured.any(0).T)
-    if not measured[first:end, line, frame].all():
-        return None
-    samples = np.ascontiguousarray(k[first:end, line, :, frame, :].transpose(3, 2, 0, 1))
-    n_samples, n_lines = k.shape[:2]
-    across, along = (line - n_lines // 2) / n_lines, (np.arange(first, end) - n_samples // 2) / n_samples
-    return samples, np.stack(np.broadcast_arrays(across[:, None], along[None]), -1), frame
 
 
 def _matrix(points: np.ndarray, where: str) -> tuple[int, int]:

@@ -1,0 +1,1 @@
+"""The MDSR weights that ship with dainr, and the scripts that made them."""

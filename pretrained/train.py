@@ -1,0 +1,185 @@
+"""Train the MDSR that ships: frame triples of simulated reconstructions in, the true frames out.
+
+    python -m dainr.pretrained.train --work FOLDER [--scenes 200] [--steps 3000] [--device cpu] [-o FILE]
+
+Scenes, pairs, batches and first weights follow from seeds. What is done lies in FOLDER, and the same command goes on
+from there. Three successive frames of magnitudes are the network's three colours; its output is the same three frames.
+Each stage of reconstruction has a scale of the multi-scale network, whose pre-processing is its own.
+"""
+
+import argparse
+import csv
+import time
+from collections.abc import Sequence
+from concurrent.futures import ProcessPoolExecutor
+from functools import partial
+from pathlib import Path
+
+import numpy as np
+import torch
+from safetensors.torch import save_file
+from torch import Tensor, nn
+from torch.nn import functional
+
+from dainr.features.mdsr import MDSR
+
+from .pairs import STAGES, make_pairs
+
+PATCH, BATCH = 48, 12
+SHARES = {"fitted": 0.6, "iterated": 0.25, "gridded": 0.15}  # of the steps
+WEIGHTS = {"fitted": 1.0, "iterated": 0.6, "gridded": 0.2}  # of the loss, about the inverse of the error
+N_VALIDATION = 4
+LEARNING_RATE, WARM_UP = 4e-4, 50
+REPORT_EVERY, SAVE_EVERY = 50, 250
+UNUSED = ("upsample.", "sub_mean.", "add_mean.")  # parts of MDSR that only super-resolution has
+
+Pair = tuple[np.ndarray, np.ndarray]
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Make the pairs that are missing, train from where the last call stopped, and write the weights."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--work", type=Path, required=True)
+    parser.add_argument("--scenes", type=int, default=200)
+    parser.add_argument("--steps", type=int, default=3000)
+    parser.add_argument("--processes", type=int, default=2)
+    parser.add_argument("--device", default="cpu")
+    parser.add_argument("-o", "--output", type=Path, default=Path("mdsr_cine.safetensors"))
+    asked = parser.parse_args(arguments)
+    folder = asked.work / "pairs"
+    folder.mkdir(parents=True, exist_ok=True)
+    with ProcessPoolExecutor(asked.processes, initializer=torch.set_num_threads, initargs=(1,)) as pool:
+        files = list(pool.map(partial(make_pairs, folder=folder), range(asked.scenes)))
+    scenes = [_read(path) for path in files]
+    network = train(scenes, asked.steps, torch.device(asked.device), asked.work)
+    save_file(shipped_tensors(network), asked.output)
+
+
+def train(scenes: list[dict[str, np.ndarray]], steps: int, device: torch.device, work: Path) -> MDSR:
+    """The network after `steps` steps; a line of `curve.csv` every few, a checkpoint to go on from less often."""
+    network = first_network().to(device, memory_format=torch.channels_last)  # type: ignore[call-overload]
+    parameters = [p for name, p in network.named_parameters() if not name.startswith(UNUSED)]
+    optimiser = torch.optim.Adam(parameters, betas=(0.9, 0.99))
+    checkpoint, done = work / "checkpoint.pt", 0
+    if checkpoint.is_file():
+        saved = torch.load(checkpoint, map_location=device, weights_only=True)
+        network.load_state_dict(saved["network"])
+        optimiser.load_state_dict(saved["optimiser"])
+        done = saved["step"]
+    training, validation, started, losses = scenes[N_VALIDATION:], scenes[:N_VALIDATION], time.perf_counter(), []
+    for step in range(done, steps):
+        for group in optimiser.param_groups:
+            group["lr"] = learning_rate(step, steps)
+        stage, degraded, true = draw_batch(training, step)
+        optimiser.zero_grad()
+        predicted = restore_triples(network, degraded.to(device), STAGES[stage])
+        loss = WEIGHTS[stage] * functional.l1_loss(predicted, true.to(device))
+        loss.backward()
+        nn.utils.clip_grad_norm_(parameters, 0.1)
+        optimiser.step()
+        losses.append(float(loss.detach()))
+        if (step + 1) % SAVE_EVERY == 0 or step + 1 == steps:
+            state = {"network": network.state_dict(), "optimiser": optimiser.state_dict(), "step": step + 1}
+            torch.save(state, work / "checkpoint.tmp")
+            (work / "checkpoint.tmp").replace(checkpoint)
+        if (step + 1) % REPORT_EVERY == 0 or step + 1 == steps:
+            gains = validate(network, validation, device) if (step + 1) % SAVE_EVERY == 0 or step + 1 == steps else {}
+            _report(work / "curve.csv", step + 1, time.perf_counter() - started, float(np.mean(losses)), gains)
+            losses.clear()
+    return network
+
+
+def first_network() -> MDSR:
+    """An MDSR that returns its input: three features carry the colours, the residual blocks begin near zero."""
+    torch.manual_seed(0)
+    network = MDSR()
+    head, tail = network.head[0], network.tail[0]
+    assert isinstance(head, nn.Conv2d) and isinstance(tail, nn.Conv2d) and tail.bias is not None
+    with torch.no_grad():
+        for colour in range(3):
+            head.weight[colour] = 0
+            head.weight[colour, colour, 1, 1] = 1
+            tail.weight[colour] *= 0.1
+            tail.weight[colour, colour, 1, 1] = 1
+        nn.init.zeros_(head.bias[:3])  # type: ignore[index]
+        nn.init.zeros_(tail.bias)
+        for name, parameter in network.named_parameters():
+            if ".body.2." in name or name.startswith("body.16."):
+                parameter.mul_(0.1)
+    return network
+
+
+def learning_rate(step: int, steps: int) -> float:
+    """Rising at first, then along a cosine to a hundredth."""
+    falling = 0.01 + 0.99 * np.cos(0.5 * np.pi * step / steps) ** 2
+    return float(LEARNING_RATE * min(1, (step + 1) / WARM_UP) * falling)
+
+
+def restore_triples(network: MDSR, triples: Tensor, scale: int) -> Tensor:
+    """What the network makes of frame triples, `image 3 y x`."""
+    with torch.autocast(triples.device.type, dtype=torch.bfloat16):
+        return network.tail(network.trunk(triples.contiguous(memory_format=torch.channels_last), scale)).float()
+
+
+def draw_batch(scenes: list[dict[str, np.ndarray]], step: int) -> tuple[str, Tensor, Tensor]:
+    """The stage of a step and its patches, degraded and true, turned, mirrored and played backwards at random."""
+    random = np.random.default_rng([1, step])
+    stage = str(random.choice(list(SHARES), p=list(SHARES.values())))
+    pairs = [_patch(scenes[random.integers(len(scenes))], stage, random) for _ in range(BATCH)]
+    degraded, true = (torch.from_numpy(np.stack(side).astype(np.float32)) for side in zip(*pairs, strict=True))
+    return stage, degraded, true
+
+
+def _patch(scene: dict[str, np.ndarray], stage: str, random: np.random.Generator) -> Pair:
+    n_frames, ny, nx = scene["truth"].shape
+    frames = (random.integers(n_frames) + np.arange(-1, 2)) % n_frames
+    top, left = random.integers(ny - PATCH + 1), random.integers(nx - PATCH + 1)
+    pair = [scene[name][frames, top : top + PATCH, left : left + PATCH] for name in (stage, "truth")]
+    for axis in range(3):
+        if random.uniform() < 0.5:
+            pair = [np.flip(patch, axis) for patch in pair]
+    if random.uniform() < 0.5:
+        pair = [patch.swapaxes(1, 2) for patch in pair]
+    gain = random.uniform(0.8, 1.25)
+    return gain * pair[0], gain * pair[1]
+
+
+@torch.no_grad()
+def validate(network: MDSR, scenes: list[dict[str, np.ndarray]], device: torch.device) -> dict[str, float]:
+    """Gain in PSNR (dB) where the tenth of the pixels that changes most lies, by stage, mean over scenes."""
+    gains: dict[str, float] = {}
+    for stage, scale in STAGES.items():
+        each = []
+        for scene in scenes:
+            frames, truth = torch.from_numpy(scene[stage]).to(device).float(), scene["truth"].astype(np.float32)
+            triples = torch.stack([frames.roll(1, 0), frames, frames.roll(-1, 0)], 1)
+            restored = restore_triples(network, triples, scale)[:, 1].cpu().numpy()
+            moves = truth.std(0) >= np.quantile(truth.std(0), 0.9)
+            before, after = (np.square(x - truth)[:, moves].mean() for x in (scene[stage].astype(np.float32), restored))
+            each.append(10 * np.log10(before / after))
+        gains[stage] = float(np.mean(each))
+    return gains
+
+
+def shipped_tensors(network: MDSR) -> dict[str, Tensor]:
+    """The trained tensors in half precision, by their names in MDSR."""
+    tensors = network.state_dict().items()
+    return {name: value.half().cpu().contiguous() for name, value in tensors if not name.startswith(UNUSED)}
+
+
+def _read(path: Path) -> dict[str, np.ndarray]:
+    with np.load(path) as file:
+        return {name: file[name] for name in file.files}
+
+
+def _report(path: Path, step: int, seconds: float, loss: float, gains: dict[str, float]) -> None:
+    new = not path.is_file()
+    with path.open("a", newline="", encoding="utf-8") as file:
+        writer = csv.writer(file)
+        if new:
+            writer.writerow(["step", "seconds", "loss", *(f"{stage}_gain_db" for stage in STAGES)])
+        writer.writerow([step, f"{seconds:.0f}", f"{loss:.5f}", *(f"{gains[s]:.3f}" if gains else "" for s in STAGES)])
+
+
+if __name__ == "__main__":
+    main()
