@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 
 from dainr.errors import BadRequest
-from dainr.io import READERS
+from dainr.io import READERS, dicom
 from dainr.io.cine import write_cine
 from dainr.io.hdf5 import write_whole
 from dainr.io.nifti import write_nifti
@@ -26,6 +26,7 @@ WRITERS: dict[str, Callable[[Cine, Path], None]] = {
     ".mp4": write_movie,
     ".gif": write_movie,
     ".png": write_sheet,
+    dicom.FOLDER: dicom.write_dicom,
 }
 SUFFIXES = (".npy", *WRITERS)
 
@@ -41,8 +42,12 @@ def check_target(path: Path, force: bool, suffixes: tuple[str, ...] = SUFFIXES) 
         raise BadRequest(str(path), f"there is no folder {path.parent}", "create it first")
     if not os.access(path.parent, os.W_OK):
         raise BadRequest(str(path), f"the folder {path.parent} cannot be written to", "choose another folder")
-    if path.is_dir():
+    if path.is_dir() and not path.name.endswith(dicom.FOLDER):
         raise BadRequest(str(path), "it is a folder", "name a file in it")
+    if path.is_dir() and not dicom.holds_only_dicom(path):
+        raise BadRequest(str(path), "it holds more than .dcm files", "name another folder")
+    if path.is_file() and path.name.endswith(dicom.FOLDER):
+        raise BadRequest(str(path), "it is a file", "name a folder for the images")
     if path.exists() and not force:
         raise BadRequest(str(path), "it exists already", "choose another name, or --force to replace it")
     if path.is_file() and any(reader.recognises(path) for reader in READERS):
@@ -50,9 +55,10 @@ def check_target(path: Path, force: bool, suffixes: tuple[str, ...] = SUFFIXES) 
 
 
 def export(cine: Cine, path: Path, magnitude: bool = False) -> None:
-    """Write a cine as .npy (complex64 `slice frame y x`; float32 with `magnitude`), .h5, NIfTI, .mp4, .gif or .png.
+    """Write a cine as .npy (complex64 `slice frame y x`; float32 with `magnitude`), .h5, NIfTI, .mp4, .gif or
+    .png, or as a folder of DICOM images.
 
-    NIfTI, film and contact sheet always hold magnitudes.
+    All but .npy and .h5 always hold magnitudes.
     """
     if path.suffix == ".npy":
         with write_whole(path) as temporary:

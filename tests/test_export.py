@@ -26,7 +26,9 @@ WRITES_WITH = {
     ".mp4": "imageio.v2.mimwrite",
     ".gif": "imageio.v2.mimwrite",
     ".png": "imageio.v2.imwrite",
+    "dicom": "pydicom.dataset.FileDataset.save_as",
 }
+FILE_SUFFIXES = [suffix for suffix in SUFFIXES if suffix.startswith(".")]
 
 
 def fail_midway(monkeypatch: pytest.MonkeyPatch, suffix: str) -> None:
@@ -60,7 +62,7 @@ def test_a_failure_midway_leaves_no_file(
     assert list(tmp_path.iterdir()) == []
 
 
-@pytest.mark.parametrize("suffix", SUFFIXES)
+@pytest.mark.parametrize("suffix", FILE_SUFFIXES)
 def test_a_failure_midway_leaves_the_older_file(
     cine: Cine, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, suffix: str
 ) -> None:
@@ -71,6 +73,35 @@ def test_a_failure_midway_leaves_the_older_file(
         export(cine, out)
     assert out.read_bytes() == b"older"
     assert list(tmp_path.iterdir()) == [out]
+
+
+def test_a_failure_midway_leaves_the_older_dicom_folder(
+    cine: Cine, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    out = tmp_path / "dicom"
+    export(cine, out)
+    before = {path.name: path.read_bytes() for path in out.iterdir()}
+    fail_midway(monkeypatch, "dicom")
+    with pytest.raises(OSError, match="No space left"):
+        export(cine, out)
+    assert {path.name: path.read_bytes() for path in out.iterdir()} == before
+    assert list(tmp_path.iterdir()) == [out]
+
+
+def test_a_dicom_folder_is_replaced_only_when_asked_and_if_it_holds_nothing_else(cine: Cine, tmp_path: Path) -> None:
+    out = tmp_path / "dicom"
+    export(cine, out)
+    with pytest.raises(BadRequest, match="it exists already"):
+        check_target(out, force=False)
+    check_target(out, force=True)
+    export(Cine(cine.data[:1], cine.times, cine.fov_mm, cine.slice_thickness_mm), out)
+    assert len(list(out.iterdir())) == 3
+    (out / "notes.txt").write_text("mine")
+    with pytest.raises(BadRequest, match=r"it holds more than \.dcm files"):
+        check_target(out, force=True)
+    (tmp_path / "adicom").write_text("a file")
+    with pytest.raises(BadRequest, match="it is a file"):
+        check_target(tmp_path / "adicom", force=True)
 
 
 @pytest.mark.parametrize("magnitude", [False, True])

@@ -46,7 +46,7 @@ def find_modules() -> dict[str, Path]:
 
 
 MODULES = find_modules()
-LIBRARY = [name for name in MODULES if not name.startswith("dainr.cli")]
+LIBRARY = [name for name in MODULES if not name.startswith(("dainr.cli", "dainr.pretrained"))]  # neither is a script
 
 
 def stage(module: str) -> int:

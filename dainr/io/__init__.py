@@ -30,5 +30,5 @@ def load(path: str | Path) -> Scan:
     raise BadScan(
         str(path),
         "its content is of no format dainr reads",
-        "give " + " or ".join(reader.NAME for reader in READERS) + " (see docs/conventions.md)",
+        "give " + " or ".join(reader.NAME for reader in READERS) + " (see docs/formats.md)",
     )
