@@ -10,7 +10,7 @@ from typer.core import TyperGroup
 from dainr import __version__
 from dainr.errors import BadRequest, DainrError, Interrupted, is_out_of_memory
 
-from . import compare, convert, doctor, evaluate, export, fit, info, methods, report, simulate, weights
+from . import batch, compare, convert, doctor, evaluate, export, fit, info, methods, report, simulate, weights
 
 
 class Commands(TyperGroup):
@@ -75,6 +75,7 @@ def root(
 
 COMMANDS: dict[str, Callable[..., None]] = {
     "fit": fit.fit,
+    "batch": batch.batch,
     "export": export.export,
     "evaluate": evaluate.evaluate,
     "compare": compare.compare,

@@ -12,9 +12,7 @@ from .options import parse_matrix, parse_times
 
 def export(
     run: Annotated[Path, typer.Argument(help="Folder of a run.")],
-    out: Annotated[
-        Path, typer.Argument(help="File to write: .npy .h5 .nii .nii.gz .mp4 .gif .png, or folder dicom.")
-    ],
+    out: Annotated[Path, typer.Argument(help="File to write: .npy .h5 .nii .nii.gz .mp4 .gif .png, or folder dicom.")],
     frames: Annotated[int | None, typer.Option(help="Render N frames, evenly spaced.")] = None,
     times: Annotated[str | None, typer.Option(help="Render these times in s: 0,0.1,0.2.")] = None,
     matrix: Annotated[str | None, typer.Option(help="Render on another matrix: 256 or 384x312.")] = None,

@@ -51,9 +51,10 @@ def fit(
 
     Example: dainr fit scan.h5 -o run --iterations 1000
     """
+    from dainr.checksum import file_sha256
     from dainr.io import load
     from dainr.run import Request
-    from dainr.run_folder import RunFolder, file_sha256
+    from dainr.run_folder import RunFolder
 
     binning = as_given(spokes_per_frame, frames_per_cycle, frames, slices, matrix)
     overrides = options.as_pairs(iterations, budget, device, seed, pairs)

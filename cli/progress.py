@@ -68,7 +68,7 @@ class Progress:
 
     def _figures(self, step: "Step") -> str:
         heldout = "" if self.heldout is None else f"  held-out {self.heldout:.4f} (best {step.best_heldout:.4f})"
-        return f"loss {step.loss:.4g}{heldout}  {_clock(step.seconds_left)} left"
+        return f"loss {step.loss:.4g}{heldout}  {clock(step.seconds_left)} left"
 
     def _show_bar(self, step: "Step") -> None:
         from rich.console import Console
@@ -103,6 +103,7 @@ class _Lines(logging.Handler):
         typer.echo(f"  {record.getMessage()}", err=True)
 
 
-def _clock(seconds: float) -> str:
+def clock(seconds: float) -> str:
+    """Minutes and seconds."""
     minutes, rest = divmod(round(seconds), 60)
     return f"{minutes}:{rest:02d}"

@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 import torch
 
+from dainr.checksum import file_sha256
 from dainr.describe import describe
 from dainr.errors import BadRequest, BadScan, DainrError, Diverged, MissingBackend, is_out_of_memory
 from dainr.evaluate import Evaluation, evaluate
@@ -23,7 +24,6 @@ from dainr.io.hdf5 import write_whole
 from dainr.methods import get_method
 from dainr.report.comparison import build_comparison
 from dainr.run import device_name, versions
-from dainr.run_folder import file_sha256
 from dainr.scan import Cine, Scan
 from dainr.settings import build_config, choose_preset, config_dict, list_settings, preset_settings
 

@@ -8,7 +8,6 @@
 Every file is replaced whole, so that a run killed at any moment leaves a folder that resumes.
 """
 
-import hashlib
 import json
 import time
 import tomllib
@@ -236,9 +235,3 @@ class RunFolder:
 
 def _state_from(stored: dict[str, Any]) -> FitState:
     return FitState(**{**stored, "validations": [Validation(**v) for v in stored["validations"]]})
-
-
-def file_sha256(path: Path) -> str:
-    """Checksum of an input file, to tell on resuming whether it is the same."""
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()

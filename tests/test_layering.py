@@ -10,7 +10,7 @@ ROOT = Path(__file__).parents[1]
 # The order of the data's path. Modules of one line may import each other; a package stands for all its modules.
 ORDER = [
     ["dainr", "dainr.allocator"],
-    ["dainr.errors", "dainr.optimiser", "dainr.threads"],
+    ["dainr.errors", "dainr.checksum", "dainr.optimiser", "dainr.threads"],
     ["dainr.scan"],
     ["dainr.io"],
     ["dainr.simulate"],
@@ -28,7 +28,7 @@ ORDER = [
     ["dainr.export", "dainr.report"],
     ["dainr.run_folder"],
     ["dainr.run"],
-    ["dainr.compare"],
+    ["dainr.compare", "dainr.batch"],
     ["dainr.cli"],
 ]
 STAGES = {name: number for number, names in enumerate(ORDER) for name in names}

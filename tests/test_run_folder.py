@@ -1,4 +1,3 @@
-import hashlib
 import json
 import math
 from dataclasses import replace
@@ -12,7 +11,7 @@ from dainr.errors import BadRequest, BadScan, Interrupted
 from dainr.fit import Checkpoint, FitState, Step, Validation
 from dainr.methods.dainr import DainrConfig
 from dainr.run import Request, load_run, reconstruct_into
-from dainr.run_folder import CONFIG, FILES, LOG, RECORD, STATE, RunFolder, file_sha256
+from dainr.run_folder import CONFIG, FILES, LOG, RECORD, STATE, RunFolder
 from dainr.scan import Scan
 from dainr.settings import build_config
 
@@ -176,11 +175,6 @@ def test_damaged_files_are_bad_data(folder: RunFolder) -> None:
     folder.file(STATE).write_bytes(b"no tensors")
     with pytest.raises(BadScan, match="damaged"):
         folder.load_state()
-
-
-def test_checksum_is_sha256(tmp_path: Path) -> None:
-    (tmp_path / "scan").write_bytes(b"kspace")
-    assert file_sha256(tmp_path / "scan") == hashlib.sha256(b"kspace").hexdigest()
 
 
 def test_a_stack_interrupted_in_its_second_slice_resumes_to_the_same_cine(radial_scan: Scan, tmp_path: Path) -> None:

@@ -4,7 +4,6 @@ Shipped weights lie in the package `dainr.pretrained`, installed ones in a folde
 a manifest with a table for each name. A file is checked against its SHA-256 whenever it is used.
 """
 
-import hashlib
 import os
 import re
 import tomllib
@@ -18,6 +17,7 @@ import torch
 from safetensors.torch import load_file, save_file
 from torch import Tensor
 
+from dainr.checksum import file_sha256
 from dainr.errors import BadRequest
 from dainr.features.mdsr import MDSR
 from dainr.io.hdf5 import write_whole
@@ -53,7 +53,7 @@ class Weights:
 
     def whole(self) -> bool:
         """Whether that file is there and as it was written."""
-        return self.path.is_file() and _sha256(self.path) == self.sha256
+        return self.path.is_file() and file_sha256(self.path) == self.sha256
 
 
 def weights_folder() -> Path:
@@ -77,7 +77,7 @@ def import_weights(path: Path, licence: str = "not stated", replace: bool = Fals
 
     Raises BadRequest when the file is missing, damaged, or another network's, and when the name is taken.
     """
-    stem, source_sha256 = path.stem, _sha256(_existing(path))
+    stem, source_sha256 = path.stem, file_sha256(_existing(path))
     promised = HASH_IN_NAME.search(stem)
     if promised is not None:
         stem = stem[: promised.start()]
@@ -98,7 +98,7 @@ def import_weights(path: Path, licence: str = "not stated", replace: bool = Fals
     folder.mkdir(parents=True, exist_ok=True)
     with write_whole(folder / f"{stem}.safetensors") as temporary:
         save_file(tensors, temporary)
-        weights = Weights(stem, path.name, source_sha256, licence, _sha256(temporary))
+        weights = Weights(stem, path.name, source_sha256, licence, file_sha256(temporary))
     entries = {
         w.name: {k: v for k, v in asdict(w).items() if k not in ("name", "shipped")}
         for w in [*known.values(), weights]
@@ -177,8 +177,3 @@ def _read_tensors(path: Path) -> dict[str, Tensor]:
     if path.suffix == ".safetensors":
         return load_file(path)
     return torch.load(path, map_location="cpu", weights_only=True)
-
-
-def _sha256(path: Path) -> str:
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()

@@ -94,13 +94,18 @@ def write_cfl(path: Path, array: np.ndarray) -> None:
     array.astype(np.complex64).ravel(order="F").tofile(path.with_suffix(".cfl"))
 
 
+def companions(path: Path) -> list[Path]:
+    """The trajectory and the coil maps of a k-space, of those that are there."""
+    return [file for file in (_beside(path, kind) for kind in BESIDE) if file is not None]
+
+
 def _beside(path: Path, kind: str) -> Path | None:
     """The file of a kind: name_traj.cfl, or the name with its word for k-space exchanged."""
     for word in BESIDE[kind]:
         names = [f"{path.stem}_{word}", *(path.stem.replace(one, word) for one in KINDS if one in path.stem)]
         for name in names:
             found = path.with_name(f"{name}.cfl")
-            if found.is_file():
+            if found != path and found.is_file():
                 return found
     return None
 

@@ -34,6 +34,14 @@ def write_cine(cine: Cine, path: Path, **extra: np.ndarray) -> None:
             file.attrs["affine"] = cine.affine
 
 
+def is_cine(path: Path) -> bool:
+    """Whether `write_cine` wrote this file. Raises BadScan when it is HDF5 and damaged."""
+    if not is_hdf5(path):
+        return False
+    with open_hdf5(path) as file:
+        return file.attrs.get("schema") == SCHEMA
+
+
 def read_cine(path: Path) -> tuple[Cine, dict[str, np.ndarray]]:
     """The cine in a file that `write_cine` wrote, and the arrays that go with it.
 

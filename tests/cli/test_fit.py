@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 
 from dainr import __version__
+from dainr.checksum import file_sha256
 from dainr.methods.dainr import DainrConfig
-from dainr.run_folder import file_sha256
 from dainr.settings import build_config, config_dict
 
 from . import GRIDDING, TINY_OPTIONS, assert_one_error, invoke, succeed

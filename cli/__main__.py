@@ -1,0 +1,5 @@
+"""`python -m dainr.cli`: the same program without its script on PATH."""
+
+from . import main
+
+main()

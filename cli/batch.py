@@ -1,0 +1,137 @@
+"""`dainr batch`: every scan of a folder."""
+
+import fcntl
+import json
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from dainr.errors import BadRequest, DainrError
+
+from . import options
+from .batch_progress import BatchProgress
+
+if TYPE_CHECKING:
+    from dainr.batch.work import Job
+
+
+def batch(
+    folder: Annotated[Path, typer.Argument(help="Folder with scan files, in it or in the folders within.")],
+    output: Annotated[Path, typer.Option("-o", "--output", help="Folder for runs, exports and summary.")],
+    jobs: Annotated[int, typer.Option(help="Cases at once; 0: one a GPU, without GPUs one.")] = 0,
+    scheduler: Annotated[
+        str | None, typer.Option(help="A dask cluster's scheduler instead, tcp://...; it must see both folders.")
+    ] = None,
+    export: Annotated[
+        list[str] | None, typer.Option(help="Suffix to export every cine with; several are allowed; none: only runs.")
+    ] = None,
+    limit: Annotated[str | None, typer.Option(help="Longest time for one attempt at a case: 30m, 2h.")] = None,
+    resume: Annotated[
+        bool, typer.Option("--resume", help="As without it: what is done and unchanged is kept.")
+    ] = False,
+    method: Annotated[str | None, typer.Option(help="As in dainr fit, like all below.")] = None,
+    preset: Annotated[str | None, typer.Option(help="Settings by name, or a .toml file.")] = None,
+    iterations: options.Iterations = None,
+    budget: options.Budget = None,
+    spokes_per_frame: options.SpokesPerFrame = None,
+    frames_per_cycle: options.FramesPerCycle = None,
+    slices: options.Slices = None,
+    matrix: options.Matrix = None,
+    device: options.Device = None,
+    seed: options.Seed = None,
+    pairs: Annotated[
+        list[str] | None, typer.Option("--set", metavar="KEY=VALUE", help="Any setting: see dainr methods --settings.")
+    ] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Print the summary as one JSON array.")] = False,
+    quiet: options.Quiet = False,
+) -> None:
+    """Fit, export and report every scan of a folder; run again, it does only what is missing or changed.
+
+    Example: dainr batch scans -o results --jobs 2
+    """
+    del resume
+    from dainr.batch.cases import find_cases
+    from dainr.batch.engine import run_jobs, threads_each, visible_gpus
+    from dainr.batch.summary import write_summary
+    from dainr.batch.work import Job, known_outcome
+
+    suffixes = _checked(export if export is not None else [".nii.gz"], output, scheduler, jobs)
+    given = {"--method": method, "--preset": preset, "--iterations": iterations, "--budget": budget}
+    given |= {"--spokes-per-frame": spokes_per_frame, "--frames-per-cycle": frames_per_cycle, "--slices": slices}
+    given |= {"--matrix": matrix, "--device": device, "--seed": seed}
+    asked = [text for key, value in given.items() if value is not None for text in (key, str(value))]
+    asked += [text for pair in pairs or [] for text in ("--set", pair)]
+    cases = find_cases(folder, output)
+    limit_s = options.parse_budget(limit) or 0.0
+    todo = [Job(case, output.resolve(), tuple(asked), suffixes, limit_s, 0) for case in cases]
+    workers = jobs or visible_gpus(todo[0]) or 1
+    todo = [Job(j.case, j.out, j.options, j.export, j.limit_s, threads_each(workers, scheduler)) for j in todo]
+    output.mkdir(parents=True, exist_ok=True)
+    with _alone(output):
+        known = [outcome for outcome in map(known_outcome, todo) if outcome is not None]
+        left = [job for job in todo if job.case.name not in {outcome.name for outcome in known}]
+        if left:
+            _check_settings(method, preset, options.as_pairs(iterations, budget, device, seed, pairs))
+        outcomes = known + _run(left, len(todo), min(workers, max(len(left), 1)), scheduler, quiet or as_json, run_jobs)
+        rows = write_summary(output, todo, outcomes)
+    _say(rows, output, as_json, quiet)
+
+
+def _run(left: Sequence["Job"], n_cases: int, workers: int, scheduler: str | None, quiet: bool, run_jobs: Any) -> Any:
+    progress = BatchProgress(quiet, n_cases)
+    try:
+        return run_jobs(left, workers, scheduler, progress)
+    finally:
+        progress.close()
+
+
+def _checked(export: list[str], output: Path, scheduler: str | None, jobs: int) -> tuple[str, ...]:
+    from dainr.export import SUFFIXES
+
+    for suffix in export:
+        if suffix not in SUFFIXES:
+            raise BadRequest(f"--export {suffix}", "there is no such format", f"choose {' or '.join(SUFFIXES)}")
+    if jobs < 0:
+        raise BadRequest(f"--jobs {jobs}", "that is no number of jobs", "choose 0 or more")
+    if scheduler is not None and jobs:
+        raise BadRequest("--jobs and --scheduler", "a cluster has its own workers", "give one of them")
+    if output.exists() and not output.is_dir():
+        raise BadRequest(str(output), "it is a file", "name a folder for the results")
+    return tuple(dict.fromkeys(export))
+
+
+def _check_settings(method: str | None, preset: str | None, overrides: list[str]) -> None:
+    """What is wrong with the settings is said once, before anything runs."""
+    from dainr.methods import get_method
+    from dainr.settings import WITH_PRESETS, build_config, choose_preset, preset_settings
+
+    name = method or WITH_PRESETS
+    build_config(get_method(name).Config, preset_settings(name, choose_preset(name, preset)), overrides)
+
+
+@contextmanager
+def _alone(output: Path) -> Iterator[None]:
+    """Hold the folder's lock. Raises BadRequest while another batch holds it."""
+    with (output / ".lock").open("w") as file:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError as error:
+            raise BadRequest(
+                str(output), "another batch is at work in it", "wait for it or name another folder"
+            ) from error
+        yield
+
+
+def _say(rows: list[dict[str, Any]], output: Path, as_json: bool, quiet: bool) -> None:
+    failed = [row for row in rows if row["status"] != "done"]
+    if as_json:
+        typer.echo(json.dumps(rows))
+    elif not quiet:
+        for row in failed:
+            typer.echo(f"  {row['case']}: {row['why']}", err=True)
+        typer.echo(f"{len(rows) - len(failed)} done, {len(failed)} failed. Summary: {output / 'index.html'}", err=True)
+    if failed:
+        raise typer.Exit(DainrError.exit_code)

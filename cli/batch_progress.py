@@ -1,0 +1,103 @@
+"""Progress of a batch on stderr: a table on a terminal, a line for every case that ends otherwise."""
+
+import json
+import sys
+import time
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+import typer
+
+from .progress import clock
+
+if TYPE_CHECKING:
+    from dainr.batch.work import Job, Outcome
+
+LINE_EVERY_S = 30.0
+COLUMNS = ("Case", "Slice", "Step", "Held-out error", "Time left")
+
+
+class BatchProgress:
+    """Shows what the jobs' run folders say of them."""
+
+    def __init__(self, quiet: bool, n_cases: int) -> None:
+        self.quiet, self.n_cases = quiet, n_cases
+        self._begun_at = self._said_at = time.monotonic()
+        self._ended = 0
+        self._live: Any = None
+
+    def __call__(self, jobs: Sequence["Job"], outcomes: list["Outcome"]) -> None:
+        """Show where the jobs are."""
+        if self.quiet:
+            return
+        if sys.stderr.isatty():
+            self._show_table(jobs, outcomes)
+            return
+        for outcome in outcomes[self._ended :]:
+            typer.echo(
+                f"{outcome.name}: {outcome.status}, {outcome.seconds:.0f} s; {self._left(jobs, outcomes)}", err=True
+            )
+        if time.monotonic() - self._said_at > LINE_EVERY_S or len(outcomes) > self._ended:
+            self._said_at = time.monotonic()
+            for row in _running(jobs, outcomes):
+                typer.echo(
+                    "  " + ", ".join(f"{name.lower()} {value}" for name, value in zip(COLUMNS, row, strict=True)),
+                    err=True,
+                )
+        self._ended = len(outcomes)
+
+    def close(self) -> None:
+        """Take the table down."""
+        if self._live is not None:
+            self._live.stop()
+
+    def _left(self, jobs: Sequence["Job"], outcomes: list["Outcome"]) -> str:
+        """How many cases are left, and for how long at the pace so far."""
+        left = len(jobs) - len(outcomes)
+        pace = (time.monotonic() - self._begun_at) / max(len(outcomes), 1)
+        when = f", about {clock(pace * left)}" if outcomes and left else ""
+        return f"{left} of {self.n_cases} left{when}"
+
+    def _show_table(self, jobs: Sequence["Job"], outcomes: list["Outcome"]) -> None:
+        from rich.console import Console
+        from rich.live import Live
+        from rich.table import Table
+
+        table = Table(*COLUMNS, caption=self._left(jobs, outcomes), caption_justify="left")
+        for row in _running(jobs, outcomes):
+            table.add_row(*row)
+        if self._live is None:
+            self._live = Live(console=Console(stderr=True), auto_refresh=False)
+            self._live.start()
+        for outcome in outcomes[self._ended :]:
+            self._live.console.print(f"{outcome.name}: {outcome.status}, {outcome.seconds:.0f} s")
+        self._ended = len(outcomes)
+        self._live.update(table, refresh=True)
+
+
+def _running(jobs: Sequence["Job"], outcomes: list["Outcome"]) -> list[tuple[str, ...]]:
+    """A row for every case that has begun and not ended, from the log of its run."""
+    ended = {outcome.name for outcome in outcomes}
+    rows: list[tuple[str, ...]] = []
+    for job in jobs:
+        if job.case.name in ended or not (job.run / "config.toml").is_file():
+            continue
+        try:
+            line = json.loads((job.run / "log.jsonl").read_text(encoding="utf-8").splitlines()[-1])
+        except (OSError, ValueError, IndexError):
+            rows.append((job.case.name, "", "begins", "", ""))
+            continue
+        rows.append((job.case.name, str(line["slice"]), *_figures(job, line)))
+    return rows
+
+
+def _figures(job: "Job", line: dict[str, Any]) -> tuple[str, str, str]:
+    import tomllib
+
+    try:
+        fit = tomllib.loads((job.run / "config.toml").read_text(encoding="utf-8"))["config"].get("fit", {})
+    except (OSError, tomllib.TOMLDecodeError, KeyError):
+        fit = {}
+    steps, budget = fit.get("iterations", 0), fit.get("budget_s", 0.0)
+    left = budget - line["seconds"] if budget else line["seconds"] / line["step"] * (steps - line["step"])
+    return f"{line['step']}{f' of {steps}' if steps else ''}", f"{line['heldout']:.4f}", clock(max(left, 0.0))

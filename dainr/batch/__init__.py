@@ -1,0 +1,1 @@
+"""A folder of cases: found, fitted one by one or many at once, and summed up."""

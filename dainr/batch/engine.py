@@ -1,0 +1,113 @@
+"""Many cases at once, on workers of dask.distributed: processes of this machine, or a cluster that is there already.
+
+A worker that dies gives its case to another; a case whose worker died twice has failed. https://distributed.dask.org
+"""
+
+import logging
+import os
+import shutil
+import subprocess
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from typing import Any
+
+from dainr.batch.work import Job, Outcome, fit_case
+from dainr.errors import BadRequest, DainrError
+
+POLL_S = 0.25
+LOST_AFTER_S = 10.0  # without the scheduler
+
+
+def run_jobs(
+    jobs: Sequence[Job],
+    workers: int,
+    scheduler: str | None,
+    watch: Callable[[Sequence[Job], list[Outcome]], None],
+) -> list[Outcome]:
+    """Fit every job and return the outcomes as they came; `watch` sees the jobs and the outcomes so far, often.
+
+    Raises BadRequest when the scheduler cannot be reached, and DainrError when it is lost on the way: what was done is
+    kept, and the same command goes on.
+    """
+    if not jobs:
+        return []
+    outcomes: list[Outcome] = []
+    with _client(workers, scheduler) as client:
+        futures = {client.submit(_on_worker, job, visible_gpus(job), pure=False): job for job in jobs}
+        seen_at = time.monotonic()
+        while futures:
+            if client.status == "running":
+                seen_at = time.monotonic()
+            elif time.monotonic() - seen_at > LOST_AFTER_S:
+                raise DainrError(
+                    "the scheduler", f"it is gone, with {len(futures)} cases to do", "run the same command again"
+                )
+            for future in [f for f in futures if f.status in ("finished", "error")]:
+                outcomes.append(_outcome(future, futures.pop(future)))
+            watch(jobs, outcomes)
+            time.sleep(POLL_S)
+    return outcomes
+
+
+def visible_gpus(job: Job) -> int:
+    """How many CUDA devices a job may use: none where it is to run on the CPU."""
+    if "--device" in job.options and job.options[job.options.index("--device") + 1] == "cpu":
+        return 0
+    if shutil.which("nvidia-smi") is None:
+        return 0
+    found = subprocess.run(["nvidia-smi", "-L"], capture_output=True, text=True, check=False)
+    return found.stdout.count("GPU ")
+
+
+def _on_worker(job: Job, n_gpus: int) -> Outcome:
+    """Runs on a worker: local workers are numbered, and share the devices in turn."""
+    from distributed import get_worker
+
+    name = get_worker().name
+    return fit_case(job, name % n_gpus if n_gpus and isinstance(name, int) else None)
+
+
+def _outcome(future: Any, job: Job) -> Outcome:
+    if future.status == "finished":
+        return future.result()
+    error = future.exception()
+    killed = type(error).__name__ == "KilledWorker"
+    why = "its worker died twice; is memory short?" if killed else f"its worker failed ({error})"
+    return Outcome(job.case.name, str(job.case.path), {}, "failed", why, 1)
+
+
+@contextmanager
+def _client(workers: int, scheduler: str | None) -> Iterator[Any]:
+    import dask
+    from distributed import Client, LocalCluster
+
+    logging.getLogger("distributed").setLevel(logging.CRITICAL)
+    settings = {
+        "distributed.scheduler.allowed-failures": 1,
+        "distributed.admin.low-level-log-length": 0,
+        "distributed.comm.timeouts.connect": "5s",
+    }
+    with dask.config.set(settings):
+        if scheduler is None:
+            with (
+                LocalCluster(
+                    n_workers=workers, threads_per_worker=1, memory_limit=0, dashboard_address=None, silence_logs=50
+                ) as cluster,
+                Client(cluster) as client,
+            ):
+                yield client
+            return
+        try:
+            client = Client(scheduler, timeout=5)
+        except (OSError, ValueError, TimeoutError) as error:
+            raise BadRequest(
+                f"--scheduler {scheduler}", "no scheduler answers there", "start dask scheduler"
+            ) from error
+        with client:
+            yield client
+
+
+def threads_each(workers: int, scheduler: str | None) -> int:
+    """Threads of each of several local workers; 0, all that the worker's machine gives, for those of a cluster."""
+    return 0 if scheduler else max(1, (os.cpu_count() or 1) // workers)

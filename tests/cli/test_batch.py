@@ -1,0 +1,202 @@
+"""`dainr batch`, in processes as users have them: every case ends well or is explained, whatever is killed."""
+
+import csv
+import fcntl
+import json
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import h5py
+import numpy as np
+import psutil
+import pytest
+
+from dainr.io import native
+from dainr.scan import Scan
+
+from . import TINY_OPTIONS, Result, assert_one_error, invoke, start
+
+LATEST_S = 200
+
+
+def batch(scans: Path, out: Path, *options: object) -> Result:
+    process = start("batch", scans, "-o", out, *TINY_OPTIONS, *options)
+    stdout, stderr = process.communicate(timeout=LATEST_S)
+    return Result(process.returncode, stdout, stderr)
+
+
+def cine(run: Path) -> np.ndarray:
+    with h5py.File(run / "cine.h5") as file:
+        return file["cine"][()]
+
+
+def fits_of(process: "subprocess.Popen[str]") -> list[psutil.Process]:
+    """The fits that a batch has running, as processes."""
+    found = []
+    for child in psutil.Process(process.pid).children(recursive=True):
+        try:
+            if "fit" in child.cmdline()[3:4]:
+                found.append(child)
+        except psutil.Error:
+            continue
+    return found
+
+
+def wait_for_fit(process: "subprocess.Popen[str]", run: Path) -> psutil.Process:
+    """The first fit that has begun to log."""
+    deadline = time.monotonic() + LATEST_S
+    while time.monotonic() < deadline:
+        assert process.poll() is None, process.communicate()
+        running = fits_of(process)
+        if running and (run / "log.jsonl").is_file():
+            return running[0]
+        time.sleep(0.01)
+    raise AssertionError("no fit began")
+
+
+@pytest.fixture
+def scans(radial_scan: Scan, tmp_path: Path) -> Path:
+    """Two scans."""
+    folder = tmp_path / "scans"
+    folder.mkdir()
+    native.write(radial_scan, folder / "a.h5")
+    shutil.copy(folder / "a.h5", folder / "b.h5")
+    return folder
+
+
+def test_good_cases_are_done_and_broken_ones_explained_and_then_there_is_nothing_left(
+    scans: Path, tmp_path: Path
+) -> None:
+    (scans / "empty.h5").touch()
+    out = tmp_path / "out"
+    result = batch(scans, out, "--jobs", 2, "--export", ".nii", "--export", ".npy")
+    assert result.exit_code == 1, result.stderr
+    assert result.stdout == ""
+    assert "2 done, 1 failed" in result.stderr
+    assert "its content is of no format dainr reads" in result.stderr
+    for name in ("a", "b"):
+        assert np.array_equal(np.load(out / f"{name}.npy"), cine(out / name))
+        assert (out / f"{name}.nii").is_file() and (out / name / "report.html").is_file()
+    rows = list(csv.DictReader((out / "summary.csv").read_text().splitlines()))
+    assert [(row["case"], row["status"]) for row in rows] == [("a", "done"), ("b", "done"), ("empty", "failed")]
+    assert float(rows[0]["heldout_error"]) > 0 and rows[0]["report"] == "a/report.html"
+    assert [row["why"] for row in json.loads((out / "summary.json").read_text())] == [row["why"] for row in rows]
+    page = (out / "index.html").read_text()
+    assert page.count("data:image/webp;base64,") == 2 and 'href="a/report.html"' in page
+
+    before = {path: path.stat().st_mtime_ns for name in ("a", "b") for path in (out / name).iterdir()}
+    again = batch(scans, out, "--jobs", 2, "--export", ".nii", "--export", ".npy", "--json")
+    assert again.exit_code == 1
+    assert [row["status"] for row in json.loads(again.stdout)] == ["done", "done", "failed"]
+    assert {path: path.stat().st_mtime_ns for path in before} == before
+
+
+def test_a_batch_killed_and_run_again_ends_as_if_undisturbed(scans: Path, tmp_path: Path) -> None:
+    slower = ("--set", "iterations=60", "--set", "checkpoint_every_s=0", "--export", ".npy")
+    assert batch(scans, tmp_path / "whole", *slower).exit_code == 0
+    process = start("batch", scans, "-o", tmp_path / "killed", *TINY_OPTIONS, *slower)
+    wait_for_fit(process, tmp_path / "killed" / "a")
+    everyone = [psutil.Process(process.pid), *psutil.Process(process.pid).children(recursive=True)]
+    for one in everyone:
+        one.send_signal(signal.SIGKILL)
+    process.communicate()
+    psutil.wait_procs(everyone, timeout=20)
+    ended = batch(scans, tmp_path / "killed", *slower)
+    assert ended.exit_code == 0, ended.stderr
+    for name in ("a", "b"):
+        assert np.array_equal(cine(tmp_path / "killed" / name), cine(tmp_path / "whole" / name))
+
+
+def test_a_worker_that_dies_gives_its_case_to_another(scans: Path, tmp_path: Path) -> None:
+    out = tmp_path / "out"
+    slower = ("--set", "iterations=60", "--set", "checkpoint_every_s=0", "--export", ".npy")
+    process = start("batch", scans, "-o", out, "--jobs", 2, *TINY_OPTIONS, *slower)
+    worker = wait_for_fit(process, out / "a").parent()
+    worker.send_signal(signal.SIGKILL)
+    _, stderr = process.communicate(timeout=LATEST_S)
+    assert process.returncode == 0, stderr
+    assert [row["status"] for row in json.loads((out / "summary.json").read_text())] == ["done", "done"]
+    assert not [p for p in psutil.process_iter(["cmdline"]) if str(out) in (p.info["cmdline"] or [])]
+
+
+def test_a_fit_that_is_killed_is_tried_once_more(scans: Path, tmp_path: Path) -> None:
+    (scans / "b.h5").unlink()
+    out = tmp_path / "out"
+    slower = ("--set", "iterations=60", "--set", "checkpoint_every_s=0", "--export", ".npy")
+    process = start("batch", scans, "-o", out, *TINY_OPTIONS, *slower)
+    wait_for_fit(process, out / "a").send_signal(signal.SIGKILL)
+    _, stderr = process.communicate(timeout=LATEST_S)
+    assert process.returncode == 0, stderr
+    assert [row["attempts"] for row in json.loads((out / "summary.json").read_text())] == [2]
+
+
+def test_a_cluster_that_is_there_does_the_work_and_its_loss_is_said(scans: Path, tmp_path: Path) -> None:
+    dask = str(Path(sys.executable).with_name("dask"))
+    address = tmp_path / "scheduler.json"
+    scheduler = subprocess.Popen(
+        [dask, "scheduler", "--scheduler-file", address, "--port", "0", "--no-dashboard"], stderr=subprocess.DEVNULL
+    )
+    worker = subprocess.Popen(
+        [dask, "worker", "--scheduler-file", address, "--nthreads", "1", "--no-dashboard", "--death-timeout", "20"],
+        stderr=subprocess.DEVNULL,
+        cwd=tmp_path,
+    )
+    try:
+        deadline = time.monotonic() + 60
+        while not (address.is_file() and address.read_text()):
+            assert time.monotonic() < deadline
+            time.sleep(0.05)
+        where = json.loads(address.read_text())["address"]
+        done = batch(scans, tmp_path / "out", "--scheduler", where, "--export", ".npy")
+        assert done.exit_code == 0, done.stderr
+        process = start("batch", scans, "-o", tmp_path / "lost", "--scheduler", where, *TINY_OPTIONS)
+        deadline = time.monotonic() + LATEST_S
+        while not (tmp_path / "lost" / ".cases").is_dir():
+            assert process.poll() is None and time.monotonic() < deadline
+            time.sleep(0.02)
+        scheduler.kill()
+        _, stderr = process.communicate(timeout=LATEST_S)
+        assert process.returncode == 1
+        assert "the scheduler: it is gone" in stderr and "Traceback" not in stderr
+    finally:
+        for one in (worker, scheduler):
+            one.kill()
+            one.wait()
+    assert batch(scans, tmp_path / "lost", "--export", ".npy").exit_code == 0
+
+
+def test_two_batches_in_one_folder_do_not_meet(scans: Path, tmp_path: Path) -> None:
+    out = tmp_path / "out"
+    out.mkdir()
+    with (out / ".lock").open("w") as file:
+        fcntl.flock(file, fcntl.LOCK_EX)
+        assert_one_error(invoke("batch", scans, "-o", out), 2)
+    assert [path.name for path in out.iterdir()] == [".lock"]
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        ("--export", ".doc"),
+        ("--jobs", -1),
+        ("--jobs", 2, "--scheduler", "tcp://127.0.0.1:1"),
+        ("--scheduler", "tcp://127.0.0.1:1"),
+        ("--preset", "best"),
+        ("--set", "iteration=3"),
+        ("--budget", "soon"),
+        ("--limit", "long"),
+    ],
+)
+def test_wrong_requests_are_refused_before_anything_runs(
+    options: tuple[object, ...], scans: Path, tmp_path: Path
+) -> None:
+    assert_one_error(invoke("batch", scans, "-o", tmp_path / "out", *options), 2)
+    assert not [path for path in (tmp_path / "out").glob("*") if path.name != ".lock"]
+
+
+def test_a_folder_without_scans_is_refused(tmp_path: Path) -> None:
+    assert_one_error(invoke("batch", tmp_path, "-o", tmp_path / "out"), 2)
