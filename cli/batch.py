@@ -26,7 +26,8 @@ def batch(
         str | None, typer.Option(help="A dask cluster's scheduler instead, tcp://...; it must see both folders.")
     ] = None,
     export: Annotated[
-        list[str] | None, typer.Option(help="Suffix to export every cine with; several are allowed; none: only runs.")
+        list[str] | None,
+        typer.Option(metavar="SUFFIX", help="Export every cine so, or several times so.  [default: .nii.gz]"),
     ] = None,
     limit: Annotated[str | None, typer.Option(help="Longest time for one attempt at a case: 30m, 2h.")] = None,
     resume: Annotated[
