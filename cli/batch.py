@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from dainr.errors import BadRequest, DainrError
+from dainr.settings import parse_seconds
 
 from . import options
 from .batch_progress import BatchProgress
@@ -66,7 +67,7 @@ def batch(
     asked = [text for key, value in given.items() if value is not None for text in (key, str(value))]
     asked += [text for pair in pairs or [] for text in ("--set", pair)]
     cases = find_cases(folder, output)
-    limit_s = options.parse_budget(limit) or 0.0
+    limit_s = 0.0 if limit is None else parse_seconds(limit, "--limit")
     todo = [Job(case, output.resolve(), tuple(asked), suffixes, limit_s, 0) for case in cases]
     workers = jobs or visible_gpus(todo[0]) or 1
     todo = [Job(j.case, j.out, j.options, j.export, j.limit_s, threads_each(workers, scheduler)) for j in todo]

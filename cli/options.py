@@ -1,4 +1,4 @@
-"""What several commands take: options declared once, and the parsing of sizes, slices, budgets, times."""
+"""What several commands take: options declared once, and the parsing of sizes, slices, times."""
 
 import re
 from pathlib import Path
@@ -7,6 +7,7 @@ from typing import Annotated
 import typer
 
 from dainr.errors import BadRequest
+from dainr.settings import parse_seconds
 
 Iterations = Annotated[int | None, typer.Option(help="Steps of the fit, each slice.")]
 Budget = Annotated[str | None, typer.Option(help="Wall-clock for the steps of each slice: 60s, 5m, 1h.")]
@@ -18,8 +19,6 @@ Matrix = Annotated[str | None, typer.Option(help="Reconstruction matrix: 128 or 
 Device = Annotated[str | None, typer.Option(help="auto, cpu, cuda or cuda:1.  [default: auto]")]
 Seed = Annotated[int | None, typer.Option(help="Seed of everything random.  [default: 0]")]
 Quiet = Annotated[bool, typer.Option("-q", "--quiet", help="No progress.")]
-
-UNITS = {"": 1.0, "s": 1.0, "m": 60.0, "min": 60.0, "h": 3600.0}
 
 
 def parse_matrix(text: str | None) -> tuple[int, int] | None:
@@ -46,16 +45,6 @@ def parse_slices(text: str | None) -> list[int] | None:
     return sorted(set(numbers))
 
 
-def parse_budget(text: str | None) -> float | None:
-    """Seconds of "60s", "5m", "1h" or "90"."""
-    if text is None:
-        return None
-    match = re.fullmatch(r"(\d+(?:\.\d*)?|\.\d+)\s*([a-z]*)", text.strip().lower())
-    if not match or match[2] not in UNITS or not float(match[1]) > 0:
-        raise BadRequest(f"--budget {text}", "it is no length of time", "write 60s, 5m or 1h")
-    return float(match[1]) * UNITS[match[2]]
-
-
 def parse_times(text: str | None) -> list[float] | None:
     """Times in s of "0,0.5,1"."""
     if text is None:
@@ -77,8 +66,8 @@ def as_pairs(
     given: list[str] = []
     if iterations is not None:
         given.append(f"iterations={iterations}")
-    seconds = parse_budget(budget)
-    if seconds is not None:
+    if budget is not None:
+        seconds = parse_seconds(budget, "--budget")
         given.append(f"budget_s={seconds}")
         if iterations is None:
             given.append("iterations=0")

@@ -16,7 +16,7 @@ LINE_EVERY_S = 5.0
 class Progress:
     """An observer of a fit that shows step, loss, held-out error and time left."""
 
-    def __init__(self, quiet: bool) -> None:
+    def __init__(self, quiet: bool = False) -> None:
         self.quiet = quiet
         self.heldout: float | None = None
         self._log, self._lines = logging.getLogger("dainr"), _Lines()
@@ -50,7 +50,7 @@ class Progress:
             self.heldout = step.heldout
         if self.quiet:
             return
-        if sys.stderr.isatty():
+        if sys.stderr.isatty() or "ipykernel" in sys.modules:
             self._show_bar(step)
         elif step.stopped or time.monotonic() - self._printed_at > LINE_EVERY_S:
             self._printed_at = time.monotonic()

@@ -6,6 +6,7 @@ setting has that name (`levels` has two: it must be spelled out).
 
 import dataclasses
 import difflib
+import re
 import tomllib
 import types
 import typing
@@ -17,6 +18,8 @@ from typing import Any, TypeVar
 from dainr.errors import BadRequest
 
 Config = TypeVar("Config")
+
+UNITS = {"": 1.0, "s": 1.0, "m": 60.0, "min": 60.0, "h": 3600.0}
 
 WITH_PRESETS, DEFAULT_PRESET = "dainr", "default"  # only the neural field has presets
 
@@ -70,6 +73,14 @@ def _read_toml(name: str) -> dict[str, Any]:
         return tomllib.loads(text)
     except tomllib.TOMLDecodeError as error:
         raise BadRequest(f"--preset {name}", f"it is not valid TOML ({error})", "correct the file") from error
+
+
+def parse_seconds(text: str, option: str) -> float:
+    """Seconds of "60s", "5m", "1h" or "90". Raises BadRequest, naming the option, when it is no length of time."""
+    match = re.fullmatch(r"(\d+(?:\.\d*)?|\.\d+)\s*([a-z]*)", text.strip().lower())
+    if not match or match[2] not in UNITS or not float(match[1]) > 0:
+        raise BadRequest(f"{option} {text}", "it is no length of time", "write 60s, 5m or 1h")
+    return float(match[1]) * UNITS[match[2]]
 
 
 def build_config(kind: type[Config], preset: Mapping[str, Any], pairs: Sequence[str] = ()) -> Config:

@@ -1,0 +1,75 @@
+"""The program as a library, and the examples that show it."""
+
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+import dainr
+from dainr.errors import BadRequest
+from dainr.fit import Step
+from dainr.io import native
+from dainr.scan import Scan
+
+EXAMPLES = sorted((Path(__file__).parents[1] / "examples").glob("*.py"))
+SMALL = {"coarse_steps": 2, "start_steps": 2, "levels": 2, "width": 8, "motion_control": 8}
+
+
+def test_a_scan_is_reconstructed_as_the_settings_say(radial_scan: Scan) -> None:
+    seen: list[int] = []
+
+    def watch(step: Step) -> None:
+        seen.append(step.step)
+
+    settings = {f"warped.{k}" if k in ("levels", "width", "motion_control") else k: v for k, v in SMALL.items()}
+    recon = dainr.reconstruct(radial_scan, iterations=3, device="cpu", settings=settings, observers=[watch])
+    assert seen == [1, 2, 3]
+    assert recon.cine.data.shape == (1, radial_scan.n_frames, *radial_scan.matrix)
+    rendered = recon.render(n_frames=7, matrix=(40, 36))
+    assert rendered.data.shape == (1, 7, 40, 36)
+
+
+@pytest.mark.parametrize("budget", ["0.2s", 0.2])
+def test_a_budget_ends_the_fit(budget: str | float, radial_scan: Scan) -> None:
+    recon = dainr.reconstruct(radial_scan, budget=budget, device="cpu", settings={"coarse_steps": 0})
+    assert recon.histories[0].stopped == "budget"
+    assert recon.histories[0].seconds < 5
+
+
+def test_other_methods_and_binnings_are_there(radial_scan: Scan) -> None:
+    unbinned = dainr.reconstruct(radial_scan, "gridding", spokes_per_frame=2, device="cpu")
+    assert unbinned.cine.data.shape[1] == radial_scan.n_readouts // 2
+    assert np.abs(unbinned.cine.data).max() > 0
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        {"spokes_per_frame": 3, "frames_per_cycle": 4},
+        {"budget": "soon"},
+        {"preset": "best"},
+        {"settings": {"iteration": 3}},
+        {"method": "magic"},
+    ],
+)
+def test_wrong_requests_are_refused(options: dict[str, object], radial_scan: Scan) -> None:
+    with pytest.raises(BadRequest):
+        dainr.reconstruct(radial_scan, **options)  # type: ignore[arg-type]
+
+
+def test_the_package_offers_nothing_else() -> None:
+    with pytest.raises(AttributeError, match="has no attribute 'other'"):
+        dainr.other  # noqa: B018
+
+
+@pytest.mark.parametrize("example", EXAMPLES, ids=lambda path: path.stem)
+def test_the_examples_run(example: Path, radial_scan: Scan, tmp_path: Path) -> None:
+    native.write(radial_scan, tmp_path / "scan.h5")
+    target = {"first_cine": "cine.mp4", "slow_motion": "cine.gif"}.get(example.stem)
+    command = [sys.executable, example, tmp_path / "scan.h5", *([tmp_path / target] if target else [])]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.strip()
+    assert target is None or (tmp_path / target).stat().st_size > 0
