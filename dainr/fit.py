@@ -15,7 +15,7 @@ import torch
 from torch import Tensor, nn
 
 from dainr.errors import BadRequest, Diverged
-from dainr.losses import Loss, relative_error
+from dainr.losses import KeepsState, Loss, relative_error
 from dainr.operators.batch import FrameData
 from dainr.optimiser import AdamW, parameter_groups
 
@@ -162,16 +162,20 @@ class Fit:
         tensors |= {f"best.{name}": value for name, value in self.best.items()}
         for index, slots in self.optimiser.state.items():
             tensors |= {f"optimizer.{index}.{slot}": value for slot, value in slots.items()}
+        if isinstance(self.loss, KeepsState):
+            tensors |= {f"loss.{name}": value for name, value in self.loss.state().items()}
         return Checkpoint({name: value.detach().clone() for name, value in tensors.items()}, self.state.copy())
 
     def restore(self, checkpoint: Checkpoint) -> None:
         """Continue from a checkpoint as if the fit had never stopped."""
-        parts: dict[str, dict[str, Tensor]] = {"model": {}, "best": {}, "optimizer": {}}
+        parts: dict[str, dict[str, Tensor]] = {"model": {}, "best": {}, "optimizer": {}, "loss": {}}
         for name, value in checkpoint.tensors.items():
             group, rest = name.split(".", 1)
             parts[group][rest] = value.clone()
         self.model.load_state_dict(parts["model"])
         self.best = parts["best"]
+        if isinstance(self.loss, KeepsState):
+            self.loss.load_state({k: v.to(self.data.kspace.device) for k, v in parts["loss"].items()})
         slots: dict[int, dict[str, Tensor]] = {}
         for name, value in parts["optimizer"].items():
             index, slot = name.split(".", 1)

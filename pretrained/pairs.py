@@ -17,7 +17,6 @@ from dainr.simulate.simulate import SimulationConfig, simulate_cine
 from .scenes import draw_scene
 
 MATRIX, FRAMES = 96, 12
-STAGES = {"fitted": 2, "iterated": 3, "gridded": 4}
 PERCENTILE = 99.5
 
 

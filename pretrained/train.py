@@ -16,14 +16,17 @@ from functools import partial
 from pathlib import Path
 
 import numpy as np
+import tomli_w
 import torch
 from safetensors.torch import save_file
 from torch import Tensor, nn
 from torch.nn import functional
 
-from dainr.features.mdsr import MDSR
+from dainr.checksum import file_sha256
+from dainr.features.mdsr import MDSR, STAGES
+from dainr.features.weights import MANIFEST, RESTORES_FRAMES, SUPER_RESOLUTION
 
-from .pairs import STAGES, make_pairs
+from .pairs import make_pairs
 
 PATCH, BATCH = 48, 12
 SHARES = {"fitted": 0.6, "iterated": 0.25, "gridded": 0.15}  # of the steps
@@ -31,7 +34,6 @@ WEIGHTS = {"fitted": 1.0, "iterated": 0.6, "gridded": 0.2}  # of the loss, about
 N_VALIDATION = 4
 LEARNING_RATE, WARM_UP = 4e-4, 50
 REPORT_EVERY, SAVE_EVERY = 50, 250
-UNUSED = ("upsample.", "sub_mean.", "add_mean.")  # parts of MDSR that only super-resolution has
 
 Pair = tuple[np.ndarray, np.ndarray]
 
@@ -52,13 +54,22 @@ def main(arguments: Sequence[str] | None = None) -> None:
         files = list(pool.map(partial(make_pairs, folder=folder), range(asked.scenes)))
     scenes = [_read(path) for path in files]
     network = train(scenes, asked.steps, torch.device(asked.device), asked.work)
-    save_file(shipped_tensors(network), asked.output)
+    save_file(shipped_tensors(network), asked.output, RESTORES_FRAMES)
+    how = f"pretrained/train.py --scenes {asked.scenes} --steps {asked.steps}"
+    write_manifest(asked.output, how)
+
+
+def write_manifest(weights: Path, source: str) -> None:
+    """The manifest beside the weights: their checksum, how they were made, under which licence."""
+    checksum = file_sha256(weights)
+    entry = {"source": source, "source_sha256": checksum, "licence": "MIT", "sha256": checksum}
+    weights.with_name(MANIFEST).write_text(tomli_w.dumps({weights.stem: entry}), encoding="utf-8")
 
 
 def train(scenes: list[dict[str, np.ndarray]], steps: int, device: torch.device, work: Path) -> MDSR:
     """The network after `steps` steps; a line of `curve.csv` every few, a checkpoint to go on from less often."""
     network = first_network().to(device, memory_format=torch.channels_last)  # type: ignore[call-overload]
-    parameters = [p for name, p in network.named_parameters() if not name.startswith(UNUSED)]
+    parameters = [p for name, p in network.named_parameters() if not name.startswith(SUPER_RESOLUTION)]
     optimiser = torch.optim.Adam(parameters, betas=(0.9, 0.99))
     checkpoint, done = work / "checkpoint.pt", 0
     if checkpoint.is_file():
@@ -164,7 +175,7 @@ def validate(network: MDSR, scenes: list[dict[str, np.ndarray]], device: torch.d
 def shipped_tensors(network: MDSR) -> dict[str, Tensor]:
     """The trained tensors in half precision, by their names in MDSR."""
     tensors = network.state_dict().items()
-    return {name: value.half().cpu().contiguous() for name, value in tensors if not name.startswith(UNUSED)}
+    return {name: value.half().cpu().contiguous() for name, value in tensors if not name.startswith(SUPER_RESOLUTION)}
 
 
 def _read(path: Path) -> dict[str, np.ndarray]:

@@ -14,6 +14,7 @@ from dainr.simulate import SimulationConfig, simulate_phantom
 
 # A fit of a fraction of a second: the default config with the smallest field that still reconstructs.
 TINY = (
+    "features=none",
     "warped.levels=4",
     "warped.log2_table=12",
     "warped.width=16",
@@ -29,6 +30,7 @@ TINY = (
 # The same of the published field, one frame a step.
 TINY_PAPER = (
     "field=pointwise",
+    "features=none",
     "canonical.table.levels=6",
     "canonical.table.finest=32",
     "canonical.table.log2_table=12",

@@ -7,11 +7,12 @@ neighbour twice. Between frames the conditions are interpolated linearly, betwee
 import math
 
 import torch
-from jaxtyping import Float, Float16
+from jaxtyping import Complex, Float, Float16
 from torch import Tensor, nn
 from torch.nn import functional as F
 
 from dainr.features.mdsr import MDSR, N_COLOURS
+from dainr.features.restore import Restorer
 
 
 class FeatureMaps(nn.Module):
@@ -44,6 +45,18 @@ class FeatureMaps(nn.Module):
             return torch.cat([self.maps[i].flatten(0, 1) for i in neighbours], 1).float()
         images = torch.cat([self.maps[i].permute(2, 0, 1) for i in neighbours])[None].float()
         return F.interpolate(images, size=matrix, mode="bilinear", align_corners=False)[0].flatten(1).T
+
+
+@torch.no_grad()
+def restored_features(restorer: Restorer, frames: Complex[Tensor, "frame y x"]) -> FeatureMaps:
+    """Real and imaginary part of the restored frames, each frame with the one after it, relative to their brightest.
+
+    So the neighbours of a frame hold it and the three around it: eight channels in all.
+    """
+    restored, _ = restorer(frames)
+    parts = torch.view_as_real(restored / restored.abs().max().clamp(min=torch.finfo(torch.float32).tiny))
+    after = parts.roll(-1, 0) if restorer.cyclic else torch.cat([parts[1:], parts[-1:]])
+    return FeatureMaps(torch.cat([parts, after], -1).half())
 
 
 @torch.no_grad()

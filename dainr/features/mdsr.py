@@ -10,6 +10,7 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 SCALES = (2, 3, 4)
+STAGES = {"fitted": 2, "iterated": 3, "gridded": 4}  # scales of weights that restore frames, by what made the frames
 N_BLOCKS, N_FEATURES, N_COLOURS = 16, 64, 3
 RGB_MEAN = (0.4488, 0.4371, 0.4040)
 
@@ -44,6 +45,7 @@ class MDSR(nn.Module):
 
     def __init__(self, rgb_range: float = 255.0) -> None:
         super().__init__()
+        self.restores_frames = False  # whether its colours are three successive frames, its tail the same ones restored
         self.sub_mean = _mean_shift(-rgb_range)
         self.head = nn.Sequential(_conv(N_COLOURS, N_FEATURES, 3))
         self.pre_process = nn.ModuleList(nn.Sequential(ResidualBlock(5), ResidualBlock(5)) for _ in SCALES)

@@ -14,7 +14,8 @@ from pathlib import Path
 import platformdirs
 import tomli_w
 import torch
-from safetensors.torch import load_file, save_file
+from safetensors import safe_open
+from safetensors.torch import save_file
 from torch import Tensor
 
 from dainr.checksum import file_sha256
@@ -26,6 +27,7 @@ RANDOM = "random"
 FOLDER_VARIABLE = "DAINR_WEIGHTS"
 MANIFEST = "manifest.toml"
 SUPER_RESOLUTION = ("sub_mean.", "upsample.", "add_mean.")  # parts that a fit does not use: a file may be without them
+RESTORES_FRAMES = {"restores": "frames"}  # metadata of such a file
 HASH_IN_NAME = re.compile(r"(?<=.)-([0-9a-f]{8,64})$")  # as torch.hub names files: the first digits of their SHA-256
 
 
@@ -93,11 +95,11 @@ def import_weights(path: Path, licence: str = "not stated", replace: bool = Fals
         raise BadRequest(f"weights {stem}", "that name belongs to dainr", "rename the file")
     if stem in known and not replace:
         raise BadRequest(f"weights {stem}", "there are weights of that name", "rename the file or add --force")
-    tensors = _network(path).state_dict()
+    network = _network(path)
     folder = weights_folder()
     folder.mkdir(parents=True, exist_ok=True)
     with write_whole(folder / f"{stem}.safetensors") as temporary:
-        save_file(tensors, temporary)
+        save_file(network.state_dict(), temporary, RESTORES_FRAMES if network.restores_frames else None)
         weights = Weights(stem, path.name, source_sha256, licence, file_sha256(temporary))
     entries = {
         w.name: {k: v for k, v in asdict(w).items() if k not in ("name", "shipped")}
@@ -110,7 +112,7 @@ def import_weights(path: Path, licence: str = "not stated", replace: bool = Fals
 
 
 def load_mdsr(weights: str, seed: int) -> MDSR:
-    """A frozen MDSR: "random" draws its weights from the seed, else the name of installed ones or a checkpoint's path.
+    """A frozen MDSR: "random" draws its weights from the seed, else a name that is known here or a checkpoint's path.
 
     Raises BadRequest when there is no such file, when it cannot be read as tensors, holds another network, or is not
     what was installed.
@@ -152,15 +154,18 @@ def _existing(path: Path) -> Path:
 
 
 def _drawn(seed: int) -> MDSR:
+    """Random weights; they stand for any kind, to compare with."""
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
-        return MDSR()
+        network = MDSR()
+    network.restores_frames = True
+    return network
 
 
 def _network(path: Path) -> MDSR:
     network = _drawn(0)
     try:
-        tensors = _read_tensors(path)
+        tensors, network.restores_frames = _read_tensors(path)
         if not any(name.startswith(SUPER_RESOLUTION) for name in tensors):
             tensors |= {k: v for k, v in network.state_dict().items() if k.startswith(SUPER_RESOLUTION)}
         network.load_state_dict(tensors)
@@ -173,7 +178,9 @@ def _network(path: Path) -> MDSR:
     return network
 
 
-def _read_tensors(path: Path) -> dict[str, Tensor]:
-    if path.suffix == ".safetensors":
-        return load_file(path)
-    return torch.load(path, map_location="cpu", weights_only=True)
+def _read_tensors(path: Path) -> tuple[dict[str, Tensor], bool]:
+    """The tensors of a checkpoint, and whether it says that they restore frames."""
+    if path.suffix != ".safetensors":
+        return torch.load(path, map_location="cpu", weights_only=True), False
+    with safe_open(path, "pt") as file:
+        return {name: file.get_tensor(name) for name in file.keys()}, file.metadata() == RESTORES_FRAMES  # noqa: SIM118

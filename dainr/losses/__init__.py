@@ -1,6 +1,7 @@
 """Losses: a function of a model and a batch, so that a loss may measure again or run the model again."""
 
 from collections.abc import Callable
+from typing import Protocol, runtime_checkable
 
 from torch import Tensor
 
@@ -9,4 +10,18 @@ from dainr.operators.batch import Batch, FrameModel
 
 Loss = Callable[[FrameModel, Batch], Tensor]
 
-__all__ = ["Loss", "frame_energies", "l1_loss", "relative_error", "residual"]
+
+@runtime_checkable
+class KeepsState(Protocol):
+    """A loss with tensors that a resumed fit needs again."""
+
+    def state(self) -> dict[str, Tensor]:
+        """Those tensors by name."""
+        ...
+
+    def load_state(self, state: dict[str, Tensor]) -> None:
+        """Take them over."""
+        ...
+
+
+__all__ = ["KeepsState", "Loss", "frame_energies", "l1_loss", "relative_error", "residual"]

@@ -1,9 +1,11 @@
 """The objective of the warped field: likelihood of the samples plus priors, all in units of the noise.
 
-    sum_j w_j h(|A x - y|_j / sigma) + (l_x TV_t(x) + l_C TV_t(C) + l_S TV_r(C) + l_R |R|_1) / sigma + l_D |grad D|^2
+    sum_j w_j h(|A x - y|_j / sigma)
+        + (l_x TV_t(x) + l_C TV_t(C) + l_S TV_r(C) + l_R |R|_1 + l_P m |x - P|_1) / sigma + l_D |grad D|^2
 
 TV_t: temporal total variation, of the frames and of canonical space, where it follows the tissue; TV_r: spatial total
 variation. R: innovation.
+P: the frames as a network restores them, once, from the fit part of the way, where they move (m, features/restore.py).
 |grad D|^2: squared strain of the deformation, summed over pixels and frames. w goes from the density to one during the
 fit: the density makes the beginning fast, at the end it would amplify the noise. Because the likelihood is that of the
 noise, one set of weights serves any number of coils, readouts and frames.
@@ -11,10 +13,12 @@ noise, one set of weights serves any number of coils, readouts and frames.
 
 from dataclasses import dataclass
 
-from jaxtyping import Float
+import torch
+from jaxtyping import Complex, Float
 from torch import Tensor
 
 from dainr.errors import BadRequest
+from dainr.features.restore import Restorer
 from dainr.fields.warped import Series, WarpedCine
 from dainr.losses.robust import huber_data
 from dainr.losses.smoothness import magnitude, spatial_variation, strain_energy, temporal_variation
@@ -30,28 +34,41 @@ class ObjectiveConfig:
 
     threshold: float = 3.0  # noise standard deviations beyond which a residual counts linearly
     image_variation: float = 0.05  # l_x
-    canonical_variation: float = 0.6  # l_C
+    canonical_variation: float = 0.4  # l_C
     spatial_variation: float = 0.05  # l_S
-    sparsity: float = 0.12  # l_R
+    sparsity: float = 0.06  # l_R
     strain: float = 1.0  # l_D
+    prediction: float = 0.3  # l_P
     density_until: float = 0.67  # when the density weight is gone
     innovation_from: float = 0.1
     coil_maps_from: float = 0.2
+    prediction_from: float = 0.6
 
     def __post_init__(self) -> None:
         variations = (self.image_variation, self.canonical_variation, self.spatial_variation)
-        if min(*variations, self.sparsity, self.strain) < 0 or not self.threshold > 0:
+        if min(*variations, self.sparsity, self.strain, self.prediction) < 0 or not self.threshold > 0:
             raise BadRequest("the objective", "a weight is negative or the threshold not positive", "choose others")
-        if not all(0 <= share <= 1 for share in (self.innovation_from, self.coil_maps_from)) or self.density_until <= 0:
+        shares = (self.innovation_from, self.coil_maps_from, self.prediction_from)
+        if not all(0 <= share <= 1 for share in shares) or self.density_until <= 0:
             raise BadRequest("the objective", "a share of the budget is not between 0 and 1", "choose one that is")
 
 
-@dataclass(frozen=True, eq=False)
 class Objective:
     """The objective as a loss, per pixel and frame. `noise_std` is that of a complex sample, in the data's units."""
 
-    config: ObjectiveConfig
-    noise_std: float
+    def __init__(self, config: ObjectiveConfig, noise_std: float, restorer: Restorer | None = None) -> None:
+        """Without a restorer there is no P, and no l_P."""
+        self.config, self.noise_std, self.restorer = config, noise_std, restorer
+        self.prediction: Complex[Tensor, "frame y x"] | None = None
+        self.motion: Float[Tensor, "y x"] | None = None
+
+    def state(self) -> dict[str, Tensor]:
+        """What a fit that is resumed needs beside the model."""
+        return {} if self.prediction is None or self.motion is None else {"p": self.prediction, "m": self.motion}
+
+    def load_state(self, state: dict[str, Tensor]) -> None:
+        """Go on with the P of a fit that was stopped."""
+        self.prediction, self.motion = state.get("p"), state.get("m")
 
     def __call__(self, model: FrameModel, batch: Batch) -> Float[Tensor, ""]:
         """The objective of a warped field on a batch of neighbouring frames."""
@@ -67,6 +84,8 @@ class Objective:
         maps = model.coil_maps()
         if progress < config.coil_maps_from:
             maps = maps.detach()
+        if self.restorer is not None and self.prediction is None and progress >= config.prediction_from:
+            self.prediction, self.motion = self.restorer(_all_frames(model, len(batch.frames)))
         total = huber_data(images, maps, batch, self._weight(batch), self.noise_std, config.threshold)
         total = total + self._priors(model, series, slice(first, last + 1), progress)
         return total / series.images.numel()
@@ -91,4 +110,15 @@ class Objective:
         if config.sparsity and progress >= config.innovation_from:
             innovation = model.innovation_of(frames)
             total = total + config.sparsity / noise * magnitude(innovation, rounding)
+        if self.prediction is not None and self.motion is not None:
+            missed = self.motion * (series.images - self.prediction[frames])
+            total = total + config.prediction / noise * magnitude(missed, rounding)
         return total
+
+
+@torch.no_grad()
+def _all_frames(model: WarpedCine, at_once: int) -> Complex[Tensor, "frame y x"]:
+    """The frames of the scan as the model has them now, rendered a few at a time."""
+    numbers = [float(f) for f in range(len(model.frame_times))]
+    parts = [numbers[i : i + at_once] for i in range(0, len(numbers), at_once)]
+    return torch.cat([model.series(part, model.matrix).images for part in parts])

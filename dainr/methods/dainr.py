@@ -20,6 +20,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from dainr.features.maps import FeatureMaps
+from dainr.features.restore import Restorer
 from dainr.features.weights import load_mdsr
 from dainr.fields.field import DynamicField
 from dainr.fields.grid import choose_grid
@@ -54,6 +55,10 @@ class Dainr:
     def resolve(self, scan: Scan, config: DainrConfig) -> tuple[DainrConfig, dict[str, Any]]:
         """Device, NUFFT and grid backend decided. Raises MissingBackend for one that is named and not here."""
         config, record = resolve_common(scan, config)
+        if config.features == "mdsr":
+            network = load_mdsr(config.mdsr_weights, config.seed)
+            if config.field == "warped":
+                Restorer(network, cyclic=False)
         if config.field == "warped":
             at_once = config.fit.frames_at_once or frames_that_fit(scan, torch.device(config.device))
             if at_once < scan.n_frames:
@@ -62,8 +67,6 @@ class Dainr:
         grid = choose_grid(config.grid, config.canonical.table, torch.device(config.device))
         if config.deformation.encoding == "hash":
             choose_grid(grid, config.deformation.table, torch.device(config.device))
-        if config.features == "mdsr":
-            load_mdsr(config.mdsr_weights, config.seed)
         return replace(config, grid=grid), record  # type: ignore[arg-type]
 
     def __call__(

@@ -14,7 +14,7 @@ from dainr.methods.common import MethodConfig
 
 # settings that only one form of the field has
 WARPED = ("cyclic", "start_steps", "coarse_steps", "warped", "objective")
-POINTWISE = ("grid", "features", "mdsr_weights", "deformation", "canonical")
+POINTWISE = ("grid", "deformation", "canonical")
 
 
 @dataclass(frozen=True)
@@ -23,6 +23,8 @@ class DainrConfig(MethodConfig):
 
     field: Literal["warped", "pointwise"] = "warped"
     fit: FitConfig = dataclasses.field(default_factory=FitConfig)
+    features: Literal["none", "mdsr"] = "mdsr"  # warped: a prior from restored frames; pointwise: a condition
+    mdsr_weights: str = "mdsr_cine"  # a name that dainr weights lists, or a checkpoint's path
     # of the warped field
     cyclic: Literal["auto", "yes", "no"] = "auto"  # whether the last frame leads to the first; auto: binning or data
     start_steps: int = 30  # least-squares steps that bring the canonical image to the time average
@@ -31,8 +33,6 @@ class DainrConfig(MethodConfig):
     objective: ObjectiveConfig = dataclasses.field(default_factory=ObjectiveConfig)
     # of the pointwise field
     grid: Literal["auto", "native", "tinycudann"] = "auto"
-    features: Literal["none", "mdsr"] = "none"
-    mdsr_weights: str = "random"  # a name that dainr weights lists, or a checkpoint's path
     deformation: DeformationConfig = dataclasses.field(default_factory=DeformationConfig)
     canonical: CanonicalConfig = dataclasses.field(default_factory=CanonicalConfig)
 

@@ -1,5 +1,6 @@
 """The start of a fit: the field of a slice, drawn from the seed, and the cheap steps that bring it near its scan."""
 
+import itertools
 import logging
 from collections.abc import Sequence
 from dataclasses import replace
@@ -8,8 +9,9 @@ import torch
 from jaxtyping import Complex
 from torch import Tensor
 
-from dainr.features.maps import FeatureMaps, mdsr_features
-from dainr.features.weights import load_mdsr
+from dainr.features.maps import FeatureMaps, mdsr_features, restored_features
+from dainr.features.restore import Restorer
+from dainr.features.weights import RANDOM, load_mdsr
 from dainr.fields.bandlimited import resample
 from dainr.fields.cine import CineField
 from dainr.fields.field import DynamicField
@@ -19,11 +21,16 @@ from dainr.losses import Loss, l1_loss
 from dainr.losses.objective import Objective
 from dainr.methods.common import closes_cycle, frame_data, grid_average
 from dainr.methods.dainr_config import DainrConfig
+from dainr.methods.grasp import GraspConfig, TemporalVariation
+from dainr.methods.slices import Slice
+from dainr.methods.solvers import admm
 from dainr.operators.batch import FrameData
 from dainr.prepare import Prepared
 from dainr.prepare.coarse import halve
 
 log = logging.getLogger(__name__)
+
+CLASSICAL_ITERATIONS = 3  # of temporal total variation, before frames are restored: those the network was trained on
 
 
 def build_pointwise(
@@ -65,7 +72,7 @@ def start_fit(
         features = None
         if config.features == "mdsr":
             log.info("slice %d: features of %d frames, MDSR weights %s", place[0], len(times), config.mdsr_weights)
-            features = mdsr_features(load_mdsr(config.mdsr_weights, config.seed).to(device), gridded.abs())
+            features = _features(config, prepared, data, gridded)
         model: DynamicField = build_pointwise(config, times, prepared.matrix, features)
         loss: Loss = l1_loss
     else:
@@ -74,8 +81,27 @@ def start_fit(
         log.info("slice %d: %s", place[0], "one cycle, its end joined to its start" if cyclic else "no closed cycle")
         maps = torch.from_numpy(prepared.coil_maps).to(device)
         model = build_warped(config, times, prepared.matrix, maps, cyclic)
-        loss = Objective(config.objective, prepared.noise_std)
+        loss = Objective(config.objective, prepared.noise_std, _restorer(config, cyclic, place[0]))
     return Fit(model, loss, data, heldout, config.fit, config.seed, place)
+
+
+def _features(config: DainrConfig, prepared: Prepared, data: FrameData, gridded: Tensor) -> FeatureMaps:
+    """Of weights that restore frames, restored frames of a few classical iterations; else the published features."""
+    network = load_mdsr(config.mdsr_weights, config.seed).to(gridded.device)
+    if config.mdsr_weights == RANDOM or not network.restores_frames:
+        return mdsr_features(network, gridded.abs())
+    part, settings = Slice(prepared, data), GraspConfig()
+    variation = TemporalVariation(len(gridded), settings.weight * part.noise_std, settings.cyclic, gridded.device)
+    steps = admm(part, variation, settings.ridge, gridded)
+    iterated = next(itertools.islice(steps, CLASSICAL_ITERATIONS - 1, None)).images
+    return restored_features(Restorer(network, closes_cycle(gridded), "iterated"), iterated)
+
+
+def _restorer(config: DainrConfig, cyclic: bool, index: int) -> Restorer | None:
+    if config.features == "none":
+        return None
+    log.info("slice %d: a prior from restored frames, MDSR weights %s", index, config.mdsr_weights)
+    return Restorer(load_mdsr(config.mdsr_weights, config.seed).to(config.device), cyclic)
 
 
 def start_warped(model: WarpedCine, config: DainrConfig, prepared: Prepared, average: Tensor) -> None:

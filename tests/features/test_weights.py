@@ -10,7 +10,16 @@ from safetensors.torch import save_file
 
 from dainr.errors import BadRequest
 from dainr.features.mdsr import MDSR
-from dainr.features.weights import FOLDER_VARIABLE, MANIFEST, import_weights, installed_weights, load_mdsr
+from dainr.features.weights import (
+    FOLDER_VARIABLE,
+    MANIFEST,
+    RESTORES_FRAMES,
+    Weights,
+    import_weights,
+    installed_weights,
+    load_mdsr,
+    shipped_folder,
+)
 
 
 @pytest.fixture(scope="module")
@@ -31,6 +40,11 @@ def official(network: MDSR, tmp_path: Path) -> Path:
     path = tmp_path / "new.pt"
     torch.save(network.state_dict(), path)
     return path.rename(tmp_path / f"mdsr_baseline-{hashlib.sha256(path.read_bytes()).hexdigest()[:8]}.pt")
+
+
+def imported() -> dict[str, Weights]:
+    """What is installed beside what is shipped."""
+    return {name: weights for name, weights in installed_weights().items() if not weights.shipped}
 
 
 def equal(one: MDSR, other: MDSR) -> bool:
@@ -85,11 +99,11 @@ def test_a_pickle_of_anything_but_tensors_is_not_run(tmp_path: Path) -> None:
 
 
 def test_an_imported_checkpoint_is_found_by_its_name(official: Path, network: MDSR) -> None:
-    assert installed_weights() == {}
+    assert imported() == {}
     added = import_weights(official, "CC0")
     assert (added.name, added.source, added.licence) == ("mdsr_baseline", official.name, "CC0")
     assert added.source_sha256 == hashlib.sha256(official.read_bytes()).hexdigest()
-    assert installed_weights() == {"mdsr_baseline": added}
+    assert imported() == {"mdsr_baseline": added}
     official.unlink()
     assert equal(network, load_mdsr("mdsr_baseline", 7))
 
@@ -107,7 +121,7 @@ def test_several_weights_stand_side_by_side(official: Path, folder: Path) -> Non
     other = Path(shutil.copy(official, official.with_name("mine.pt")))
     import_weights(official)
     import_weights(other)
-    assert list(installed_weights()) == ["mdsr_baseline", "mine"]
+    assert list(imported()) == ["mdsr_baseline", "mine"]
     assert sorted(p.name for p in folder.iterdir()) == [MANIFEST, "mdsr_baseline.safetensors", "mine.safetensors"]
 
 
@@ -130,7 +144,12 @@ def test_a_name_is_given_once(name: str, official: Path, network: MDSR) -> None:
     taken = official.rename(official.with_name(name))
     if name == "mine.pt":
         import_weights(taken)
-    with pytest.raises(BadRequest, match="there are weights of that name; rename the file or add --force"):
+    why = (
+        "that name belongs to dainr"
+        if name == "random.pt"
+        else "there are weights of that name; rename the file or add"
+    )
+    with pytest.raises(BadRequest, match=why):
         import_weights(taken)
 
 
@@ -140,7 +159,7 @@ def test_weights_are_replaced_when_asked(official: Path, network: MDSR) -> None:
     torch.save(load_mdsr("random", 3).state_dict(), other)
     import_weights(other, replace=True)
     assert equal(load_mdsr("mdsr_baseline", 0), load_mdsr("random", 3))
-    assert len(installed_weights()) == 1
+    assert len(imported()) == 1
 
 
 @pytest.mark.parametrize("damage", ["a byte", "gone"])
@@ -158,6 +177,46 @@ def test_damaged_weights_are_noticed_with_the_command_that_repairs_them(damage: 
         load_mdsr("mdsr_baseline", 0)
     import_weights(official, replace=True)
     load_mdsr("mdsr_baseline", 0)
+
+
+def test_weights_are_shipped_whole() -> None:
+    shipped = {name: weights for name, weights in installed_weights().items() if weights.shipped}
+    assert list(shipped) == ["mdsr_cine"]
+    weights = shipped["mdsr_cine"]
+    assert weights.whole() and weights.licence == "MIT"
+    assert weights.path.stat().st_size < 8e6
+    assert load_mdsr("mdsr_cine", 0).restores_frames
+    assert not load_mdsr("mdsr_cine", 0).head[0].weight.isnan().any()
+
+
+def test_damaged_shipped_weights_are_noticed_with_the_command_that_repairs_them(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    package = tmp_path / "package"
+    package.mkdir()
+    for path in (installed_weights()["mdsr_cine"].path, shipped_folder() / MANIFEST):
+        shutil.copy(path, package)
+    monkeypatch.setattr("dainr.features.weights.shipped_folder", lambda: package)
+    load_mdsr("mdsr_cine", 0)
+    with (package / "mdsr_cine.safetensors").open("r+b") as file:
+        file.seek(-1, 2)
+        file.write(b"\xff")
+    with pytest.raises(BadRequest, match="run: pip install --force-reinstall --no-deps dainr"):
+        load_mdsr("mdsr_cine", 0)
+
+
+def test_the_names_of_shipped_weights_are_not_given_to_others(official: Path) -> None:
+    with pytest.raises(BadRequest, match="that name belongs to dainr; rename the file"):
+        import_weights(official.rename(official.with_name("mdsr_cine.pt")), replace=True)
+
+
+def test_weights_that_restore_frames_still_do_once_imported(network: MDSR, tmp_path: Path) -> None:
+    save_file(network.state_dict(), tmp_path / "mine.safetensors", RESTORES_FRAMES)
+    import_weights(tmp_path / "mine.safetensors")
+    assert load_mdsr("mine", 0).restores_frames
+    save_file(network.state_dict(), tmp_path / "other.safetensors")
+    import_weights(tmp_path / "other.safetensors")
+    assert not load_mdsr("other", 0).restores_frames
 
 
 @pytest.mark.parametrize("text", ["no toml", "[a]\nlicence = 'x'", "a = 1"])

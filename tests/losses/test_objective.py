@@ -8,6 +8,7 @@ import torch
 from torch import Tensor
 
 from dainr.errors import BadRequest
+from dainr.features.restore import Restorer
 from dainr.fields.warped import WarpedCine, WarpedConfig
 from dainr.losses.objective import Objective, ObjectiveConfig
 from dainr.losses.robust import huber_data
@@ -219,3 +220,54 @@ def test_the_scale_of_the_density_does_not_matter_at_the_end_or_the_start() -> N
 def test_weights_that_make_no_sense_are_refused(changes: dict[str, float]) -> None:
     with pytest.raises(BadRequest, match="choose"):
         ObjectiveConfig(**changes)
+
+
+class Doubling(Restorer):
+    """Stands for a network: expects the frames twice as bright in the upper half of the image, and counts its calls."""
+
+    def __init__(self) -> None:
+        self.calls = 0
+
+    def __call__(self, series: Tensor) -> tuple[Tensor, Tensor]:
+        self.calls += 1
+        where = torch.zeros(MATRIX)
+        where[: MATRIX[0] // 2] = 1
+        return series * (1 + where), where
+
+
+def test_the_prediction_is_made_once_from_its_time_on() -> None:
+    field, restorer = make(), Doubling()
+    data, objective = measure(field), Objective(CONFIG, NOISE, restorer)
+    before = CONFIG.prediction_from - 0.01
+    assert objective(field, data.batch(None, before)) == Objective(CONFIG, NOISE)(field, data.batch(None, before))
+    assert (restorer.calls, objective.state()) == (0, {})
+    for progress in (CONFIG.prediction_from, 0.9):
+        batch = data.batch(None, progress)
+        with torch.no_grad():
+            images = field(batch)
+            added = objective(field, batch) - Objective(CONFIG, NOISE)(field, batch)
+        expected = CONFIG.prediction / NOISE * images[:, : MATRIX[0] // 2].abs().sum() / images.numel()
+        torch.testing.assert_close(added, expected, rtol=1e-2, atol=1e-3)
+    assert restorer.calls == 1
+
+
+def test_parts_of_a_step_are_held_to_their_own_frames_of_the_prediction() -> None:
+    field = make()
+    data, objective = measure(field), Objective(CONFIG, NOISE, Doubling())
+    with torch.no_grad():
+        objective(field, data.batch([0, 1]))
+        expected, _ = Doubling()(field(data.batch()))
+        images = field(data.batch([2, 3]))
+        added = objective(field, data.batch([2, 3])) - Objective(CONFIG, NOISE)(field, data.batch([2, 3]))
+    missed = (images - expected[2:])[:, : MATRIX[0] // 2].abs().sum()
+    torch.testing.assert_close(added, CONFIG.prediction / NOISE * missed / images.numel(), rtol=1e-2, atol=1e-3)
+
+
+def test_a_resumed_objective_keeps_its_prediction() -> None:
+    field, restorer = make(), Doubling()
+    data, objective = measure(field), Objective(CONFIG, NOISE, Doubling())
+    first = objective(field, data.batch())
+    again = Objective(CONFIG, NOISE, restorer)
+    again.load_state(objective.state())
+    assert torch.equal(again(field, data.batch()), first)
+    assert restorer.calls == 0

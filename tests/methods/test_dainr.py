@@ -7,10 +7,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from safetensors.torch import save_file
 from torch import Tensor
 
 from dainr.errors import BadRequest, Diverged, MissingBackend
 from dainr.evaluate import evaluate
+from dainr.features.weights import load_mdsr
 from dainr.fields.warped import WarpedCine
 from dainr.fit import Checkpoint, Observer, Step
 from dainr.io import load
@@ -173,10 +175,35 @@ def test_two_slices_resumed_where_they_were_interrupted_are_as_if_never(
     assert [h.losses for h in resumed.histories] == [h.losses for h in uninterrupted.histories]
 
 
+@pytest.mark.parametrize("stop_at", [5, 8])
+def test_a_fit_with_a_prior_from_restored_frames_resumes_bit_by_bit(radial_scan: Scan, stop_at: int) -> None:
+    pairs = ("iterations=10", "features=mdsr")
+    whole, without = fit(radial_scan, "warped", *pairs), fit(radial_scan, "warped", "iterations=10")
+    assert not np.array_equal(whole.cine.data, without.cine.data)
+    watcher = Watcher(stop_at=(0, stop_at))
+    fit(radial_scan, "warped", *pairs, observers=(watcher,))
+    resumed = fit(radial_scan, "warped", *pairs, resume=RunState({}, (0, watcher.checkpoints[0])))
+    assert np.array_equal(resumed.cine.data, whole.cine.data)
+
+
+def test_weights_that_do_not_restore_frames_are_no_prior(radial_scan: Scan, tmp_path: Path) -> None:
+    save_file(load_mdsr("random", 0).state_dict(), tmp_path / "other.safetensors")
+    pairs = ("features=mdsr", f"mdsr_weights={tmp_path / 'other.safetensors'}")
+    with pytest.raises(BadRequest, match="they super-resolve single images; use some that restore frames"):
+        configure(radial_scan, "warped", *pairs)
+    assert fit(radial_scan, "pointwise", "iterations=1", *pairs).fields[0].features.n_features == 128
+
+
+def test_features_of_weights_that_restore_frames_are_the_frames(radial_scan: Scan) -> None:
+    (field,) = fit(radial_scan, "pointwise", "iterations=1", "features=mdsr").fields
+    assert field.features is not None and field.features.n_features == 8
+
+
 @pytest.mark.parametrize(
     ("form", "pair"),
     [
         ("pointwise", "features=mdsr"),
+        ("warped", "features=mdsr"),
         ("pointwise", "encoding=hash"),
         ("pointwise", "encoding=none"),
         ("warped", "cyclic=yes"),
@@ -189,7 +216,7 @@ def test_saved_fields_are_restored_bit_by_bit(radial_scan: Scan, form: str, pair
     field = recon.fields[0]
     maps = {} if field.features is None else {"maps.0": field.features.maps}
     finished = {0: Checkpoint({k: v.clone() for k, v in field.state_dict().items()}, recon.histories[0])}
-    assert bool(maps) == (pair == "features=mdsr")
+    assert bool(maps) == ((form, pair) == ("pointwise", "features=mdsr"))
     restored = Dainr().restore(configure(radial_scan, form, pair), (32, 32), finished, maps)
     assert torch.equal(restored[0].render([0.1], (32, 32)), field.render([0.1], (32, 32)))
     assert torch.equal(restored[0].displacement(1.5, (32, 32)), field.displacement(1.5, (32, 32)))
@@ -218,7 +245,7 @@ def test_the_series_is_a_cycle_where_that_is_said(radial_scan: Scan, cyclic: str
 @pytest.mark.parametrize(
     ("form", "name", "value"),
     [
-        ("warped", "features", "mdsr"),
+        ("warped", "grid", "tinycudann"),
         ("warped", "deformation.width", "8"),
         ("warped", "canonical.table.levels", "3"),
         ("pointwise", "start_steps", "5"),

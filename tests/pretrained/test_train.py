@@ -1,6 +1,7 @@
 """The script that made the shipped weights, run for a few steps."""
 
 import csv
+import tomllib
 from pathlib import Path
 
 import numpy as np
@@ -9,9 +10,11 @@ import torch
 from safetensors.torch import load_file
 from torch.nn import functional
 
-from dainr.features.weights import load_mdsr
+from dainr.checksum import file_sha256
+from dainr.features.mdsr import STAGES
+from dainr.features.weights import MANIFEST, load_mdsr
 from dainr.pretrained import pairs, train
-from dainr.pretrained.pairs import STAGES, make_pairs
+from dainr.pretrained.pairs import make_pairs
 
 
 @pytest.fixture(scope="module")
@@ -93,8 +96,11 @@ def test_the_command_writes_weights_that_load(folder: Path, tmp_path: Path) -> N
     output = tmp_path / "made.safetensors"
     train.main(["--work", str(folder), "--scenes", "3", "--steps", "1", "--processes", "1", "-o", str(output)])
     loaded = load_mdsr(str(output), 0)
+    assert loaded.restores_frames
     assert torch.equal(loaded.head[0].weight, load_file(output)["head.0.weight"].float())
     assert output.stat().st_size < 8e6
+    entry = tomllib.loads((tmp_path / MANIFEST).read_text())["made"]
+    assert entry["sha256"] == file_sha256(output) and "--scenes 3 --steps 1" in entry["source"]
 
 
 def interrupt_at(step: int, draw: object) -> object:

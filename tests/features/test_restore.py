@@ -1,0 +1,92 @@
+"""Restored frames: phases and the time average stay, only what moves is corrected."""
+
+import pytest
+import torch
+from torch import Tensor
+
+from dainr.features.mdsr import MDSR
+from dainr.features.restore import Restorer, motion_share, moving_part
+from dainr.features.weights import load_mdsr
+
+
+class Scripted(MDSR):
+    """Returns what it is told to make of the triples it sees, and keeps those."""
+
+    def __init__(self, change: float = 0.0) -> None:
+        super().__init__()
+        self.restores_frames = True
+        self.change, self.seen = change, list[Tensor]()
+        self.tail = torch.nn.Sequential(torch.nn.Identity())
+
+    def trunk(self, x: Tensor, scale: int = 2) -> Tensor:
+        self.seen.append(x)
+        return x + self.change * torch.arange(len(x))[:, None, None, None]
+
+
+def series(n_frames: int = 5) -> Tensor:
+    """A disc that moves over a still ramp, with a smooth phase."""
+    y, x = torch.meshgrid(torch.arange(48.0), torch.arange(40.0), indexing="ij")
+    frames = [0.2 + 0.01 * x + ((y - 20 - t) ** 2 + (x - 16) ** 2 < 30) for t in range(n_frames)]
+    return torch.polar(torch.stack(frames), (0.05 * x + 0.3).expand(n_frames, -1, -1))
+
+
+def test_a_network_that_changes_nothing_changes_nothing() -> None:
+    torch.testing.assert_close(Restorer(Scripted(), cyclic=True)(series())[0], series(), atol=1e-2, rtol=1e-2)
+
+
+@pytest.mark.parametrize("weights", ["random"])
+def test_phases_and_the_time_average_stay(weights: str) -> None:
+    before = series()
+    after, _ = Restorer(load_mdsr(weights, 0), cyclic=True)(before)
+    assert not torch.allclose(after, before, atol=1e-3)
+    turned = after * before.conj()
+    torch.testing.assert_close(turned.imag, torch.zeros_like(turned.imag), atol=1e-4, rtol=0)
+    positive = (after.abs() > 0).all(0)
+    torch.testing.assert_close(after.abs().mean(0)[positive], before.abs().mean(0)[positive], atol=1e-4, rtol=1e-4)
+
+
+def test_a_correction_is_in_units_of_the_series() -> None:
+    before = series()
+    one, ten = (Restorer(Scripted(0.01), cyclic=True)(gain * before)[0] for gain in (1, 10))
+    torch.testing.assert_close(ten, 10 * one, atol=1e-3, rtol=1e-3)
+
+
+@pytest.mark.parametrize(("cyclic", "first", "last"), [(True, (4, 0, 1), (3, 4, 0)), (False, (0, 0, 1), (3, 4, 4))])
+def test_a_frame_is_seen_between_its_neighbours(
+    cyclic: bool, first: tuple[int, int, int], last: tuple[int, int, int]
+) -> None:
+    network = Scripted()
+    frames = series()
+    Restorer(network, cyclic)(frames)
+    seen = torch.cat(network.seen)
+    part = moving_part(motion_share(frames.abs()))
+    white = frames.abs()[part].max() / seen.max()
+    for shown, numbers in ((seen[0], first), (seen[-1], last)):
+        torch.testing.assert_close(shown * white, frames.abs()[part][list(numbers)], atol=1e-4, rtol=1e-4)
+
+
+def test_only_what_moves_is_corrected() -> None:
+    before = series()
+    after, motion = Restorer(load_mdsr("random", 0), cyclic=True)(before)
+    rows, columns = moving_part(motion)[1:]
+    assert 0 <= rows.start <= 14 and rows.stop >= 26
+    assert columns.start <= 10 and 22 <= columns.stop < 40
+    outside = torch.ones(48, 40, dtype=torch.bool)
+    outside[rows, columns] = False
+    torch.testing.assert_close(after[:, outside], before[:, outside])
+
+
+def test_motion_counts_from_0_where_nothing_changes_to_1() -> None:
+    motion = motion_share(series().abs())
+    assert motion[20, 16] == 1 and motion[40, 35] == 0
+    assert (motion >= 0).all() and (motion <= 1).all()
+    still = motion_share(torch.ones(3, 16, 16))
+    assert not still.any()
+    assert moving_part(still) == (slice(None),) * 3
+
+
+@pytest.mark.parametrize("n_frames", [1, 2])
+def test_short_and_empty_series_come_back(n_frames: int) -> None:
+    for frames in (series(n_frames), torch.zeros(n_frames, 8, 8, dtype=torch.complex64)):
+        restored, _ = Restorer(load_mdsr("random", 0), cyclic=False)(frames)
+        assert restored.shape == frames.shape and restored.isfinite().all()
