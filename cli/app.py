@@ -10,7 +10,7 @@ from typer.core import TyperGroup
 from dainr import __version__
 from dainr.errors import BadRequest, DainrError, Interrupted, is_out_of_memory
 
-from . import batch, compare, convert, doctor, evaluate, export, fit, info, methods, report, simulate, weights
+from . import batch, compare, convert, doctor, evaluate, export, fit, info, methods, report, simulate, tune, weights
 
 
 class Commands(TyperGroup):
@@ -76,6 +76,7 @@ def root(
 COMMANDS: dict[str, Callable[..., None]] = {
     "fit": fit.fit,
     "batch": batch.batch,
+    "tune": tune.tune,
     "export": export.export,
     "evaluate": evaluate.evaluate,
     "compare": compare.compare,

@@ -32,7 +32,7 @@ def batch(
     ] = None,
     limit: Annotated[str | None, typer.Option(help="Longest time for one attempt at a case: 30m, 2h.")] = None,
     resume: Annotated[
-        bool, typer.Option("--resume", help="As without it: what is done and unchanged is kept.")
+        bool, typer.Option("--resume", help="Only go on with a batch that is there: refuse to begin one.")
     ] = False,
     method: Annotated[str | None, typer.Option(help="As in dainr fit, like all below.")] = None,
     preset: Annotated[str | None, typer.Option(help="Settings by name, or a .toml file.")] = None,
@@ -54,11 +54,10 @@ def batch(
 
     Example: dainr batch scans -o results --jobs 2
     """
-    del resume
     from dainr.batch.cases import find_cases
     from dainr.batch.engine import run_jobs, threads_each, visible_gpus
     from dainr.batch.summary import write_summary
-    from dainr.batch.work import Job, known_outcome
+    from dainr.batch.work import CASES, Job, known_outcome
 
     suffixes = _checked(export if export is not None else [".nii.gz"], output, scheduler, jobs)
     given = {"--method": method, "--preset": preset, "--iterations": iterations, "--budget": budget}
@@ -71,6 +70,8 @@ def batch(
     todo = [Job(case, output.resolve(), tuple(asked), suffixes, limit_s, 0) for case in cases]
     workers = jobs or visible_gpus(todo[0]) or 1
     todo = [Job(j.case, j.out, j.options, j.export, j.limit_s, threads_each(workers, scheduler)) for j in todo]
+    if resume and not (output / CASES).is_dir():
+        raise BadRequest(f"--resume {output}", "no batch has begun there", "leave out --resume, or name its folder")
     output.mkdir(parents=True, exist_ok=True)
     with _alone(output):
         known = [outcome for outcome in map(known_outcome, todo) if outcome is not None]

@@ -25,6 +25,7 @@ ORDER = [
     ["dainr.presets", "dainr.settings"],
     ["dainr.pretrained"],
     ["dainr.evaluate", "dainr.describe", "dainr.verdict"],
+    ["dainr.tune"],
     ["dainr.export", "dainr.report"],
     ["dainr.run_folder"],
     ["dainr.run"],

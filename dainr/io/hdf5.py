@@ -42,7 +42,8 @@ def read_array(file: h5py.File, name: str, where: str) -> np.ndarray | None:
     except (TypeError, ValueError):  # an HDF5 type that numpy lacks
         array = np.empty(0, object)
     if array.dtype.names == ("real", "imag"):  # complex numbers as ISMRMRD stores them
-        array = array["real"] + 1j * array["imag"]
+        pair, array = array, np.empty(array.shape, np.result_type(array.dtype["real"], np.complex64))
+        array.real, array.imag = pair["real"], pair["imag"]
     if array.dtype.kind not in "biufc":
         raise BadScan(where, f"{name} is not an array of numbers", f"store {name} as a numeric dataset")
     return array

@@ -15,7 +15,8 @@ def lines_on_grid(
 
     The centre of k-space is at n // 2. Raises BadScan where a frame is empty, or its samples are no whole lines.
     """
-    measured = (kspace != 0).any((2, 4))  # x y time
+    with np.errstate(invalid="ignore"):  # NaN counts as measured; Scan refuses it
+        measured = (kspace != 0).any((2, 4))  # x y time
     empty = np.flatnonzero(~measured.any((0, 1)))
     if len(empty):
         raise BadScan(where, f"its frame {empty[0]} holds nothing but zeros", "leave that frame out of the file")

@@ -38,6 +38,17 @@ METHODS_TEXT = {
     "gridding": "The cine was reconstructed by density-compensated gridding and coil combination (dainr {version}).",
 }
 
+FEATURES_TEXT = {
+    "warped": (
+        " Part of the way, the frames were restored by a pretrained network (MDSR, Lim et al., CVPR Workshops 2017;"
+        " weights {weights}), and the fit was then drawn towards them where they move."
+    ),
+    "pointwise": (
+        " The canonical network was conditioned on features of a pretrained network (MDSR, Lim et al., CVPR Workshops"
+        " 2017; weights {weights})."
+    ),
+}
+
 
 def build_report(recon: Recon, config: dict[str, Any], record: dict[str, Any]) -> str:
     """The report as HTML text, from a reconstruction, the config of its run and its record."""
@@ -55,12 +66,15 @@ def build_report(recon: Recon, config: dict[str, Any], record: dict[str, Any]) -
         errors=[Markup(frame_error_bars(fit["frame_errors"])) for fit in fits if len(fit["frame_errors"]) > 2],
         settings=tomli_w.dumps(config["config"]),
         run=config["run"],
-        methods_text=METHODS_TEXT[_form(recon.method, config)].format(version=record["versions"]["dainr"]),
+        methods_text=_methods_text(recon.method, config["config"], record["versions"]["dainr"]),
         compared=recon.method != "gridding",
     )
 
 
-def _form(method: str, config: dict[str, Any]) -> str:
-    """The method, and the form of its field where it has several."""
-    form = config["config"].get("field")
-    return f"{method} {form}" if form else method
+def _methods_text(method: str, settings: dict[str, Any], version: str) -> str:
+    """How the cine was made, for a methods section: the method, the form of its field, the features it used."""
+    form = settings.get("field")
+    text = METHODS_TEXT[f"{method} {form}" if form else method].format(version=version)
+    if settings.get("features", "none") == "none":
+        return text
+    return text + FEATURES_TEXT[settings["field"]].format(weights=settings["mdsr_weights"])

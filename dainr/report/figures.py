@@ -74,6 +74,23 @@ def frame_error_bars(errors: list[float]) -> str:
         return _svg(figure)
 
 
+def budget_curve(seconds: list[float], errors: list[float], psnr: list[float], chosen: int) -> str:
+    """Held-out error beyond the noise against the time of the steps, one point circled, and PSNR if given, as SVG."""
+    with matplotlib.rc_context(STYLE):
+        figure, axis = plt.subplots(figsize=(6.4, 3.2), layout="constrained")
+        percent = [100 * error for error in errors]
+        lines = axis.plot(seconds, percent, color=BLUE, lw=1.6, marker="o", ms=4, label="held-out error")
+        lines += axis.plot(seconds[chosen], percent[chosen], "o", ms=11, mfc="none", mec=ORANGE, mew=2, label="enough")
+        axis.set(xlabel="time for the steps, s", ylabel="error beyond noise, %", ylim=(0, None))
+        if len(psnr) == len(seconds):
+            other = axis.twinx()
+            other.spines["right"].set_visible(True)
+            other.set_ylabel("PSNR, dB")
+            lines += other.plot(seconds, psnr, color=GREY, lw=1.2, ls="--", marker=".", label="PSNR")
+        axis.legend(handles=lines, frameon=False, loc="lower right")
+        return _svg(figure)
+
+
 def sprite(frames: np.ndarray) -> np.ndarray:
     """All frames below one another."""
     return frames.reshape(-1, frames.shape[-1])

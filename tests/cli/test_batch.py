@@ -89,7 +89,7 @@ def test_good_cases_are_done_and_broken_ones_explained_and_then_there_is_nothing
     assert page.count("data:image/webp;base64,") == 2 and 'href="a/report.html"' in page
 
     before = {path: path.stat().st_mtime_ns for name in ("a", "b") for path in (out / name).iterdir()}
-    again = batch(scans, out, "--jobs", 2, "--export", ".nii", "--export", ".npy", "--json")
+    again = batch(scans, out, "--jobs", 2, "--export", ".nii", "--export", ".npy", "--json", "--resume")
     assert again.exit_code == 1
     assert [row["status"] for row in json.loads(again.stdout)] == ["done", "done", "failed"]
     assert {path: path.stat().st_mtime_ns for path in before} == before
@@ -135,6 +135,7 @@ def test_a_fit_that_is_killed_is_tried_once_more(scans: Path, tmp_path: Path) ->
 
 
 def test_a_cluster_that_is_there_does_the_work_and_its_loss_is_said(scans: Path, tmp_path: Path) -> None:
+    (scans / "b.h5").unlink()
     dask = str(Path(sys.executable).with_name("dask"))
     address = tmp_path / "scheduler.json"
     scheduler = subprocess.Popen(
@@ -183,6 +184,7 @@ def test_two_batches_in_one_folder_do_not_meet(scans: Path, tmp_path: Path) -> N
     [
         ("--export", ".doc"),
         ("--jobs", -1),
+        ("--resume",),
         ("--jobs", 2, "--scheduler", "tcp://127.0.0.1:1"),
         ("--scheduler", "tcp://127.0.0.1:1"),
         ("--preset", "best"),

@@ -161,3 +161,15 @@ def test_a_single_frame_is_a_report_too(radial_scan: Scan, tmp_path: Path) -> No
     still = bin_spokes(radial_scan, radial_scan.n_readouts)
     run = reconstruct(still, tmp_path / "run", "dainr", *TINY, "iterations=4", "validate_every=2")
     assert player(build_report(*run))["frames"] == 1
+
+
+@pytest.mark.parametrize(("features", "said"), [("mdsr", True), ("none", False)])
+@pytest.mark.parametrize("form", ["warped", "pointwise"])
+def test_the_methods_text_names_the_pretrained_network_where_one_was_used(
+    form: str, features: str, said: bool, fitted: Run
+) -> None:
+    recon, config, record = fitted
+    settings = config["config"] | {"field": form, "features": features}
+    text = Page(build_report(recon, config | {"config": settings}, record)).text
+    assert ("a pretrained network (MDSR" in text) is said
+    assert ("weights mdsr_cine" in " ".join(text.split())) is said

@@ -1,0 +1,179 @@
+"""Damaged scan files: each must give a clear error or a scan, never a traceback, a crash, a hang or all the memory.
+
+    python -m benchmarks.fuzz [--inputs 100000] [--seed 0] [--keep FOLDER] [-o fuzz.md]
+
+Small files of every format are changed at random: bytes, blocks, ends. They are read by a process that may take 4 GB
+and 20 s a file; what went wrong is kept in a folder, to be read again.
+"""
+
+import argparse
+import multiprocessing
+import resource
+import shutil
+import signal
+import sys
+import tempfile
+from collections import Counter
+from collections.abc import Sequence
+from multiprocessing.connection import Connection
+from pathlib import Path
+
+import h5py
+import numpy as np
+import scipy.io
+
+from benchmarks.common import Report, heading, say, table
+from dainr.errors import BadScan
+from dainr.io import WRITERS, load
+from dainr.io.bart import write_cfl
+from dainr.simulate.simulate import SimulationConfig, simulate_phantom
+
+MEMORY, SECONDS = 4 << 30, 20
+KINDS = ("a scan", "a clear error", "an exception", "a crash", "a hang")
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Print how many inputs of each format ended how; the exit code is 1 where one ended badly."""
+    arguments = list(sys.argv[1:] if arguments is None else arguments)
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--inputs", type=int, default=100_000)
+    parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--keep", type=Path, default=Path("fuzz_failures"), help="folder for inputs that ended badly")
+    parser.add_argument("-o", "--output", type=Path)
+    asked = parser.parse_args(arguments)
+    with tempfile.TemporaryDirectory() as folder:
+        seeds = write_seeds(Path(folder))
+        counts = {path.name: Counter[str]() for path in seeds}
+        place = Path(folder) / "damaged"
+        reader = Reader()
+        for number in range(asked.inputs):
+            seed = seeds[number % len(seeds)]
+            shutil.rmtree(place, ignore_errors=True)
+            damaged = damage(seed, place, np.random.default_rng([asked.seed, number]))
+            ended = reader.read(damaged)
+            counts[seed.name][ended] += 1
+            if ended in KINDS[2:]:
+                shutil.copytree(place, asked.keep / f"{number}_{ended.replace(' ', '_')}", dirs_exist_ok=True)
+                say(f"input {number}, {seed.name}: {ended}")
+        reader.close()
+    report = Report(asked.output)
+    report.add(heading("Damaged files", "fuzz", arguments, "cpu"))
+    report.add(table(("file", *KINDS), [[name, *(str(c[kind]) for kind in KINDS)] for name, c in counts.items()]))
+    if any(c[kind] for c in counts.values() for kind in KINDS[2:]):
+        raise SystemExit(1)
+
+
+def write_seeds(folder: Path) -> list[Path]:
+    """A small scan in every format, each in a folder of its own with what belongs to it."""
+    scan = simulate_phantom(SimulationConfig(pattern="uniform", acceleration=3, coils=2, frames=3, matrix=16))
+    paths = [folder / name / f"{name}.{suffix}" for name, suffix in SEEDS]
+    for path in paths:
+        path.parent.mkdir()
+    WRITERS["native"](scan, paths[0])
+    WRITERS["ismrmrd"](scan, paths[1])
+    random = np.random.default_rng(0)
+    kspace = (random.normal(size=(12, 10, 2, 1, 3)) + 1j * random.normal(size=(12, 10, 2, 1, 3))).astype(np.complex64)
+    kspace[:, 1::2] = 0
+    write_cfl(paths[2], kspace[:, :, :, 0].reshape(12, 10, 1, 2, *[1] * 6, 3))
+    angle = np.arange(6) * 1.9
+    radius = np.arange(-8, 8) / 2
+    points = np.stack(
+        [np.multiply.outer(radius, np.cos(angle)), np.multiply.outer(radius, np.sin(angle)), np.zeros((16, 6))]
+    )
+    write_cfl(paths[3], random.normal(size=(1, 16, 6, 2)))
+    write_cfl(paths[3].with_name(f"{paths[3].stem}_traj"), points)
+    with h5py.File(paths[4], "w", userblock_size=512) as file:
+        stored = np.empty(kspace.shape[::-1], [("real", "<f4"), ("imag", "<f4")])
+        stored["real"], stored["imag"] = kspace.T.real, kspace.T.imag
+        file["kspace_sub04"] = stored
+    with paths[4].open("r+b") as raw:
+        raw.write(b"MATLAB 7.3 MAT-file".ljust(124) + b"\x00\x02IM")
+    scipy.io.savemat(paths[5], {"kspace_full": kspace})
+    for path in paths:
+        load(path)
+    return paths
+
+
+SEEDS = (
+    *(("native", "h5"), ("ismrmrd", "mrd"), ("cartesian", "cfl"), ("radial", "cfl"), ("matlab73", "mat")),
+    ("matlab5", "mat"),
+)
+
+
+def damage(seed: Path, place: Path, random: np.random.Generator) -> Path:
+    """A copy of a seed's folder with one file of it changed."""
+    shutil.copytree(seed.parent, place)
+    files = sorted(place.iterdir())
+    path = files[random.integers(len(files))]
+    content = bytearray(path.read_bytes())
+    head = max(1, min(len(content), 4096)) if random.uniform() < 0.7 else len(content)  # where the structure lies
+    for _ in range(random.integers(1, 9)):
+        at, size = int(random.integers(head)), int(random.integers(1, 65))
+        kind = random.integers(5)
+        if kind == 0:
+            content[at : at + 1] = random.bytes(1)
+        elif kind == 1:
+            content[at : at + size] = bytes(len(content[at : at + size]))
+        elif kind == 2:
+            content[at : at + size] = b"\xff" * len(content[at : at + size])
+        elif kind == 3:
+            content[at:at] = random.bytes(size)
+        else:
+            source = int(random.integers(len(content)))
+            content[at : at + size] = content[source : source + size]
+    if random.uniform() < 0.2:
+        del content[int(random.integers(len(content) + 1)) :]
+    path.write_bytes(content)
+    return place / seed.name
+
+
+class Reader:
+    """A process that reads files; one that crashed or hung is replaced."""
+
+    def __init__(self) -> None:
+        self._start()
+
+    def read(self, path: Path) -> str:
+        """How reading a file ended."""
+        self._here.send(path)
+        if not self._here.poll(SECONDS):
+            self.close()
+            self._start()
+            return "a hang"
+        try:
+            return self._here.recv()
+        except EOFError:
+            self.close()
+            self._start()
+            return "a crash"
+
+    def close(self) -> None:
+        """End the process."""
+        self._process.kill()
+        self._process.join()
+
+    def _start(self) -> None:
+        self._here, there = multiprocessing.Pipe()
+        self._process = multiprocessing.get_context("fork").Process(target=_serve, args=(there,), daemon=True)
+        self._process.start()
+        there.close()
+
+
+def _serve(pipe: Connection) -> None:
+    resource.setrlimit(resource.RLIMIT_AS, (MEMORY, MEMORY))
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    while True:
+        path = pipe.recv()
+        try:
+            load(path)
+            ended = "a scan"
+        except BadScan:
+            ended = "a clear error"
+        except BaseException as error:
+            print(f"{type(error).__name__}: {error}", file=sys.stderr, flush=True)
+            ended = "an exception"
+        pipe.send(ended)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,106 @@
+"""How long a fit should run: the same scan at several budgets, judged by readouts that no fit saw.
+
+The held-out error beyond what noise explains estimates, by Parseval, the relative error of the image. The budget to
+take is the smallest whose error is nearly that of the best. A reference, where there is one, only checks that choice.
+"""
+
+import math
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+from scipy.stats import spearmanr
+
+from dainr.errors import BadRequest
+from dainr.evaluate import evaluate
+from dainr.fit import Observer
+from dainr.methods.dainr import Dainr
+from dainr.methods.dainr_config import DainrConfig
+from dainr.scan import Scan
+from dainr.settings import config_dict
+
+NEARLY = 0.023  # of the error: 0.2 dB
+DECIDED_BY_THE_MACHINE = {"device": "auto", "nufft": "auto", "grid": "auto"}
+
+
+@dataclass(frozen=True)
+class Trial:
+    """One budget: what was spent, the held-out error, what of it noise leaves, and PSNR where there is a reference."""
+
+    budget_s: float
+    fit_s: float
+    total_s: float
+    steps: int
+    heldout: float
+    excess: float
+    psnr: float | None = None
+    dynamic_psnr: float | None = None
+
+
+def sweep(
+    scan: Scan,
+    config: DainrConfig,
+    budgets: Sequence[float],
+    reference: np.ndarray | None = None,
+    observers: Sequence[Observer] = (),
+) -> Iterator[Trial]:
+    """Fit the middle slice of a binned scan once for each budget (s), shortest first.
+
+    Raises BadRequest when no readouts are held out.
+    """
+    index = scan.n_slices // 2
+    middle = scan.select_slices([index])
+    method = Dainr()
+    for budget in sorted(set(budgets)):
+        resolved, _ = method.resolve(middle, with_budget(config, budget))
+        recon = method(middle, resolved, observers)
+        fit = recon.record["slices"][0]["fit"]
+        if "heldout_error" not in fit:
+            raise BadRequest("holdout=0", "nothing judges a budget then", "hold out some readouts")
+        excess = math.sqrt(max(fit["heldout_error"] ** 2 - fit["heldout_noise_error"] ** 2, 0.0))
+        trial = Trial(
+            budget, fit["seconds"], recon.record["seconds"]["total"], fit["steps"], fit["heldout_error"], excess
+        )
+        if reference is not None:
+            scores = evaluate(recon.cine.data, reference[index : index + 1])
+            trial = replace(trial, psnr=scores.whole.psnr, dynamic_psnr=scores.dynamic.psnr)
+        yield trial
+
+
+def with_budget(config: DainrConfig, seconds: float) -> DainrConfig:
+    """The same fit, its steps limited by the clock alone."""
+    return replace(config, fit=replace(config.fit, iterations=0, budget_s=seconds))
+
+
+def recommend(trials: Sequence[Trial]) -> Trial:
+    """The smallest budget whose error is nearly the best."""
+    best = min(trial.excess for trial in trials)
+    return next(t for t in sorted(trials, key=lambda t: t.budget_s) if t.excess <= (1 + NEARLY) * best)
+
+
+def agreement(trials: Sequence[Trial]) -> float | None:
+    """Spearman's rank correlation of held-out error, negated, and PSNR; None without two different scores to rank."""
+    errors, scores = [-trial.heldout for trial in trials], [trial.psnr for trial in trials]
+    if None in scores or len(set(scores)) < 2 or len(set(errors)) < 2:
+        return None
+    return float(spearmanr(errors, scores).statistic)
+
+
+def as_preset(config: DainrConfig, trial: Trial, scan: str) -> dict[str, Any]:
+    """A preset with the budget of a trial: what the config changes of the defaults, ready for TOML."""
+    about = f"{trial.budget_s:g} s of steps, chosen by held-out readouts of {scan}"
+    changed = _changed(config_dict(with_budget(config, trial.budget_s)), config_dict(DainrConfig()))
+    return {"about": about} | {k: v for k, v in changed.items() if k not in DECIDED_BY_THE_MACHINE}
+
+
+def _changed(ours: dict[str, Any], defaults: dict[str, Any]) -> dict[str, Any]:
+    """The settings that differ, nested as they were."""
+    found: dict[str, Any] = {}
+    for key, value in ours.items():
+        if isinstance(value, dict):
+            inner = _changed(value, defaults[key])
+            found |= {key: inner} if inner else {}
+        elif value != defaults[key]:
+            found[key] = value
+    return found

@@ -1,0 +1,82 @@
+"""A sweep over budgets: the smallest that is enough, by held-out readouts alone."""
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from dainr.errors import BadRequest
+from dainr.methods.dainr_config import DainrConfig
+from dainr.report.tuning import build_tuning
+from dainr.scan import Scan
+from dainr.settings import build_config
+from dainr.tune import Trial, agreement, as_preset, recommend, sweep
+from tests.conftest import TINY
+
+CONFIG = build_config(DainrConfig, {}, [*TINY, "device=cpu"])
+
+
+def trial(budget: float, excess: float, psnr: float | None = None) -> Trial:
+    return Trial(budget, budget, budget + 5, round(10 * budget), excess + 0.1, excess, psnr, psnr)
+
+
+@pytest.mark.parametrize(
+    ("errors", "chosen"), [([0.3, 0.2, 0.1], 4), ([0.3, 0.102, 0.1], 2), ([0.1, 0.1, 0.11], 1), ([0.2, 0.1, 0.099], 2)]
+)
+def test_the_smallest_budget_that_is_nearly_the_best_is_enough(errors: list[float], chosen: float) -> None:
+    trials = [trial(budget, error) for budget, error in zip((1, 2, 4), errors, strict=True)]
+    assert recommend(trials).budget_s == chosen
+    assert recommend(trials[::-1]).budget_s == chosen
+
+
+def test_a_reference_only_checks() -> None:
+    agreeing = [trial(1, 0.3, 30), trial(2, 0.2, 31), trial(4, 0.1, 32)]
+    assert agreement(agreeing) == pytest.approx(1)
+    against = [replace(t, psnr=-t.psnr) for t in agreeing if t.psnr]
+    assert agreement(against) == pytest.approx(-1)
+    assert recommend(against) == replace(recommend(agreeing), psnr=-32)
+    assert agreement([trial(1, 0.3), trial(2, 0.2)]) is None
+    assert agreement(agreeing[:1]) is None
+
+
+def test_a_scan_is_fitted_once_a_budget_shortest_first(radial_scan: Scan) -> None:
+    trials = list(sweep(radial_scan, CONFIG, [0.4, 0.1, 0.4], radial_scan.reference))
+    assert [t.budget_s for t in trials] == [0.1, 0.4]
+    assert trials[0].steps < trials[1].steps
+    for t in trials:
+        assert 0 < t.excess < t.heldout < 1
+        assert t.psnr is not None and t.psnr > 10
+        assert t.total_s > t.fit_s > 0
+
+
+def test_of_a_stack_the_middle_slice_is_fitted(radial_scan: Scan) -> None:
+    parts = {name: np.repeat(getattr(radial_scan, name), 3, axis=0) for name in ("trajectory", "times")}
+    kspace = radial_scan.kspace * np.array([1, 0.5, 2], np.float32)[:, None, None, None]
+    stack = replace(radial_scan, kspace=kspace, reference=None, **parts)
+    assert radial_scan.reference is not None
+    (first,) = sweep(stack, CONFIG, [0.1], np.concatenate([radial_scan.reference * f for f in (0, 1, 0)]))
+    assert first.psnr is not None and first.psnr > 10
+
+
+def test_without_held_out_readouts_nothing_can_be_chosen(radial_scan: Scan) -> None:
+    config = build_config(DainrConfig, {}, [*TINY, "device=cpu", "holdout=0"])
+    with pytest.raises(BadRequest, match="nothing judges a budget"):
+        list(sweep(radial_scan, config, [0.1]))
+
+
+def test_the_preset_holds_what_was_changed_and_the_budget() -> None:
+    preset = as_preset(CONFIG, trial(2.5, 0.1), "scan.h5")
+    assert "2.5 s" in preset.pop("about")
+    assert "device" not in preset and "objective" not in preset
+    again = build_config(DainrConfig, preset)
+    assert (again.fit.budget_s, again.fit.iterations) == (2.5, 0)
+    assert again.warped == CONFIG.warped
+
+
+@pytest.mark.parametrize("psnr", [None, 30.0])
+def test_the_page_shows_the_choice(psnr: float | None) -> None:
+    trials = [trial(1, 0.3, psnr), trial(2, 0.1, psnr)]
+    page = build_tuning("<scan>", trials, trials[1], agreement(trials), "[fit]")
+    assert "&lt;scan&gt;: 2 s are enough" in page
+    assert page.count("<svg") == 1 and "<script>" not in page
+    assert ("PSNR, dB" in page) is (psnr is not None)
