@@ -41,7 +41,7 @@ def read_array(file: h5py.File, name: str, where: str) -> np.ndarray | None:
         array = np.asarray(dataset[()]) if isinstance(dataset, h5py.Dataset) else np.empty(0, object)
     except (TypeError, ValueError):  # an HDF5 type that numpy lacks
         array = np.empty(0, object)
-    if array.dtype.names == ("real", "imag"):  # complex numbers as ISMRMRD stores them
+    if array.dtype.names == ("real", "imag") and array.dtype["real"].kind in "iuf":  # complex numbers, as pairs
         pair, array = array, np.empty(array.shape, np.result_type(array.dtype["real"], np.complex64))
         array.real, array.imag = pair["real"], pair["imag"]
     if array.dtype.kind not in "biufc":

@@ -1,6 +1,7 @@
 """Running the command line in this process and in its own, with the settings of a fit that takes a second."""
 
 import os
+import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -41,7 +42,14 @@ def start(*arguments: object) -> "subprocess.Popen[str]":
     """The console script as a process of its own."""
     command = [CONSOLE_SCRIPT, *(str(a) for a in arguments)]
     environment = os.environ | {"COLUMNS": "160"}
-    return subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=environment)
+    return subprocess.Popen(
+        command,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        env=environment,
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),  # tests run in the background ignore it
+    )
 
 
 def assert_one_error(result: Result, code: int) -> None:
