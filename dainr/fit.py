@@ -20,6 +20,7 @@ from dainr.operators.batch import FrameData
 from dainr.optimiser import AdamW, parameter_groups
 
 COSINE_FLOOR = 0.01  # of the rate, at the end
+TIE = 0.01  # of the held-out error; within it the last state wins: few readouts judge, and later states wander less
 
 
 @dataclass(frozen=True)
@@ -263,13 +264,15 @@ class Fit:
                 "start anew with --force and a lower --set learning_rate=...",
             )
         state.validations.append(Validation(state.step, error, state.seconds))
-        if error < state.best_heldout or self.heldout is None:
-            state.best_heldout, state.best_step, state.since_best = error, state.step, 0
+        better = error < state.best_heldout or self.heldout is None
+        state.since_best = 0 if better else state.since_best + 1
+        if better:
+            state.best_heldout = error
+        if error <= (1 + TIE) * state.best_heldout:
+            state.best_step = state.step
             self.best = {name: value.detach().clone() for name, value in self.model.state_dict().items()}
-        else:
-            state.since_best += 1
-            if self.config.patience and state.since_best >= self.config.patience:
-                state.stopped = "converged"
+        if self.config.patience and state.since_best >= self.config.patience:
+            state.stopped = "converged"
         return error
 
     def _observe(
