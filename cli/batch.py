@@ -60,12 +60,14 @@ def batch(
     from dainr.batch.work import CASES, Job, known_outcome
 
     suffixes = _checked(export if export is not None else [".nii.gz"], output, scheduler, jobs)
+    if preset is not None and preset.endswith(".toml"):
+        preset = str(Path(preset).resolve())  # workers of a cluster are elsewhere
     given = {"--method": method, "--preset": preset, "--iterations": iterations, "--budget": budget}
     given |= {"--spokes-per-frame": spokes_per_frame, "--frames-per-cycle": frames_per_cycle, "--slices": slices}
     given |= {"--matrix": matrix, "--device": device, "--seed": seed}
     asked = [text for key, value in given.items() if value is not None for text in (key, str(value))]
     asked += [text for pair in pairs or [] for text in ("--set", pair)]
-    cases = find_cases(folder, output)
+    cases = find_cases(folder.resolve(), output)
     limit_s = 0.0 if limit is None else parse_seconds(limit, "--limit")
     todo = [Job(case, output.resolve(), tuple(asked), suffixes, limit_s, 0) for case in cases]
     workers = jobs or visible_gpus(todo[0]) or 1

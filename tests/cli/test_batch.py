@@ -3,6 +3,7 @@
 import csv
 import fcntl
 import json
+import os
 import shutil
 import signal
 import subprocess
@@ -152,7 +153,8 @@ def test_a_cluster_that_is_there_does_the_work_and_its_loss_is_said(scans: Path,
             assert time.monotonic() < deadline
             time.sleep(0.05)
         where = json.loads(address.read_text())["address"]
-        done = batch(scans, tmp_path / "out", "--scheduler", where, "--export", ".npy")
+        relative = Path(os.path.relpath(scans))
+        done = batch(relative, Path(os.path.relpath(tmp_path / "out")), "--scheduler", where, "--export", ".npy")
         assert done.exit_code == 0, done.stderr
         process = start("batch", scans, "-o", tmp_path / "lost", "--scheduler", where, *TINY_OPTIONS)
         deadline = time.monotonic() + LATEST_S
