@@ -2,10 +2,10 @@
 
 import fcntl
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import Annotated, Any
 
 import typer
 
@@ -14,9 +14,6 @@ from dainr.settings import parse_seconds
 
 from . import options
 from .batch_progress import BatchProgress
-
-if TYPE_CHECKING:
-    from dainr.batch.work import Job
 
 
 def batch(
@@ -44,9 +41,7 @@ def batch(
     matrix: options.Matrix = None,
     device: options.Device = None,
     seed: options.Seed = None,
-    pairs: Annotated[
-        list[str] | None, typer.Option("--set", metavar="KEY=VALUE", help="Any setting: see dainr methods --settings.")
-    ] = None,
+    pairs: options.Pairs = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print the summary as one JSON array.")] = False,
     quiet: options.Quiet = False,
 ) -> None:
@@ -69,9 +64,10 @@ def batch(
     asked += [text for pair in pairs or [] for text in ("--set", pair)]
     cases = find_cases(folder.resolve(), output)
     limit_s = 0.0 if limit is None else parse_seconds(limit, "--limit")
-    todo = [Job(case, output.resolve(), tuple(asked), suffixes, limit_s, 0) for case in cases]
-    workers = jobs or visible_gpus(todo[0]) or 1
-    todo = [Job(j.case, j.out, j.options, j.export, j.limit_s, threads_each(workers, scheduler)) for j in todo]
+    gpus = 0 if device == "cpu" else visible_gpus()
+    workers = jobs or gpus or 1
+    threads = threads_each(workers, scheduler)
+    todo = [Job(case, output.resolve(), tuple(asked), suffixes, limit_s, threads) for case in cases]
     if resume and not (output / CASES).is_dir():
         raise BadRequest(f"--resume {output}", "no batch has begun there", "leave out --resume, or name its folder")
     output.mkdir(parents=True, exist_ok=True)
@@ -80,17 +76,13 @@ def batch(
         left = [job for job in todo if job.case.name not in {outcome.name for outcome in known}]
         if left:
             _check_settings(method, preset, options.as_pairs(iterations, budget, device, seed, pairs))
-        outcomes = known + _run(left, len(todo), min(workers, max(len(left), 1)), scheduler, quiet or as_json, run_jobs)
+        progress = BatchProgress(quiet or as_json, len(todo))
+        try:
+            outcomes = known + run_jobs(left, min(workers, max(len(left), 1)), gpus, scheduler, progress)
+        finally:
+            progress.close()
         rows = write_summary(output, todo, outcomes)
     _say(rows, output, as_json, quiet)
-
-
-def _run(left: Sequence["Job"], n_cases: int, workers: int, scheduler: str | None, quiet: bool, run_jobs: Any) -> Any:
-    progress = BatchProgress(quiet, n_cases)
-    try:
-        return run_jobs(left, workers, scheduler, progress)
-    finally:
-        progress.close()
 
 
 def _checked(export: list[str], output: Path, scheduler: str | None, jobs: int) -> tuple[str, ...]:

@@ -18,6 +18,9 @@ Slices = Annotated[str | None, typer.Option(help="Slices to reconstruct: 0-3 or 
 Matrix = Annotated[str | None, typer.Option(help="Reconstruction matrix: 128 or 192x156.  [default: the file's]")]
 Device = Annotated[str | None, typer.Option(help="auto, cpu, cuda or cuda:1.  [default: auto]")]
 Seed = Annotated[int | None, typer.Option(help="Seed of everything random.  [default: 0]")]
+Pairs = Annotated[
+    list[str] | None, typer.Option("--set", metavar="KEY=VALUE", help="Any setting: see dainr methods --settings.")
+]
 Quiet = Annotated[bool, typer.Option("-q", "--quiet", help="No progress.")]
 
 

@@ -37,9 +37,7 @@ def tune(
     matrix: options.Matrix = None,
     device: options.Device = None,
     seed: options.Seed = None,
-    pairs: Annotated[
-        list[str] | None, typer.Option("--set", metavar="KEY=VALUE", help="Any setting: see dainr methods --settings.")
-    ] = None,
+    pairs: options.Pairs = None,
     force: Annotated[bool, typer.Option("--force", help="Replace the preset if it exists.")] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print trials and choice as one JSON object.")] = False,
     quiet: options.Quiet = False,

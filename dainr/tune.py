@@ -21,7 +21,7 @@ from dainr.scan import Scan
 from dainr.settings import config_dict
 
 NEARLY = 0.023  # of the error: 0.2 dB
-DECIDED_BY_THE_MACHINE = {"device": "auto", "nufft": "auto", "grid": "auto"}
+OF_THE_MACHINE = ("device", "nufft", "grid")  # settings that a preset for others must not hold
 
 
 @dataclass(frozen=True)
@@ -52,9 +52,9 @@ def sweep(
     index = scan.n_slices // 2
     middle = scan.select_slices([index])
     method = Dainr()
+    config, _ = method.resolve(middle, config)
     for budget in sorted(set(budgets)):
-        resolved, _ = method.resolve(middle, with_budget(config, budget))
-        recon = method(middle, resolved, observers)
+        recon = method(middle, with_budget(config, budget), observers)
         fit = recon.record["slices"][0]["fit"]
         if "heldout_error" not in fit:
             raise BadRequest("holdout=0", "nothing judges a budget then", "hold out some readouts")
@@ -91,7 +91,7 @@ def as_preset(config: DainrConfig, trial: Trial, scan: str) -> dict[str, Any]:
     """A preset with the budget of a trial: what the config changes of the defaults, ready for TOML."""
     about = f"{trial.budget_s:g} s of steps, chosen by held-out readouts of {scan}"
     changed = _changed(config_dict(with_budget(config, trial.budget_s)), config_dict(DainrConfig()))
-    return {"about": about} | {k: v for k, v in changed.items() if k not in DECIDED_BY_THE_MACHINE}
+    return {"about": about} | {k: v for k, v in changed.items() if k not in OF_THE_MACHINE}
 
 
 def _changed(ours: dict[str, Any], defaults: dict[str, Any]) -> dict[str, Any]:

@@ -24,6 +24,7 @@ from torch.nn import functional
 
 from dainr.checksum import file_sha256
 from dainr.features.mdsr import MDSR, STAGES
+from dainr.features.restore import restore_triples
 from dainr.features.weights import MANIFEST, RESTORES_FRAMES, SUPER_RESOLUTION
 
 from .pairs import make_pairs
@@ -124,12 +125,6 @@ def learning_rate(step: int, steps: int) -> float:
     """Rising at first, then along a cosine to a hundredth."""
     falling = 0.01 + 0.99 * np.cos(0.5 * np.pi * step / steps) ** 2
     return float(LEARNING_RATE * min(1, (step + 1) / WARM_UP) * falling)
-
-
-def restore_triples(network: MDSR, triples: Tensor, scale: int) -> Tensor:
-    """What the network makes of frame triples, `image 3 y x`."""
-    with torch.autocast(triples.device.type, dtype=torch.bfloat16):
-        return network.tail(network.trunk(triples.contiguous(memory_format=torch.channels_last), scale)).float()
 
 
 def draw_batch(scenes: list[dict[str, np.ndarray]], step: int) -> tuple[str, Tensor, Tensor]:

@@ -1,10 +1,13 @@
 """A sweep over budgets: the smallest that is enough, by held-out readouts alone."""
 
+import itertools
 from dataclasses import replace
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
 
+from dainr import fit as fit_module
 from dainr.errors import BadRequest
 from dainr.methods.dainr_config import DainrConfig
 from dainr.report.tuning import build_tuning
@@ -39,9 +42,17 @@ def test_a_reference_only_checks() -> None:
     assert agreement(agreeing[:1]) is None
 
 
+@pytest.fixture
+def steady_steps(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A clock of the fit on which every look takes a millisecond, so that no budget depends on the machine."""
+    looks = itertools.count()
+    monkeypatch.setattr(fit_module, "time", SimpleNamespace(perf_counter=lambda: next(looks) * 1e-3))
+
+
+@pytest.mark.usefixtures("steady_steps")
 def test_a_scan_is_fitted_once_a_budget_shortest_first(radial_scan: Scan) -> None:
-    trials = list(sweep(radial_scan, CONFIG, [0.4, 0.1, 0.4], radial_scan.reference))
-    assert [t.budget_s for t in trials] == [0.1, 0.4]
+    trials = list(sweep(radial_scan, CONFIG, [0.04, 0.01, 0.04], radial_scan.reference))
+    assert [t.budget_s for t in trials] == [0.01, 0.04]
     assert trials[0].steps < trials[1].steps
     for t in trials:
         assert 0 < t.excess < t.heldout < 1

@@ -22,10 +22,13 @@ LOST_AFTER_S = 10.0  # without the scheduler
 def run_jobs(
     jobs: Sequence[Job],
     workers: int,
+    gpus: int,
     scheduler: str | None,
     watch: Callable[[Sequence[Job], list[Outcome]], None],
 ) -> list[Outcome]:
     """Fit every job and return the outcomes as they came; `watch` sees the jobs and the outcomes so far, often.
+
+    Local workers share `gpus` CUDA devices in turn.
 
     Raises BadRequest when the scheduler cannot be reached, and DainrError when it is lost on the way: what was done is
     kept, and the same command goes on.
@@ -34,12 +37,13 @@ def run_jobs(
         return []
     outcomes: list[Outcome] = []
     with _client(workers, scheduler) as client:
-        futures = {client.submit(_on_worker, job, visible_gpus(job), pure=False): job for job in jobs}
+        futures = {client.submit(_on_worker, job, gpus, pure=False): job for job in jobs}
         seen_at = time.monotonic()
         while futures:
             if client.status == "running":
                 seen_at = time.monotonic()
-            elif time.monotonic() - seen_at > LOST_AFTER_S:
+            forgotten = any(future.status in ("cancelled", "lost") for future in futures)
+            if forgotten or time.monotonic() - seen_at > LOST_AFTER_S:
                 raise DainrError(
                     "the scheduler", f"it is gone, with {len(futures)} cases to do", "run the same command again"
                 )
@@ -50,10 +54,8 @@ def run_jobs(
     return outcomes
 
 
-def visible_gpus(job: Job) -> int:
-    """How many CUDA devices a job may use: none where it is to run on the CPU."""
-    if "--device" in job.options and job.options[job.options.index("--device") + 1] == "cpu":
-        return 0
+def visible_gpus() -> int:
+    """How many CUDA devices this machine has."""
     if shutil.which("nvidia-smi") is None:
         return 0
     found = subprocess.run(["nvidia-smi", "-L"], capture_output=True, text=True, check=False)
@@ -82,7 +84,8 @@ def _client(workers: int, scheduler: str | None) -> Iterator[Any]:
     import dask
     from distributed import Client, LocalCluster
 
-    logging.getLogger("distributed").setLevel(logging.CRITICAL)
+    for name in [name for name in logging.root.manager.loggerDict if name.startswith("distributed")]:
+        logging.getLogger(name).setLevel(logging.CRITICAL)  # each has a level of its own
     settings = {
         "distributed.scheduler.allowed-failures": 1,
         "distributed.admin.low-level-log-length": 0,

@@ -62,8 +62,12 @@ class Outcome:
 
 def known_outcome(job: Job) -> Outcome | None:
     """How a case ended before, if the same was asked of the same file and asking again would end the same way."""
+    return _known(job, _asked(job))
+
+
+def _known(job: Job, asked: dict[str, Any]) -> Outcome | None:
     outcome = _read(job)
-    if outcome is None or outcome.asked != _asked(job):
+    if outcome is None or outcome.asked != asked:
         return None
     if outcome.status == "done":
         wanted = [job.run / "run.json", *(exported(job, suffix) for suffix in job.export)]
@@ -80,12 +84,13 @@ def fit_case(job: Job, gpu: int | None = None) -> Outcome:
     """Fit a case and export it, going on with what an earlier attempt left; a killed or slow one is tried once more."""
     (job.out / CASES).mkdir(exist_ok=True)
     with _locked(job.out / CASES / f"{job.case.name}.lock"):
-        known = known_outcome(job)
-        return known if known is not None else _fit(job, gpu)
+        asked = _asked(job)
+        known = _known(job, asked)
+        return known if known is not None else _fit(job, asked, gpu)
 
 
-def _fit(job: Job, gpu: int | None) -> Outcome:
-    asked, before, started = _asked(job), _read(job), time.monotonic()
+def _fit(job: Job, asked: dict[str, Any], gpu: int | None) -> Outcome:
+    before, started = _read(job), time.monotonic()
     same = before is not None and before.asked == asked
     outcome = Outcome(job.case.name, str(job.case.path), asked, "running")
     _write(job, outcome)

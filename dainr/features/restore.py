@@ -51,13 +51,14 @@ class Restorer:
         number = torch.arange(len(frames))
         neighbours = [number - 1, number, number + 1]
         index = [n % len(frames) if self.cyclic else n.clamp(0, len(frames) - 1) for n in neighbours]
-        triples = torch.stack([frames[i] for i in index], 1).contiguous(memory_format=torch.channels_last)
-        return torch.cat([self.triples(some)[:, 1] for some in triples.split(FRAMES_AT_ONCE)])
+        triples = torch.stack([frames[i] for i in index], 1).split(FRAMES_AT_ONCE)
+        return torch.cat([restore_triples(self.network, some, self.scale)[:, 1] for some in triples])
 
-    def triples(self, triples: Float[Tensor, "image 3 y x"]) -> Float[Tensor, "image 3 y x"]:
-        """What the network makes of frame triples."""
-        with torch.autocast(triples.device.type, dtype=torch.bfloat16, enabled=_has_bfloat16(triples.device)):
-            return self.network.tail(self.network.trunk(triples, self.scale)).float()
+
+def restore_triples(network: MDSR, triples: Float[Tensor, "image 3 y x"], scale: int) -> Float[Tensor, "image 3 y x"]:
+    """What the network makes of frame triples."""
+    with torch.autocast(triples.device.type, dtype=torch.bfloat16, enabled=_has_bfloat16(triples.device)):
+        return network.tail(network.trunk(triples.contiguous(memory_format=torch.channels_last), scale)).float()
 
 
 def motion_share(magnitude: Float[Tensor, "frame y x"]) -> Float[Tensor, "y x"]:

@@ -50,8 +50,8 @@ class Weights:
     @property
     def repair(self) -> str:
         """The command that puts a damaged file right."""
-        reinstall = "pip install --force-reinstall --no-deps dainr"
-        return reinstall if self.shipped else f"dainr weights import {self.source} --force"
+        again = "git checkout pretrained && pip install --force-reinstall --no-deps ., in a clone of dainr"
+        return again if self.shipped else f"dainr weights import {self.source} --force"
 
     def whole(self) -> bool:
         """Whether that file is there and as it was written."""
@@ -90,8 +90,7 @@ def import_weights(path: Path, licence: str = "not stated", replace: bool = Fals
                 "download it again",
             )
     known = installed_weights()
-    fixed = stem == RANDOM or (stem in known and known[stem].shipped)
-    if fixed:
+    if stem == RANDOM or (stem in known and known[stem].shipped):
         raise BadRequest(f"weights {stem}", "that name belongs to dainr", "rename the file")
     if stem in known and not replace:
         raise BadRequest(f"weights {stem}", "there are weights of that name", "rename the file or add --force")

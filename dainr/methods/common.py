@@ -22,9 +22,9 @@ from dainr.scan import Scan
 
 log = logging.getLogger(__name__)
 
-# complex images a frame: those a fit keeps (field, gradient, two moments, best state, checkpoint, result) and those a
-# step needs while it renders (canonical space, images, their gradients, differences of the priors)
-KEPT_COPIES, RENDERED_COPIES = 10, 24
+# complex images a frame: those a fit keeps (field, gradient, two moments, best state, prediction, checkpoint, result),
+# and those a step needs while it renders (canonical space, images, their gradients, differences of the priors)
+KEPT_COPIES, RENDERED_COPIES = 12, 24
 
 NufftName = Literal["auto", "compiled", "finufft", "cufinufft", "sparse", "torchkbnufft"]
 

@@ -76,13 +76,18 @@ def start_fit(
         model: DynamicField = build_pointwise(config, times, prepared.matrix, features)
         loss: Loss = l1_loss
     else:
-        known = {"yes": True, "no": False, "auto": prepared.cyclic}[config.cyclic]
-        cyclic = closes_cycle(gridded) if known is None else known
+        cyclic = _is_cyclic(config, prepared, gridded)
         log.info("slice %d: %s", place[0], "one cycle, its end joined to its start" if cyclic else "no closed cycle")
         maps = torch.from_numpy(prepared.coil_maps).to(device)
         model = build_warped(config, times, prepared.matrix, maps, cyclic)
         loss = Objective(config.objective, prepared.noise_std, _restorer(config, cyclic, place[0]))
     return Fit(model, loss, data, heldout, config.fit, config.seed, place)
+
+
+def _is_cyclic(config: DainrConfig, prepared: Prepared, gridded: Tensor) -> bool:
+    """Whether the last frame leads to the first: as it was set, or as the binning says, or as the frames look."""
+    known = {"yes": True, "no": False, "auto": prepared.cyclic}[config.cyclic]
+    return closes_cycle(gridded) if known is None else known
 
 
 def _features(config: DainrConfig, prepared: Prepared, data: FrameData, gridded: Tensor) -> FeatureMaps:
@@ -94,7 +99,7 @@ def _features(config: DainrConfig, prepared: Prepared, data: FrameData, gridded:
     variation = TemporalVariation(len(gridded), settings.weight * part.noise_std, settings.cyclic, gridded.device)
     steps = admm(part, variation, settings.ridge, gridded)
     iterated = next(itertools.islice(steps, CLASSICAL_ITERATIONS - 1, None)).images
-    return restored_features(Restorer(network, closes_cycle(gridded), "iterated"), iterated)
+    return restored_features(Restorer(network, _is_cyclic(config, prepared, gridded), "iterated"), iterated)
 
 
 def _restorer(config: DainrConfig, cyclic: bool, index: int) -> Restorer | None:

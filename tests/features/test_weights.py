@@ -201,7 +201,7 @@ def test_damaged_shipped_weights_are_noticed_with_the_command_that_repairs_them(
     with (package / "mdsr_cine.safetensors").open("r+b") as file:
         file.seek(-1, 2)
         file.write(b"\xff")
-    with pytest.raises(BadRequest, match="run: pip install --force-reinstall --no-deps dainr"):
+    with pytest.raises(BadRequest, match="run: git checkout pretrained && pip install --force-reinstall --no-deps"):
         load_mdsr("mdsr_cine", 0)
 
 

@@ -74,7 +74,6 @@ def test_it_stops_when_it_has_converged_and_at_its_limits(name: str, radial_scan
     assert len(judge(tight.record)) == 1
     hurried = run(radial_scan, name, "tolerance=0", "iterations=0", "budget_s=0.05")
     assert how(hurried)["stopped"] == "budget"
-    assert how(hurried)["seconds"] < 5
 
 
 @each

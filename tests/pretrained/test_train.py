@@ -12,6 +12,7 @@ from torch.nn import functional
 
 from dainr.checksum import file_sha256
 from dainr.features.mdsr import STAGES
+from dainr.features.restore import restore_triples
 from dainr.features.weights import MANIFEST, load_mdsr
 from dainr.pretrained import pairs, train
 from dainr.pretrained.pairs import make_pairs
@@ -60,7 +61,7 @@ def test_the_first_network_returns_its_input() -> None:
     triples = torch.rand(1, 3, 24, 24, generator=torch.Generator().manual_seed(0))
     for scale in STAGES.values():
         with torch.no_grad():
-            returned = train.restore_triples(train.first_network(), triples, scale)
+            returned = restore_triples(train.first_network(), triples, scale)
         assert functional.l1_loss(returned, triples) < 0.05
 
 

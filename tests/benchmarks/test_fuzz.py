@@ -1,0 +1,40 @@
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from benchmarks.fuzz import SEEDS, damage, main, write_seeds
+from dainr.errors import BadScan
+from dainr.io import load
+
+
+def test_every_seed_is_a_scan_and_damage_follows_from_its_numbers(tmp_path: Path) -> None:
+    seeds = write_seeds(tmp_path)
+    assert [path.name for path in seeds] == [f"{name}.{suffix}" for name, suffix in SEEDS]
+    for seed in seeds:
+        assert load(seed).n_frames >= 0
+        contents = []
+        for copy in ("one", "two"):
+            damage(seed, tmp_path / copy / seed.stem, np.random.default_rng(5))
+            contents.append({p.name: p.read_bytes() for p in (tmp_path / copy / seed.stem).iterdir()})
+        assert contents[0] == contents[1] != {p.name: p.read_bytes() for p in seed.parent.iterdir()}
+
+
+def test_what_ends_badly_is_counted_kept_and_fails(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def refuse(path: Path) -> None:
+        if path.suffix == ".mat":
+            raise ValueError("an exception of the reader's own")
+        raise BadScan(str(path), "it is damaged", "copy it again")
+
+    (tmp_path / "seeds").mkdir()
+    real = write_seeds(tmp_path / "seeds")
+    monkeypatch.setattr("benchmarks.fuzz.write_seeds", lambda _: real)
+    monkeypatch.setattr("benchmarks.fuzz.load", refuse)
+    with pytest.raises(SystemExit):
+        main(["--inputs", "12", "--keep", str(tmp_path / "kept")])
+    rows = [line.split("|")[1:-1] for line in capsys.readouterr().out.splitlines() if line.startswith("| ")][1:]
+    counts = {row[0].strip(): [int(cell) for cell in row[1:]] for row in rows if row[0].strip() != "---"}
+    assert counts["native.h5"] == [0, 2, 0, 0, 0] and counts["matlab5.mat"] == [0, 0, 2, 0, 0]
+    assert len(list((tmp_path / "kept").iterdir())) == 4
