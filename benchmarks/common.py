@@ -19,6 +19,7 @@ from dainr.io import native
 from dainr.methods.common import resolve_device
 from dainr.run import device_name, versions
 from dainr.simulate import SimulationConfig, simulate_phantom
+from dainr.threads import usable_cores
 
 DAINR = (sys.executable, "-c", "from dainr.cli import main; main()")
 
@@ -98,8 +99,7 @@ def heading(title: str, script: str, arguments: Sequence[str], device: str, **mo
     """Title, the command that makes what follows, and the machine and versions it ran on; folders are left out."""
     command = shlex.join([_without_folder(a) for a in arguments])
     where = str(resolve_device(device))
-    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
-    machine = f"{cores} cores ({device_name('cpu')}), {torch.get_num_threads()} threads"
+    machine = f"{usable_cores()} cores ({device_name('cpu')}), {torch.get_num_threads()} threads"
     if where.startswith("cuda"):
         machine += f"; fits on {where}, {device_name(where)}"
     used = ", ".join(f"{package} {version}" for package, version in (versions() | more).items())

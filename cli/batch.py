@@ -50,7 +50,7 @@ def batch(
     Example: dainr batch scans -o results --jobs 2
     """
     from dainr.batch.cases import find_cases
-    from dainr.batch.engine import run_jobs, threads_each, visible_gpus
+    from dainr.batch.engine import run_jobs, visible_gpus
     from dainr.batch.summary import write_summary
     from dainr.batch.work import CASES, Job, known_outcome
 
@@ -66,8 +66,7 @@ def batch(
     limit_s = 0.0 if limit is None else parse_seconds(limit, "--limit")
     gpus = 0 if device == "cpu" else visible_gpus()
     workers = jobs or gpus or 1
-    threads = threads_each(workers, scheduler)
-    todo = [Job(case, output.resolve(), tuple(asked), suffixes, limit_s, threads) for case in cases]
+    todo = [Job(case, output.resolve(), tuple(asked), suffixes, limit_s) for case in cases]
     if resume and not (output / CASES).is_dir():
         raise BadRequest(f"--resume {output}", "no batch has begun there", "leave out --resume, or name its folder")
     output.mkdir(parents=True, exist_ok=True)

@@ -12,12 +12,15 @@ from .options import parse_matrix, parse_times
 
 def export(
     run: Annotated[Path, typer.Argument(help="Folder of a run.")],
-    out: Annotated[Path, typer.Argument(help="File to write: .npy .h5 .nii .nii.gz .mp4 .gif .png, or folder dicom.")],
+    out: Annotated[
+        Path, typer.Argument(help="File to write: .npy .h5 .nii .nii.gz .mp4 .gif .png .cfl .mrd, or folder dicom.")
+    ],
     frames: Annotated[int | None, typer.Option(help="Render N frames, evenly spaced.")] = None,
     times: Annotated[str | None, typer.Option(help="Render these times in s: 0,0.1,0.2.")] = None,
     matrix: Annotated[str | None, typer.Option(help="Render on another matrix: 256 or 384x312.")] = None,
     magnitude: Annotated[
-        bool, typer.Option("--magnitude", help="float32 magnitudes instead of complex (.npy, .h5).")
+        bool,
+        typer.Option("--magnitude", help="Magnitudes, not complex numbers (.npy as float32, .h5, .cfl, .mrd)."),
     ] = False,
     force: Annotated[bool, typer.Option("--force", help="Replace the file if it exists.")] = False,
 ) -> None:

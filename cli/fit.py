@@ -41,7 +41,9 @@ def fit(
     pairs: options.Pairs = None,
     resume: Annotated[bool, typer.Option("--resume", help="Go on with the run in the folder.")] = False,
     force: Annotated[bool, typer.Option("--force", help="Replace the run in the folder.")] = False,
-    dry_run: Annotated[bool, typer.Option("--dry-run", help="Say what would be done, and stop.")] = False,
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", help="Say what would be done, what it would take by a few steps, and stop.")
+    ] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print the record of the run as one JSON object.")] = False,
     quiet: options.Quiet = False,
 ) -> None:
@@ -145,17 +147,26 @@ def _named(key: str, overrides: list[str]) -> bool:
 
 
 def _say_plan(scan: "Scan", request: Any, config: Any, as_json: bool) -> None:
+    """What would be done, and for the field, from a few steps of it, what it would take."""
+    from dataclasses import asdict
+
     from dainr.describe import describe, in_words
+    from dainr.forecast import forecast
     from dainr.methods import get_method
     from dainr.settings import config_dict
 
     config, choices = get_method(request.method).resolve(scan, config)
+    costs = forecast(scan, request, config) if request.method == METHOD else None
     if as_json:
-        typer.echo(json.dumps({"scan": describe(scan), "choices": choices, "config": config_dict(config)}))
+        plan = {"scan": describe(scan), "choices": choices, "config": config_dict(config)}
+        typer.echo(json.dumps(plan | {"forecast": asdict(costs) if costs else None}))
         return
-    content, plan = in_words(scan)
-    typer.echo("\n".join([*content, "", "A fit would:", *(f"  {line}" for line in plan)]))
+    content, steps = in_words(scan)
+    typer.echo("\n".join([*content, "", "A fit would:", *(f"  {line}" for line in steps)]))
     typer.echo(f"  Method {request.method}, preset {request.preset}, on {config.device}, {choices['fourier']}.")
+    if costs:
+        taken = f"{costs.seconds:.0f} s and {costs.memory_mb / 1024:.1f} GB"
+        typer.echo(f"  Take {taken}; less time if it converges before its budget.")
 
 
 class _Interrupt:

@@ -7,7 +7,7 @@ import typer
 
 def methods(
     settings: Annotated[
-        bool, typer.Option("--settings", help="List every setting --set reaches, and its values.")
+        bool, typer.Option("--settings", help="List every setting --set reaches, its default and its values.")
     ] = False,
 ) -> None:
     """List the reconstruction methods and presets.
@@ -15,14 +15,15 @@ def methods(
     Example: dainr methods --settings
     """
     from dainr.methods import METHODS, get_method
-    from dainr.settings import list_settings, preset_about, preset_names
+    from dainr.settings import default_settings, list_settings, preset_about, preset_names
 
     for name in METHODS:
         method = get_method(name)
         typer.echo(f"{name}: {method.about}")
         if settings:
+            defaults = default_settings(method.Config)
             for key, values in list_settings(method.Config).items():
-                typer.echo(f"  {key}  ({values})")
+                typer.echo(f"  {key} = {defaults[key]}  ({values})")
     typer.echo("presets of dainr:")
     for name in preset_names():
         typer.echo(f"  {name}: {preset_about(name)}")

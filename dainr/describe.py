@@ -42,7 +42,9 @@ def describe(scan: Scan) -> dict[str, Any]:
 
 
 def full_sampling(scan: Scan) -> float:
-    """Readouts a frame needs by Nyquist: every line, or pi/2 spokes for each pixel across."""
+    """Readouts a frame needs by Nyquist: every line, every point, or pi/2 spokes for each pixel across."""
+    if scan.is_cartesian and scan.n_samples == 1:
+        return float(scan.matrix[0] * scan.matrix[1])
     return float(scan.matrix[0]) if scan.is_cartesian else math.pi / 2 * max(scan.matrix)
 
 
@@ -59,9 +61,12 @@ def in_words(scan: Scan) -> tuple[list[str], list[str]]:
     """What is in the scan, and what a fit would do with it: sentences."""
     f = describe(scan)
     readout = {"Cartesian": "lines", "radial": "spokes"}.get(f["sampling"], "readouts")
+    each = f" of {f['samples_per_readout']} samples"
+    if f["samples_per_readout"] == 1:
+        readout, each = "points", ""
     content = [
         f"{f['sampling']} scan, {f['slices']} slice{'s' * (f['slices'] > 1)}, {f['coils']} coils,"
-        f" {f['readouts']} {readout} of {f['samples_per_readout']} samples{' each slice' * (f['slices'] > 1)}.",
+        f" {f['readouts']} {readout}{each}{' each slice' * (f['slices'] > 1)}.",
         f"Image {f['matrix'][0]} x {f['matrix'][1]} (y, x), pixels {f['pixel_mm'][0]:g} x {f['pixel_mm'][1]:g} mm,"
         f" slice {f['slice_thickness_mm']:g} mm{'' if f['oriented'] else ', no orientation stored'}.",
         f"It lasts {f['duration_s']:g} s.",

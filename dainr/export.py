@@ -2,12 +2,13 @@
 
 import os
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 
 from dainr.errors import BadRequest
-from dainr.io import READERS, dicom
+from dainr.io import READERS, bart, dicom, ismrmrd_images
 from dainr.io.cine import write_cine
 from dainr.io.hdf5 import write_whole
 from dainr.io.nifti import write_nifti
@@ -26,6 +27,8 @@ WRITERS: dict[str, Callable[[Cine, Path], None]] = {
     ".mp4": write_movie,
     ".gif": write_movie,
     ".png": write_sheet,
+    ".cfl": bart.write_images,
+    ".mrd": ismrmrd_images.write_images,
     dicom.FOLDER: dicom.write_dicom,
 }
 SUFFIXES = (".npy", *WRITERS)
@@ -55,21 +58,16 @@ def check_target(path: Path, force: bool, suffixes: tuple[str, ...] = SUFFIXES) 
 
 
 def export(cine: Cine, path: Path, magnitude: bool = False) -> None:
-    """Write a cine as .npy (complex64 `slice frame y x`; float32 with `magnitude`), .h5, NIfTI, .mp4, .gif or
-    .png, or as a folder of DICOM images.
+    """Write a cine as .npy (complex64 `slice frame y x`; float32 with `magnitude`), .h5, NIfTI, .mp4, .gif, .png,
+    BART's .cfl with .hdr, ISMRMRD images (.mrd), or as a folder of DICOM images.
 
-    All but .npy and .h5 always hold magnitudes.
+    NIfTI, films, pictures and DICOM always hold magnitudes; the others do with `magnitude`.
     """
     if path.suffix == ".npy":
         with write_whole(path) as temporary:
             data = np.abs(cine.data) if magnitude else cine.data
             np.save(temporary, data.astype(np.float32 if magnitude else np.complex64))
         return
-    suffix = next(s for s in WRITERS if path.name.endswith(s))
-    if magnitude and suffix == ".h5":
-        write_cine(
-            Cine(np.abs(cine.data).astype(np.complex64), cine.times, cine.fov_mm, cine.slice_thickness_mm, cine.affine),
-            path,
-        )
-        return
-    WRITERS[suffix](cine, path)
+    if magnitude:
+        cine = replace(cine, data=np.abs(cine.data).astype(np.complex64))
+    WRITERS[next(suffix for suffix in WRITERS if path.name.endswith(suffix))](cine, path)

@@ -38,7 +38,7 @@ class FitConfig:
     warm_up: float = 0.15  # share of the budget in which the rate rises from zero
     halve_every: int = 2000
     validate_every: int = 10
-    patience: int = 16  # validations without a better held-out error before the fit stops; 0: never
+    patience: int = 16  # halving: validations without a better held-out error before the fit stops; 0: never
 
     def __post_init__(self) -> None:
         if self.iterations < (0 if self.budget_s else 1) or self.validate_every < 1 or self.halve_every < 1:
@@ -271,8 +271,8 @@ class Fit:
         if error <= (1 + TIE) * state.best_heldout:
             state.best_step = state.step
             self.best = {name: value.detach().clone() for name, value in self.model.state_dict().items()}
-        if self.config.patience and state.since_best >= self.config.patience:
-            state.stopped = "converged"
+        if self.config.schedule == "halving" and 0 < self.config.patience <= state.since_best:
+            state.stopped = "converged"  # a cosine's error falls once the rate does, so it is never stopped before
         return error
 
     def _observe(

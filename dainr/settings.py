@@ -121,6 +121,11 @@ def list_settings(kind: type) -> dict[str, str]:
     return {path: _in_words(annotation) for path, annotation in _leaves(kind)}
 
 
+def default_settings(kind: type) -> dict[str, Any]:
+    """The default of every setting of a config dataclass, by its dotted path."""
+    return dict(_flatten(config_dict(kind())))
+
+
 def _leaves(kind: Any, prefix: str = "") -> Iterator[tuple[str, Any]]:
     hints = typing.get_type_hints(kind)
     for f in dataclasses.fields(kind):

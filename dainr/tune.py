@@ -1,4 +1,4 @@
-"""How long a fit should run: the same scan at several budgets, judged by readouts that no fit saw.
+"""How long a fit should run: scans at several budgets, judged by readouts that no fit saw.
 
 The held-out error beyond what noise explains estimates, by Parseval, the relative error of the image. The budget to
 take is the smallest whose error is nearly that of the best. A reference, where there is one, only checks that choice.
@@ -7,6 +7,7 @@ take is the smallest whose error is nearly that of the best. A reference, where 
 import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
+from statistics import median
 from typing import Any
 
 import numpy as np
@@ -17,6 +18,7 @@ from dainr.evaluate import evaluate
 from dainr.fit import Observer
 from dainr.methods.dainr import Dainr
 from dainr.methods.dainr_config import DainrConfig
+from dainr.recon import Recon
 from dainr.scan import Scan
 from dainr.settings import config_dict
 
@@ -38,6 +40,19 @@ class Trial:
     dynamic_psnr: float | None = None
 
 
+def middle_slice(scan: Scan) -> Scan:
+    """The slice that stands for a stack."""
+    return scan.select_slices([scan.n_slices // 2])
+
+
+def excess_error(recon: Recon) -> float:
+    """Held-out error of a fitted slice beyond what noise explains. Raises BadRequest when nothing was held out."""
+    fit = recon.record["slices"][0]["fit"]
+    if "heldout_error" not in fit:
+        raise BadRequest("holdout=0", "nothing judges a fit then", "hold out some readouts")
+    return math.sqrt(max(fit["heldout_error"] ** 2 - fit["heldout_noise_error"] ** 2, 0.0))
+
+
 def sweep(
     scan: Scan,
     config: DainrConfig,
@@ -49,20 +64,16 @@ def sweep(
 
     Raises BadRequest when no readouts are held out.
     """
-    index = scan.n_slices // 2
-    middle = scan.select_slices([index])
-    method = Dainr()
+    middle, method = middle_slice(scan), Dainr()
     config, _ = method.resolve(middle, config)
     for budget in sorted(set(budgets)):
         recon = method(middle, with_budget(config, budget), observers)
-        fit = recon.record["slices"][0]["fit"]
-        if "heldout_error" not in fit:
-            raise BadRequest("holdout=0", "nothing judges a budget then", "hold out some readouts")
-        excess = math.sqrt(max(fit["heldout_error"] ** 2 - fit["heldout_noise_error"] ** 2, 0.0))
+        excess, fit = excess_error(recon), recon.record["slices"][0]["fit"]
         trial = Trial(
             budget, fit["seconds"], recon.record["seconds"]["total"], fit["steps"], fit["heldout_error"], excess
         )
         if reference is not None:
+            index = scan.n_slices // 2
             scores = evaluate(recon.cine.data, reference[index : index + 1])
             trial = replace(trial, psnr=scores.whole.psnr, dynamic_psnr=scores.dynamic.psnr)
         yield trial
@@ -73,10 +84,14 @@ def with_budget(config: DainrConfig, seconds: float) -> DainrConfig:
     return replace(config, fit=replace(config.fit, iterations=0, budget_s=seconds))
 
 
-def recommend(trials: Sequence[Trial]) -> Trial:
-    """The smallest budget whose error is nearly the best."""
-    best = min(trial.excess for trial in trials)
-    return next(t for t in sorted(trials, key=lambda t: t.budget_s) if t.excess <= (1 + NEARLY) * best)
+def recommend(sweeps: Sequence[Sequence[Trial]]) -> float:
+    """The smallest budget (s) whose error, in the median over the scans, is nearly each one's best."""
+    best = [min(trial.excess for trial in trials) for trials in sweeps]
+    by_budget = zip(*(sorted(trials, key=lambda t: t.budget_s) for trials in sweeps), strict=True)
+    for same in by_budget:
+        if median(t.excess / max(least, 1e-12) for t, least in zip(same, best, strict=True)) <= 1 + NEARLY:
+            return same[0].budget_s
+    return max(trial.budget_s for trial in sweeps[0])
 
 
 def agreement(trials: Sequence[Trial]) -> float | None:
@@ -87,10 +102,9 @@ def agreement(trials: Sequence[Trial]) -> float | None:
     return float(spearmanr(errors, scores).statistic)
 
 
-def as_preset(config: DainrConfig, trial: Trial, scan: str) -> dict[str, Any]:
-    """A preset with the budget of a trial: what the config changes of the defaults, ready for TOML."""
-    about = f"{trial.budget_s:g} s of steps, chosen by held-out readouts of {scan}"
-    changed = _changed(config_dict(with_budget(config, trial.budget_s)), config_dict(DainrConfig()))
+def as_preset(config: DainrConfig, about: str) -> dict[str, Any]:
+    """What a config changes of the defaults, ready for TOML, with a line that says where it comes from."""
+    changed = _changed(config_dict(config), config_dict(DainrConfig()))
     return {"about": about} | {k: v for k, v in changed.items() if k not in OF_THE_MACHINE}
 
 

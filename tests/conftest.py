@@ -1,11 +1,13 @@
 """Fixtures shared by all tests: small simulated scans, a config that fits in a second, and shared data if present."""
 
 import os
+from dataclasses import replace
 from pathlib import Path
 
 os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
 os.environ.setdefault("MPLBACKEND", "svg")
 
+import numpy as np
 import pytest
 
 from dainr.io import native
@@ -59,6 +61,19 @@ def radial_scan() -> Scan:
 def cartesian_scan() -> Scan:
     """The same phantom, variable-density Cartesian, 3-fold."""
     return simulate_phantom(SimulationConfig(pattern="vista", acceleration=3, coils=4, frames=6, matrix=32))
+
+
+def as_points(scan: Scan) -> Scan:
+    """The same measurement, every sample a readout of its own."""
+    n = scan.n_samples
+    return replace(
+        scan,
+        kspace=scan.kspace.reshape(*scan.kspace.shape[:2], -1, 1),
+        trajectory=scan.trajectory.reshape(scan.n_slices, -1, 1, 2),
+        times=np.repeat(scan.times, n, axis=1),
+        frame=None if scan.frame is None else np.repeat(scan.frame, n),
+        phase=None if scan.phase is None else np.repeat(scan.phase, n),
+    )
 
 
 @pytest.fixture

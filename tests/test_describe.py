@@ -10,6 +10,7 @@ import pytest
 from dainr.describe import describe, full_sampling, in_words, is_radial
 from dainr.io import load
 from dainr.simulate import SimulationConfig, simulate_phantom
+from tests.conftest import as_points
 from tests.io import small_scan
 
 
@@ -87,3 +88,11 @@ def test_the_shared_cartesian_series_is_described_as_its_notes_say(data_folder):
     assert (facts["sampling"], facts["matrix"], facts["frames"]) == ("Cartesian", [192, 156], 25)
     assert facts["acceleration"] == pytest.approx(8, abs=0.1)
     assert facts["noise_measurement"]
+
+
+def test_points_on_the_grid_are_counted_as_points(cartesian_scan):
+    scan = as_points(cartesian_scan)
+    content, plan = in_words(scan)
+    assert f" {scan.n_readouts} points." in content[0]
+    assert describe(scan)["acceleration"] == describe(cartesian_scan)["acceleration"]
+    assert any("plain FFT" in line for line in plan)

@@ -26,10 +26,11 @@ ORDER = [
     ["dainr.pretrained"],
     ["dainr.evaluate", "dainr.describe", "dainr.verdict"],
     ["dainr.tune"],
+    ["dainr.search"],
     ["dainr.export", "dainr.report"],
     ["dainr.run_folder"],
     ["dainr.run"],
-    ["dainr.compare", "dainr.batch", "dainr.library"],
+    ["dainr.compare", "dainr.batch", "dainr.forecast", "dainr.library"],
     ["dainr.cli"],
 ]
 STAGES = {name: number for number, names in enumerate(ORDER) for name in names}

@@ -10,10 +10,9 @@ import pytest
 from dainr import fit as fit_module
 from dainr.errors import BadRequest
 from dainr.methods.dainr_config import DainrConfig
-from dainr.report.tuning import build_tuning
 from dainr.scan import Scan
 from dainr.settings import build_config
-from dainr.tune import Trial, agreement, as_preset, recommend, sweep
+from dainr.tune import Trial, agreement, as_preset, recommend, sweep, with_budget
 from tests.conftest import TINY
 
 CONFIG = build_config(DainrConfig, {}, [*TINY, "device=cpu"])
@@ -28,8 +27,14 @@ def trial(budget: float, excess: float, psnr: float | None = None) -> Trial:
 )
 def test_the_smallest_budget_that_is_nearly_the_best_is_enough(errors: list[float], chosen: float) -> None:
     trials = [trial(budget, error) for budget, error in zip((1, 2, 4), errors, strict=True)]
-    assert recommend(trials).budget_s == chosen
-    assert recommend(trials[::-1]).budget_s == chosen
+    assert recommend([trials]) == recommend([trials[::-1]]) == chosen
+
+
+def test_of_several_scans_the_median_decides() -> None:
+    quick, slow = ([trial(1, 0.1), trial(2, 0.1)], [trial(2, 0.5), trial(1, 0.9)])
+    assert recommend([quick, quick, slow]) == 1
+    assert recommend([quick, slow, slow]) == 2
+    assert recommend([[trial(1, 0.0), trial(2, 0.0)]]) == 1
 
 
 def test_a_reference_only_checks() -> None:
@@ -37,7 +42,7 @@ def test_a_reference_only_checks() -> None:
     assert agreement(agreeing) == pytest.approx(1)
     against = [replace(t, psnr=-t.psnr) for t in agreeing if t.psnr]
     assert agreement(against) == pytest.approx(-1)
-    assert recommend(against) == replace(recommend(agreeing), psnr=-32)
+    assert recommend([against]) == recommend([agreeing])
     assert agreement([trial(1, 0.3), trial(2, 0.2)]) is None
     assert agreement(agreeing[:1]) is None
 
@@ -71,23 +76,14 @@ def test_of_a_stack_the_middle_slice_is_fitted(radial_scan: Scan) -> None:
 
 def test_without_held_out_readouts_nothing_can_be_chosen(radial_scan: Scan) -> None:
     config = build_config(DainrConfig, {}, [*TINY, "device=cpu", "holdout=0"])
-    with pytest.raises(BadRequest, match="nothing judges a budget"):
+    with pytest.raises(BadRequest, match="nothing judges a fit"):
         list(sweep(radial_scan, config, [0.1]))
 
 
 def test_the_preset_holds_what_was_changed_and_the_budget() -> None:
-    preset = as_preset(CONFIG, trial(2.5, 0.1), "scan.h5")
-    assert "2.5 s" in preset.pop("about")
+    preset = as_preset(with_budget(CONFIG, 2.5), "from a scan")
+    assert preset.pop("about") == "from a scan"
     assert "device" not in preset and "objective" not in preset
     again = build_config(DainrConfig, preset)
     assert (again.fit.budget_s, again.fit.iterations) == (2.5, 0)
     assert again.warped == CONFIG.warped
-
-
-@pytest.mark.parametrize("psnr", [None, 30.0])
-def test_the_page_shows_the_choice(psnr: float | None) -> None:
-    trials = [trial(1, 0.3, psnr), trial(2, 0.1, psnr)]
-    page = build_tuning("<scan>", trials, trials[1], agreement(trials), "[fit]")
-    assert "&lt;scan&gt;: 2 s are enough" in page
-    assert page.count("<svg") == 1 and "<script>" not in page
-    assert ("PSNR, dB" in page) is (psnr is not None)

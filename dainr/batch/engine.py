@@ -14,6 +14,7 @@ from typing import Any
 
 from dainr.batch.work import Job, Outcome, fit_case
 from dainr.errors import BadRequest, DainrError
+from dainr.threads import usable_cores
 
 POLL_S = 0.25
 LOST_AFTER_S = 10.0  # without the scheduler
@@ -28,7 +29,7 @@ def run_jobs(
 ) -> list[Outcome]:
     """Fit every job and return the outcomes as they came; `watch` sees the jobs and the outcomes so far, often.
 
-    Local workers share `gpus` CUDA devices in turn.
+    Local workers share the processor's threads, and `gpus` CUDA devices in turn.
 
     Raises BadRequest when the scheduler cannot be reached, and DainrError when it is lost on the way: what was done is
     kept, and the same command goes on.
@@ -37,7 +38,8 @@ def run_jobs(
         return []
     outcomes: list[Outcome] = []
     with _client(workers, scheduler) as client:
-        futures = {client.submit(_on_worker, job, gpus, pure=False): job for job in jobs}
+        local = 0 if scheduler else workers
+        futures = {client.submit(_on_worker, job, gpus, local, pure=False): job for job in jobs}
         seen_at = time.monotonic()
         while futures:
             if client.status == "running":
@@ -62,12 +64,28 @@ def visible_gpus() -> int:
     return found.stdout.count("GPU ")
 
 
-def _on_worker(job: Job, n_gpus: int) -> Outcome:
-    """Runs on a worker: local workers are numbered, and share the devices in turn."""
+def _on_worker(job: Job, gpus: int, local_workers: int) -> Outcome:
+    """Runs on a worker: local workers are numbered, and take the devices in turn."""
     from distributed import get_worker
 
     name = get_worker().name
-    return fit_case(job, name % n_gpus if n_gpus and isinstance(name, int) else None)
+    gpu = name % gpus if gpus and isinstance(name, int) else None
+    return fit_case(job, max(1, usable_cores() // local_workers) if local_workers else _threads_of_worker(), gpu)
+
+
+def _threads_of_worker() -> int:
+    """A cluster's worker has the cores it is bound to, or else shares its machine's with the other workers there."""
+    from distributed import get_client, get_worker
+
+    if usable_cores() < (os.cpu_count() or 1):
+        return usable_cores()
+    hosts = get_client().run_on_scheduler(_hosts)
+    return max(1, usable_cores() // max(hosts.count(get_worker().address.rpartition(":")[0]), 1))
+
+
+def _hosts(dask_scheduler: Any) -> list[str]:
+    """Where each worker is; runs on the scheduler."""
+    return [address.rpartition(":")[0] for address in dask_scheduler.workers]
 
 
 def _outcome(future: Any, job: Job) -> Outcome:
@@ -109,8 +127,3 @@ def _client(workers: int, scheduler: str | None) -> Iterator[Any]:
             ) from error
         with client:
             yield client
-
-
-def threads_each(workers: int, scheduler: str | None) -> int:
-    """Threads of each of several local workers; 0, all that the worker's machine gives, for those of a cluster."""
-    return 0 if scheduler else max(1, (os.cpu_count() or 1) // workers)

@@ -38,7 +38,6 @@ class Job:
     options: tuple[str, ...]  # of dainr fit
     export: tuple[str, ...]  # suffixes
     limit_s: float  # 0: none
-    threads: int  # 0: all
 
     @property
     def run(self) -> Path:
@@ -80,23 +79,23 @@ def exported(job: Job, suffix: str) -> Path:
     return job.out / f"{job.case.name}{'' if suffix[0] == '.' else '_'}{suffix}"
 
 
-def fit_case(job: Job, gpu: int | None = None) -> Outcome:
+def fit_case(job: Job, threads: int, gpu: int | None = None) -> Outcome:
     """Fit a case and export it, going on with what an earlier attempt left; a killed or slow one is tried once more."""
     (job.out / CASES).mkdir(exist_ok=True)
     with _locked(job.out / CASES / f"{job.case.name}.lock"):
         asked = _asked(job)
         known = _known(job, asked)
-        return known if known is not None else _fit(job, asked, gpu)
+        return known if known is not None else _fit(job, asked, _environment(threads, gpu))
 
 
-def _fit(job: Job, asked: dict[str, Any], gpu: int | None) -> Outcome:
+def _fit(job: Job, asked: dict[str, Any], environment: dict[str, str]) -> Outcome:
     before, started = _read(job), time.monotonic()
     same = before is not None and before.asked == asked
     outcome = Outcome(job.case.name, str(job.case.path), asked, "running")
     _write(job, outcome)
     why, code = "", 0
     for attempt in range(1, ATTEMPTS + 1):
-        code, why = _attempt(job, same or attempt > 1, gpu)
+        code, why = _attempt(job, same or attempt > 1, environment)
         outcome = replace(outcome, attempts=attempt, exit_code=code)
         if code >= 0 and code != 128 + signal.SIGKILL:
             break
@@ -107,25 +106,26 @@ def _fit(job: Job, asked: dict[str, Any], gpu: int | None) -> Outcome:
     return outcome
 
 
-def _attempt(job: Job, same: bool, gpu: int | None) -> tuple[int, str]:
+def _environment(threads: int, gpu: int | None) -> dict[str, str]:
+    """What a fit finds its share of the machine by."""
+    own = {"OMP_NUM_THREADS": str(threads), "NUMBA_NUM_THREADS": str(threads)}
+    return {**os.environ, **own} | ({} if gpu is None else {"CUDA_VISIBLE_DEVICES": str(gpu)})
+
+
+def _attempt(job: Job, same: bool, environment: dict[str, str]) -> tuple[int, str]:
     """Exit code, and one sentence where it is not 0, of fit and exports."""
     fit = ["fit", str(job.case.path), "-o", str(job.run), "-q"]
     resumed = same and (job.run / "config.toml").is_file()
-    code, why = _dainr([*fit, "--resume"] if resumed else [*fit, "--force", *job.options], job, gpu)
+    code, why = _dainr([*fit, "--resume"] if resumed else [*fit, "--force", *job.options], job, environment)
     if resumed and code in FINAL:  # what was left is no use
-        code, why = _dainr([*fit, "--force", *job.options], job, gpu)
+        code, why = _dainr([*fit, "--force", *job.options], job, environment)
     for suffix in job.export:
         if code == 0:
-            code, why = _dainr(["export", str(job.run), str(exported(job, suffix)), "--force"], job, gpu)
+            code, why = _dainr(["export", str(job.run), str(exported(job, suffix)), "--force"], job, environment)
     return code, why
 
 
-def _dainr(arguments: Sequence[str], job: Job, gpu: int | None) -> tuple[int, str]:
-    environment = dict(os.environ)
-    if job.threads:
-        environment["OMP_NUM_THREADS"] = environment["NUMBA_NUM_THREADS"] = str(job.threads)
-    if gpu is not None:
-        environment["CUDA_VISIBLE_DEVICES"] = str(gpu)
+def _dainr(arguments: Sequence[str], job: Job, environment: dict[str, str]) -> tuple[int, str]:
     try:
         done = subprocess.run(
             [sys.executable, "-m", "dainr.cli", *arguments],

@@ -79,7 +79,7 @@ class HashGrid(nn.Module):
 
     def __init__(self, config: GridConfig) -> None:
         super().__init__()
-        self.levels = grid_levels(config)
+        self.config, self.levels = config, grid_levels(config)
         self.n_features = config.levels * config.features_per_level
         entries = self.levels[-1].offset + self.levels[-1].size
         self.table = nn.Parameter(torch.empty(entries, config.features_per_level).uniform_(-INIT_RANGE, INIT_RANGE))

@@ -5,6 +5,7 @@ then one product with the matrix forward and one with its stored transpose backw
 """
 
 import warnings
+from functools import lru_cache
 from typing import Any
 
 import torch
@@ -12,17 +13,19 @@ from jaxtyping import Float
 from torch import Tensor
 from torch.autograd.function import once_differentiable
 
-from dainr.fields.hash_grid import HashGrid, entry_index
+from dainr.fields.coordinates import pixel_coordinates
+from dainr.fields.hash_grid import GridConfig, entry_index, grid_levels
 
 
 class FixedLookup:
     """The features of a grid at fixed positions (x, y) in the unit square, `point feature`."""
 
-    def __init__(self, grid: HashGrid, positions: Float[Tensor, "point 2"]) -> None:
-        self.n_features = grid.n_features
-        n_levels, device = len(grid.levels), positions.device
+    def __init__(self, config: GridConfig, positions: Float[Tensor, "point 2"]) -> None:
+        levels, device = grid_levels(config), positions.device
+        n_levels = len(levels)
+        self.n_features = n_levels * config.features_per_level
         rows, columns, values = [], [], []
-        for number, level in enumerate(grid.levels):
+        for number, level in enumerate(levels):
             cell = positions * level.scale + 0.5
             corner = cell.floor()
             x, y = (cell - corner).unbind(1)
@@ -33,7 +36,7 @@ class FixedLookup:
                     rows.append(row)
                     columns.append(entry_index(i + di, j + dj, level))
                     values.append(wx * wy)
-        size = (len(positions) * n_levels, len(grid.table))
+        size = (len(positions) * n_levels, levels[-1].offset + levels[-1].size)
         indices = torch.stack([torch.cat(rows), torch.cat(columns)])
         matrix = torch.sparse_coo_tensor(indices, torch.cat(values), size, check_invariants=True).coalesce()
         with warnings.catch_warnings():
@@ -43,6 +46,12 @@ class FixedLookup:
     def __call__(self, table: Float[Tensor, "entry per_level"]) -> Float[Tensor, "point feature"]:
         """Features for the present table."""
         return _Product.apply(table, self.matrix, self.transposed).view(-1, self.n_features)
+
+
+@lru_cache(maxsize=2)
+def lookup_at_pixels(config: GridConfig, matrix: tuple[int, int], device: torch.device) -> FixedLookup:
+    """The features of a grid at the pixels of a matrix; slices of one matrix share them, at full and half size."""
+    return FixedLookup(config, 0.5 * (pixel_coordinates(matrix, device) + 1))
 
 
 class _Product(torch.autograd.Function):

@@ -24,7 +24,7 @@ from dainr.fields.bandlimited import resample
 from dainr.fields.coordinates import frame_number, pixel_coordinates
 from dainr.fields.field import DynamicField
 from dainr.fields.hash_grid import GridConfig, HashGrid
-from dainr.fields.lookup import FixedLookup
+from dainr.fields.lookup import lookup_at_pixels
 from dainr.fields.mlp import MLP
 from dainr.fields.spline import spline_map, spline_matrix
 from dainr.operators.batch import Batch
@@ -102,7 +102,6 @@ class WarpedCine(DynamicField):
         self.motion = nn.Parameter(1e-3 * torch.randn(config.motion_modes, 2, side, side))
         self.innovation = nn.Parameter(torch.zeros(n_frames, *matrix, 2))  # re, im: AdamW fuses real numbers only
         self.coil_correction = nn.Parameter(torch.zeros(2 * len(coil_maps), config.coil_control, config.coil_control))
-        self._lookup: tuple[torch.device, FixedLookup] | None = None
 
     def forward(self, batch: Batch) -> Complex[Tensor, "frame y x"]:
         """The frames of a batch on the matrix of the scan."""
@@ -187,10 +186,8 @@ class WarpedCine(DynamicField):
 
     def _values(self) -> Float[Tensor, "point value"]:
         """The canonical maps at the pixels of the scan, real parts and then imaginary ones."""
-        device = self.frame_times.device
-        if self._lookup is None or self._lookup[0] != device:
-            self._lookup = device, FixedLookup(self.grid, 0.5 * (pixel_coordinates(self.matrix, device) + 1))
-        return self.value([self._lookup[1](self.grid.table)])
+        lookup = lookup_at_pixels(self.grid.config, self.matrix, self.frame_times.device)
+        return self.value([lookup(self.grid.table)])
 
     def _over_time(self, network: MLP, frames: Sequence[float]) -> Float[Tensor, "frame value"]:
         """A network of time at fractional frame numbers: linear between frames, where nothing has been measured."""

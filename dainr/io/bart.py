@@ -12,22 +12,25 @@ import numpy as np
 from jaxtyping import Complex
 
 from dainr.errors import BadScan
+from dainr.io.hdf5 import write_whole
 from dainr.io.on_grid import NO_LENGTHS, lines_on_grid
-from dainr.scan import Scan
+from dainr.scan import Cine, Scan
 
 NAME = "BART's .cfl with its .hdr"
 COIL, TIME, SLICE, N_AXES = 3, 10, 13, 16
 KINDS = ("kspace", "ksp", "data")  # words for k-space in a file's name, which another word stands for beside it
+CREATOR = "# Creator\ndainr"  # in the header of images
 BESIDE = {"trajectory": ("traj", "trajectory"), "coil maps": ("sens", "maps", "coils")}
 
 
 def recognises(path: Path) -> bool:
-    """Whether this is one of BART's two files, and its header is beside it or itself."""
+    """Whether this is one of BART's two files, its header beside it or itself, and no images that dainr wrote."""
     header = path.with_suffix(".hdr")
     if path.suffix not in (".cfl", ".hdr") or not header.is_file():
         return False
     with header.open("rb") as file:
-        return file.readline().startswith(b"# Dimensions")
+        begins = file.read(4096)
+    return begins.startswith(b"# Dimensions") and CREATOR.encode() not in begins
 
 
 def read(path: Path) -> Scan:
@@ -92,6 +95,16 @@ def write_cfl(path: Path, array: np.ndarray) -> None:
     sizes = [*array.shape, *[1] * (N_AXES - array.ndim)]
     path.with_suffix(".hdr").write_text("# Dimensions\n" + " ".join(map(str, sizes)) + "\n")
     array.astype(np.complex64).ravel(order="F").tofile(path.with_suffix(".cfl"))
+
+
+def write_images(cine: Cine, path: Path) -> None:
+    """A cine as path.cfl and path.hdr: x, y, time on axis 10, slice on axis 13. Both appear once they are complete."""
+    n_slices, n_frames, ny, nx = cine.data.shape
+    sizes = [nx, ny, *[1] * (N_AXES - 2)]
+    sizes[TIME], sizes[SLICE] = n_frames, n_slices
+    with write_whole(path) as data, write_whole(path.with_suffix(".hdr")) as header:
+        header.write_text(f"# Dimensions\n{' '.join(map(str, sizes))}\n{CREATOR}\n")
+        cine.data.astype(np.complex64).tofile(data)
 
 
 def companions(path: Path) -> list[Path]:

@@ -18,6 +18,7 @@ from dainr.errors import BadScan
 from dainr.io.hdf5 import is_hdf5, open_hdf5, read_array
 from dainr.io.ismrmrd_geometry import Geometry, read_geometry, slice_affine
 from dainr.io.ismrmrd_trajectory import cartesian_readouts, stored_trajectory
+from dainr.io.physiology import phase_since_trigger
 from dainr.scan import Scan
 
 NAME = "an ISMRMRD file"
@@ -78,6 +79,9 @@ def read(path: Path) -> Scan:
     kspace, trajectory = _samples(slices, geometry, where, notes)
     maps = _array_beside(extra["coil_maps"], "coil_maps", (*kspace.shape[:2], *geometry.matrix), where)
     stamps = np.array([[a.acquisition_time_stamp for a in acquisitions] for acquisitions in slices], np.float64)
+    phase = _array_beside(extra["phase"], "phase", (kspace.shape[2],), where)
+    if phase is None:
+        phase = _phase(slices, notes)
     return Scan(
         kspace=kspace,
         trajectory=trajectory,
@@ -88,7 +92,7 @@ def read(path: Path) -> Scan:
         affine=slice_affine([acquisitions[0] for acquisitions in slices], geometry, notes),
         frame=None if frame is None else frame[0].astype(np.int32),
         coil_maps=None if maps is None else maps.astype(np.complex64),
-        phase=_array_beside(extra["phase"], "phase", (kspace.shape[2],), where),
+        phase=phase,
         noise=_noise(readouts.noise, kspace.shape[1], readouts.imaging[0].sample_time_us, where),
         reference=_array_beside(extra["reference"], "reference", (len(slices), -1, *geometry.matrix), where),
         name=where,
@@ -217,6 +221,21 @@ def _seconds(stamps: np.ndarray, geometry: Geometry, notes: list[str]) -> np.nda
     step = geometry.repetition_time_s or 1e-3
     notes.append(f"no time stamps: readouts are taken as {step * 1e3:g} ms apart")
     return np.broadcast_to(np.arange(stamps.shape[1]) * step, stamps.shape)
+
+
+def _phase(slices: list[list[Any]], notes: list[str]) -> np.ndarray | None:
+    """Cardiac phases, where the readouts carry the time since the last trigger."""
+    since = TICK_S * np.array([[a.physiology_time_stamp[0] for a in acquisitions] for acquisitions in slices])
+    times = TICK_S * np.array([[a.acquisition_time_stamp for a in acquisitions] for acquisitions in slices], float)
+    if np.ptp(since) == 0:
+        return None
+    if len(slices) > 1:
+        notes.append("time stamps of the ECG are left aside: the slices have each their own; convert one at a time")
+        return None
+    phase = phase_since_trigger(times[0], since[0])
+    if phase is not None:
+        notes.append("cardiac phases from the time stamps of the ECG: --frames-per-cycle bins by them")
+    return phase
 
 
 def _noise(readouts: list[Any], n_coils: int, dwell_us: float, where: str) -> np.ndarray | None:

@@ -77,6 +77,14 @@ def slice_affine(firsts: list[Any], geometry: Geometry, notes: list[str]) -> np.
     return affine
 
 
+def placement(affine: np.ndarray, matrix: tuple[int, int]) -> tuple[np.ndarray, np.ndarray]:
+    """Centre of the first slice in mm and the directions of x, y and slice (rows), in LPS, of a RAS affine."""
+    ny, nx = matrix
+    columns = LPS_TO_RAS @ affine[:3, :3]
+    centre = LPS_TO_RAS @ (affine @ np.array([nx // 2, ny // 2, 0.0, 1.0]))[:3]
+    return centre, (columns / np.linalg.norm(columns, axis=0)).T
+
+
 def _cartesian_matrix(
     encoded: Any, matrix: tuple[int, int], fov: tuple[float, float], notes: list[str]
 ) -> tuple[tuple[int, int], tuple[float, float]]:

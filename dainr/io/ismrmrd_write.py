@@ -12,7 +12,7 @@ import numpy as np
 
 from dainr.io.hdf5 import write_whole
 from dainr.io.ismrmrd import TICK_S
-from dainr.io.ismrmrd_geometry import LPS_TO_RAS
+from dainr.io.ismrmrd_geometry import placement
 from dainr.scan import Scan
 
 GROUP = "dataset"
@@ -32,7 +32,8 @@ def write_ismrmrd(scan: Scan, path: Path) -> None:
             if scan.noise is not None:
                 for start in range(0, scan.noise.shape[1], LONGEST_READOUT):
                     dataset.append_acquisition(_noise(scan.noise[:, start : start + LONGEST_READOUT]))
-            position, directions = _placement(scan)
+            nowhere = np.zeros(3), np.zeros((3, 3))
+            position, directions = nowhere if scan.affine is None else placement(scan.affine, scan.matrix)
             for index in range(scan.n_slices):
                 for readout in range(scan.n_readouts):
                     dataset.append_acquisition(_acquisition(scan, index, readout, position, directions))
@@ -93,13 +94,3 @@ def _acquisition(scan: Scan, index: int, readout: int, position: np.ndarray, dir
         acquisition.position[:] = position + index * directions[2] * np.linalg.norm(scan.affine[:3, 2])
         acquisition.read_dir[:], acquisition.phase_dir[:], acquisition.slice_dir[:] = directions
     return acquisition
-
-
-def _placement(scan: Scan) -> tuple[np.ndarray, np.ndarray]:
-    """Centre of the first slice and the directions of x, y and slice (rows), in LPS."""
-    if scan.affine is None:
-        return np.zeros(3), np.zeros((3, 3))
-    ny, nx = scan.matrix
-    columns = LPS_TO_RAS @ scan.affine[:3, :3]
-    centre = LPS_TO_RAS @ (scan.affine @ np.array([nx // 2, ny // 2, 0.0, 1.0]))[:3]
-    return centre, (columns / np.linalg.norm(columns, axis=0)).T

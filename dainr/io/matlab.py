@@ -9,15 +9,14 @@ https://cmrxrecon.github.io, https://github.com/jaejun-yoo/TDDIP. The transforms
 
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 import h5py
 import numpy as np
-import scipy.io
 from jaxtyping import Complex
 
 from dainr.errors import BadScan
 from dainr.io.hdf5 import open_hdf5, read_array
+from dainr.io.matlab_old import read_old
 from dainr.io.on_grid import NO_LENGTHS, lines_on_grid
 from dainr.scan import Scan
 
@@ -108,18 +107,10 @@ def _variables(path: Path) -> tuple[dict[str, tuple[int, ...]], Callable[[str], 
     with path.open("rb") as file:
         old = file.read(len(MAGIC[1])) == MAGIC[1]
     if old:
-        listed = _read_old(path, scipy.io.whosmat)
-        shapes = {name: tuple(shape) for name, shape, kind in listed if kind in ("double", "single")}
-        return shapes, lambda name: np.asarray(_read_old(path, scipy.io.loadmat, variable_names=[name])[name])
+        arrays = read_old(path)
+        return {name: array.shape for name, array in arrays.items()}, arrays.__getitem__
     with open_hdf5(path) as hdf5:
         return {name: hdf5[name].shape[::-1] for name in _arrays(hdf5)}, lambda name: _read_hdf5(path, name)
-
-
-def _read_old(path: Path, read: Callable[..., Any], **options: Any) -> Any:
-    try:
-        return read(path, **options)
-    except Exception as error:  # scipy raises whatever the bytes lead it to
-        raise BadScan(str(path), f"the file is truncated or damaged ({error})", "copy or export it again") from error
 
 
 def _read_hdf5(path: Path, name: str) -> np.ndarray:

@@ -8,7 +8,12 @@ from jaxtyping import Float
 
 
 def passes_centre(trajectory: Float[np.ndarray, "readout sample 2"]) -> bool:
-    """Whether all readouts pass within two samples of the k-space centre, in more than one direction."""
+    """Whether all readouts pass within two samples of the k-space centre, in more than one direction.
+
+    Readouts of one sample pass nowhere.
+    """
+    if trajectory.shape[1] == 1:
+        return False
     nearest = np.hypot(trajectory[..., 0], trajectory[..., 1]).min(1)
     return bool(nearest.max() < 2 / trajectory.shape[1] and np.ptp(trajectory, axis=(0, 1)).min() > 0.1)
 

@@ -7,7 +7,12 @@ import numpy as np
 from jaxtyping import Bool, Float, Integer
 
 from dainr.errors import BadRequest, BadScan
+from dainr.prepare.gating import find_beats
+from dainr.prepare.self_gating import self_gated_phase
 from dainr.scan import Scan
+
+CENTRE_SAMPLES = 2.5  # from the k-space centre to where a readout may be held out
+FEW_SAMPLES = 32  # a readout with fewer does not span k-space, and its samples tell no distance
 
 
 def bin_spokes(scan: Scan, spokes_per_frame: int) -> Scan:
@@ -26,18 +31,36 @@ def bin_spokes(scan: Scan, spokes_per_frame: int) -> Scan:
 
 
 def bin_phases(scan: Scan, frames_per_cycle: int) -> Scan:
-    """Readouts by their cardiac phase into evenly wide bins of the cycle. Raises BadRequest if no phases are stored."""
-    if scan.phase is None:
-        raise BadRequest("--frames-per-cycle", "the scan stores no cardiac phases", "use --spokes-per-frame")
+    """Readouts by their cardiac phase into evenly wide bins of the cycle, those of arrhythmic beats set aside.
+
+    Where no phases are stored, spokes of a single slice tell them. Times become those within a heartbeat of median
+    length, where it is known. Raises BadRequest without phases.
+    """
     if not 1 <= frames_per_cycle <= scan.n_readouts:
         raise BadRequest(
             f"--frames-per-cycle {frames_per_cycle}",
             f"the scan has {scan.n_readouts} readouts",
             f"choose 1 to {scan.n_readouts}",
         )
-    frame = np.minimum((scan.phase * frames_per_cycle).astype(int), frames_per_cycle - 1)
-    order = np.broadcast_to(np.argsort(frame, kind="stable"), (scan.n_slices, scan.n_readouts))
-    return replace(_reorder(scan, order, np.sort(frame), f"{frames_per_cycle} bins of the cardiac cycle"), cyclic=True)
+    note = f"{frames_per_cycle} bins of the cardiac cycle"
+    if scan.phase is None:
+        if scan.n_slices > 1:
+            raise BadRequest("--frames-per-cycle", "the scan stores no cardiac phases", "choose one slice: --slices 0")
+        scan = replace(scan, phase=self_gated_phase(scan.kspace[0], scan.trajectory[0], scan.times[0]))
+        note += " as the k-space centre shows it"
+    phase = scan.phase
+    assert phase is not None
+    beats = find_beats(scan.times[0], phase)
+    if beats.length > 0:
+        scan = replace(scan, times=np.broadcast_to(beats.length * phase.astype(np.float64), scan.times.shape))
+        note += f" of {1e3 * beats.length:.0f} ms"
+    if beats.arrhythmic.any():
+        note += f", {beats.arrhythmic.sum()} of {len(beats.lengths)} heartbeats set aside for their length"
+    frame = np.minimum((phase * frames_per_cycle).astype(int), frames_per_cycle - 1)
+    order = np.argsort(frame, kind="stable")
+    order = order[~beats.arrhythmic[beats.of_readout[order]]]
+    everywhere = np.broadcast_to(order, (scan.n_slices, len(order)))
+    return replace(_reorder(scan, everywhere, frame[order], note), cyclic=True)
 
 
 def bin_given(scan: Scan, frame: Integer[np.ndarray, " readout"]) -> Scan:
@@ -91,12 +114,12 @@ def hold_out(
 ) -> Bool[np.ndarray, " readout"]:
     """Which readouts the fit must not see: about `fraction` of them, spread evenly over the frames.
 
-    A frame keeps at least one readout. Cartesian lines through the k-space centre are never held out: they alone carry
-    their frame's contrast, whereas every spoke passes there.
+    A frame keeps at least one readout. Cartesian lines through the k-space centre, and points near it, are never held
+    out: they alone carry their frame's contrast, whereas every spoke passes there.
     """
     held = np.zeros(len(frame), bool)
     nearest = np.hypot(trajectory[..., 0], trajectory[..., 1]).min(1)
-    outer = nearest > 2.5 / max(trajectory.shape[1], 1)
+    outer = nearest > CENTRE_SAMPLES / max(trajectory.shape[1], FEW_SAMPLES)
     candidate = outer if outer.any() else np.ones(len(frame), bool)
     n_frames, wanted = int(frame.max()) + 1, round(fraction * len(frame))
     if fraction > 0:

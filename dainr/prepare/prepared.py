@@ -9,6 +9,7 @@ from jaxtyping import Bool, Complex, Float, Integer
 from dainr.errors import BadRequest, BadScan
 from dainr.prepare.coil_maps import estimate_coil_maps
 from dainr.prepare.compress import combine_coils, compression_matrix
+from dainr.prepare.delays import Delays, estimate_delays
 from dainr.prepare.density import even_density, passes_centre, ramp_density
 from dainr.prepare.frames import frame_times, hold_out
 from dainr.prepare.whiten import noise_covariance, unit_norm, whiten, whiten_maps
@@ -25,6 +26,7 @@ class PrepareConfig:
     virtual_coils: int = 0  # 0: as few as coil_loss allows
     coil_loss: float = 1e-3  # share of the signal that the coils left out may hold; 0 keeps all coils as they are
     holdout: float = 0.03  # share of the readouts that only validate
+    delays: Literal["auto", "no", "estimate"] = "auto"  # gradient delays of spokes; auto: where they are clearly there
 
     def __post_init__(self) -> None:
         if not 0 <= self.holdout <= 0.5:
@@ -57,21 +59,27 @@ class Prepared:
 def prepare_slice(scan: Scan, index: int, config: PrepareConfig, seed: int) -> Prepared:
     """Prepare one slice of a scan whose readouts are binned and in frame order.
 
-    Raises BadScan when the file's coil maps are asked for and absent or empty, BadRequest for too many virtual coils.
+    Raises BadScan when the file's coil maps are asked for and absent or empty, BadRequest for too many virtual coils
+    and for delays of what are no spokes.
     """
     if scan.frame is None:
         raise BadScan(scan.name, "its readouts are not binned into frames", "choose --spokes-per-frame N")
     trajectory, cartesian = scan.trajectory[index].astype(np.float32), scan.is_cartesian
+    pixels_per_mm = np.array(scan.matrix, np.float32) / np.array(scan.fov_mm, np.float32)
+    record: dict[str, Any] = {}
+    delays = _delays(scan.kspace[index], trajectory * pixels_per_mm, config)
+    if delays is not None:
+        trajectory = trajectory + (delays.shift / pixels_per_mm).astype(np.float32)[:, None]
+        record["gradient_delays_samples"] = delays.matrix.round(4).tolist()
     held_out = hold_out(trajectory, scan.frame, config.holdout, seed)
     seen = ~held_out
     covariance, noise_source = noise_covariance(scan.kspace[index][:, seen], trajectory[seen], scan.noise)
     kspace = whiten(scan.kspace[index], covariance)
-    record: dict[str, Any] = {"noise_from": noise_source}
+    record["noise_from"] = noise_source
     stored = _stored_maps(scan, index, covariance, config)
     kspace, stored = _compress(kspace, seen, stored, config, record)
     central = passes_centre(trajectory)  # spokes: dense there, and with samples on twice the field of view
-    physical = trajectory * np.array(scan.matrix, np.float32) / np.array(scan.fov_mm, np.float32)
-    density = ramp_density(physical) if central else even_density(trajectory)
+    density = ramp_density(trajectory * pixels_per_mm) if central else even_density(trajectory)
     if stored is None:
         estimated = estimate_coil_maps(kspace[:, seen], trajectory[seen], density[seen], scan.matrix, cartesian)
         maps, record["coil_maps"] = estimated.maps, estimated.method
@@ -103,6 +111,19 @@ def prepare_slice(scan: Scan, index: int, config: PrepareConfig, seed: int) -> P
         noise_std=1 / scale,
         record=record,
     )
+
+
+def _delays(kspace: np.ndarray, trajectory: np.ndarray, config: PrepareConfig) -> Delays | None:
+    """The delays to correct, if any."""
+    if config.delays == "estimate":
+        return estimate_delays(kspace, trajectory)
+    if config.delays == "no" or not passes_centre(trajectory):
+        return None
+    try:
+        delays = estimate_delays(kspace, trajectory)
+    except BadRequest:  # a trajectory of another kind
+        return None
+    return delays if delays.clear else None
 
 
 def _stored_maps(scan: Scan, index: int, covariance: np.ndarray, config: PrepareConfig) -> np.ndarray | None:

@@ -2,6 +2,7 @@
 
 import base64
 import io
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import matplotlib
@@ -12,6 +13,7 @@ from PIL import Image
 matplotlib.use("svg")  # no display, and no window toolkit to look for
 
 from matplotlib import pyplot as plt
+from matplotlib.ticker import MaxNLocator
 
 from dainr.fit import FitState
 from dainr.io.video import frame_rate, windowed
@@ -74,20 +76,38 @@ def frame_error_bars(errors: list[float]) -> str:
         return _svg(figure)
 
 
-def budget_curve(seconds: list[float], errors: list[float], psnr: list[float], chosen: int) -> str:
-    """Held-out error beyond the noise against the time of the steps, one point circled, and PSNR if given, as SVG."""
+def budget_curve(curves: Mapping[str, tuple[list[float], list[float], list[float]]], chosen_s: float) -> str:
+    """Held-out error beyond the noise against the time of the steps, a line a scan; PSNR of a scan alone; as SVG.
+
+    `curves` has for each scan seconds, errors, and PSNR or nothing.
+    """
     with matplotlib.rc_context(STYLE):
         figure, axis = plt.subplots(figsize=(6.4, 3.2), layout="constrained")
-        percent = [100 * error for error in errors]
-        lines = axis.plot(seconds, percent, color=BLUE, lw=1.6, marker="o", ms=4, label="held-out error")
-        lines += axis.plot(seconds[chosen], percent[chosen], "o", ms=11, mfc="none", mec=ORANGE, mew=2, label="enough")
+        lines = []
+        for seconds, errors, _ in curves.values():
+            percent = [100 * error for error in errors]
+            lines = axis.plot(seconds, percent, color=BLUE, lw=1.6, marker="o", ms=4, label="held-out error")
+        lines.append(axis.axvline(chosen_s, color=ORANGE, lw=1.2, ls="--", label="enough"))
         axis.set(xlabel="time for the steps, s", ylabel="error beyond noise, %", ylim=(0, None))
-        if len(psnr) == len(seconds):
+        if len(curves) == 1 and len(psnr := next(iter(curves.values()))[2]) == len(seconds):
             other = axis.twinx()
             other.spines["right"].set_visible(True)
             other.set_ylabel("PSNR, dB")
             lines += other.plot(seconds, psnr, color=GREY, lw=1.2, ls="--", marker=".", label="PSNR")
         axis.legend(handles=lines, frameon=False, loc="lower right")
+        return _svg(figure)
+
+
+def attempt_scores(scores: Sequence[tuple[int, float]], chosen: int) -> str:
+    """Score of every finished attempt of a search by its number, the chosen one circled, as SVG."""
+    with matplotlib.rc_context(STYLE):
+        figure, axis = plt.subplots(figsize=(6.4, 2.7), layout="constrained")
+        axis.axhline(1, color=GREY, lw=1, ls="--", label="where the search began")
+        axis.plot(*zip(*scores, strict=True), "o", color=BLUE, ms=5, label="attempt")
+        axis.plot(chosen, dict(scores)[chosen], "o", ms=11, mfc="none", mec=ORANGE, mew=2, label="chosen")
+        axis.set(xlabel="attempt", ylabel="error, relative to the start")
+        axis.xaxis.set_major_locator(MaxNLocator(integer=True))
+        axis.legend(frameon=False)
         return _svg(figure)
 
 

@@ -1,32 +1,52 @@
-"""The page of a sweep over budgets: error against time, the choice, and the preset it became."""
+"""The page of a sweep over budgets, and that of a search over settings: error, the choice, and the preset it became."""
 
-from collections.abc import Sequence
+import math
+from collections.abc import Mapping, Sequence
 
 from markupsafe import Markup
 
 from dainr import __version__
-from dainr.report.figures import budget_curve
+from dainr.report.figures import attempt_scores, budget_curve
 from dainr.report.page import render
-from dainr.tune import Trial
+from dainr.search import Attempt
+from dainr.tune import Trial, agreement
+
+RECORD = {"versions": {"dainr": __version__}}
 
 
-def build_tuning(scan: str, trials: Sequence[Trial], chosen: Trial, ranked: float | None, preset: str) -> str:
-    """The page as HTML text."""
+def build_tuning(title: str, sweeps: Mapping[str, Sequence[Trial]], chosen_s: float, preset: str) -> str:
+    """The page of a sweep as HTML text; `sweeps` by the name of the scan."""
+    curves = {
+        name: ([t.budget_s for t in trials], [t.excess for t in trials], [t.psnr for t in trials if t.psnr is not None])
+        for name, trials in sweeps.items()
+    }
     return render(
         "tuning.html",
         {},
-        record={"versions": {"dainr": __version__}},
-        scan=scan,
-        trials=trials,
-        chosen=chosen,
-        ranked=ranked,
+        ("batch.css",),
+        record=RECORD,
+        title=title,
+        sweeps=sweeps,
+        ranked={name: agreement(trials) for name, trials in sweeps.items()},
+        chosen_s=chosen_s,
         preset=preset,
-        plot=Markup(
-            budget_curve(
-                [trial.budget_s for trial in trials],
-                [trial.excess for trial in trials],
-                [trial.psnr for trial in trials if trial.psnr is not None],
-                trials.index(chosen),
-            )
-        ),
+        plot=Markup(budget_curve(curves, chosen_s)),
+    )
+
+
+def build_search(title: str, n_scans: int, attempts: Sequence[Attempt], chosen: Attempt, preset: str) -> str:
+    """The page of a search as HTML text."""
+    scores = [(attempt.number, attempt.score) for attempt in attempts if attempt.score is not None]
+    return render(
+        "search.html",
+        {},
+        ("batch.css",),
+        record=RECORD,
+        title=title,
+        n_scans=n_scans,
+        attempts=sorted(attempts, key=lambda a: math.inf if a.score is None else a.score),
+        first=attempts[0],
+        chosen=chosen,
+        preset=preset,
+        plot=Markup(attempt_scores(scores, chosen.number)),
     )

@@ -2,6 +2,7 @@
 
 import fcntl
 import json
+import os
 import signal
 import sys
 import threading
@@ -15,13 +16,13 @@ from dainr.batch import work
 from dainr.batch.cases import Case
 from dainr.batch.work import CASES, TIMED_OUT, Job, Outcome, exported, fit_case, known_outcome
 
-Command = Callable[[Sequence[str], Job, int | None], tuple[int, str]]
+Command = Callable[[Sequence[str], Job, dict[str, str]], tuple[int, str]]
 
 
 @pytest.fixture
 def job(tmp_path: Path) -> Job:
     (tmp_path / "scan.h5").write_bytes(b"kspace")
-    return Job(Case("scan", tmp_path / "scan.h5"), tmp_path / "out", ("--iterations", "5"), (".nii",), 0.0, 1)
+    return Job(Case("scan", tmp_path / "scan.h5"), tmp_path / "out", ("--iterations", "5"), (".nii",), 0.0)
 
 
 @pytest.fixture(autouse=True)
@@ -36,7 +37,7 @@ class Scripted:
     def __init__(self, *codes: int) -> None:
         self.codes, self.asked = list(codes), []  # type: list[int], list[list[str]]
 
-    def __call__(self, arguments: Sequence[str], job: Job, gpu: int | None) -> tuple[int, str]:
+    def __call__(self, arguments: Sequence[str], job: Job, environment: dict[str, str]) -> tuple[int, str]:
         self.asked.append(list(arguments))
         code = self.codes.pop(0) if self.codes else 0
         if arguments[0] == "fit":
@@ -61,7 +62,7 @@ def script(monkeypatch: pytest.MonkeyPatch) -> Callable[..., Scripted]:
 
 def test_a_case_is_fitted_and_exported(job: Job, script: Callable[..., Scripted]) -> None:
     program = script()
-    outcome = fit_case(job)
+    outcome = fit_case(job, 1)
     assert (outcome.status, outcome.attempts, outcome.why) == ("done", 1, "")
     fit = ["fit", str(job.case.path), "-o", str(job.run), "-q", "--force", "--iterations", "5"]
     assert program.asked == [fit, ["export", str(job.run), str(exported(job, ".nii")), "--force"]]
@@ -69,17 +70,17 @@ def test_a_case_is_fitted_and_exported(job: Job, script: Callable[..., Scripted]
 
 def test_what_is_done_is_not_done_again(job: Job, script: Callable[..., Scripted]) -> None:
     script()
-    done = fit_case(job)
+    done = fit_case(job, 1)
     program = script()
     assert known_outcome(job) == done
-    assert fit_case(job) == done
+    assert fit_case(job, 1) == done
     assert program.asked == []
 
 
 @pytest.mark.parametrize("change", ["file", "options", "export lost", "export added", "run lost"])
 def test_what_is_changed_or_missing_is_done(change: str, job: Job, script: Callable[..., Scripted]) -> None:
     script()
-    fit_case(job)
+    fit_case(job, 1)
     if change == "file":
         job.case.path.write_bytes(b"other")
     elif change == "options":
@@ -92,14 +93,14 @@ def test_what_is_changed_or_missing_is_done(change: str, job: Job, script: Calla
         (job.run / "run.json").unlink()
     program = script()
     assert known_outcome(job) is None
-    assert fit_case(job).status == "done"
+    assert fit_case(job, 1).status == "done"
     begun_anew = change in ("file", "options")
     assert ("--resume" in program.asked[0]) != begun_anew
 
 
 def test_a_killed_case_is_tried_once_more_from_where_it_was(job: Job, script: Callable[..., Scripted]) -> None:
     program = script(-signal.SIGKILL, 0)
-    outcome = fit_case(job)
+    outcome = fit_case(job, 1)
     assert (outcome.status, outcome.attempts) == ("done", 2)
     assert "--resume" not in program.asked[0] and "--resume" in program.asked[1]
 
@@ -109,11 +110,11 @@ def test_a_case_killed_twice_has_failed_and_is_tried_by_the_next_batch(
     code: int, job: Job, script: Callable[..., Scripted]
 ) -> None:
     program = script(code, code, 0)
-    outcome = fit_case(job)
+    outcome = fit_case(job, 1)
     assert (outcome.status, outcome.attempts, outcome.exit_code) == ("failed", 2, code)
     assert program.codes == [0]
     assert known_outcome(job) is None
-    assert fit_case(job).status == "done"
+    assert fit_case(job, 1).status == "done"
 
 
 @pytest.mark.parametrize(("code", "final"), [(2, True), (3, True), (4, False), (5, False), (1, False)])
@@ -121,7 +122,7 @@ def test_an_error_is_not_tried_twice_and_bad_data_stay_bad(
     code: int, final: bool, job: Job, script: Callable[..., Scripted]
 ) -> None:
     program = script(code)
-    outcome = fit_case(job)
+    outcome = fit_case(job, 1)
     assert (outcome.status, outcome.attempts, outcome.why) == ("failed", 1, "a sentence")
     assert len(program.asked) == 1
     assert (known_outcome(job) == outcome) is final
@@ -129,15 +130,15 @@ def test_an_error_is_not_tried_twice_and_bad_data_stay_bad(
 
 def test_a_state_that_is_no_use_is_replaced(job: Job, script: Callable[..., Scripted]) -> None:
     script(-signal.SIGKILL, -signal.SIGKILL)
-    fit_case(job)
+    fit_case(job, 1)
     program = script(3, 0)
-    assert fit_case(job).status == "done"
+    assert fit_case(job, 1).status == "done"
     assert ["--resume" in asked for asked in program.asked] == [True, False, False]
 
 
 def test_a_failed_export_fails_the_case(job: Job, script: Callable[..., Scripted]) -> None:
     script(0, 2)
-    assert fit_case(job).status == "failed"
+    assert fit_case(job, 1).status == "failed"
 
 
 def test_two_workers_do_a_case_one_after_the_other(job: Job, script: Callable[..., Scripted], out: Path) -> None:
@@ -146,7 +147,7 @@ def test_two_workers_do_a_case_one_after_the_other(job: Job, script: Callable[..
     ended: list[Outcome] = []
     with (out / CASES / "scan.lock").open("w") as file:
         fcntl.flock(file, fcntl.LOCK_EX)
-        waiting = threading.Thread(target=lambda: ended.append(fit_case(job)))
+        waiting = threading.Thread(target=lambda: ended.append(fit_case(job, 1)))
         waiting.start()
         waiting.join(0.3)
         assert waiting.is_alive() and not ended
@@ -156,7 +157,7 @@ def test_two_workers_do_a_case_one_after_the_other(job: Job, script: Callable[..
 
 def test_a_record_that_cannot_be_read_counts_as_none(job: Job, script: Callable[..., Scripted], out: Path) -> None:
     script()
-    fit_case(job)
+    fit_case(job, 1)
     (out / CASES / "scan.json").write_text(json.dumps({"name": "scan"}))
     assert known_outcome(job) is None
     (out / CASES / "scan.json").write_text("{")
@@ -183,7 +184,7 @@ def test_a_command_that_takes_too_long_is_ended(job: Job, monkeypatch: pytest.Mo
     slow.write_text("#!/bin/sh\nexec sleep 60\n")
     slow.chmod(0o755)
     monkeypatch.setattr(sys, "executable", str(slow))
-    assert work._dainr(["fit"], replace(job, limit_s=0.2), None) == (TIMED_OUT, "it took longer than 0.2 s")
+    assert work._dainr(["fit"], replace(job, limit_s=0.2), dict(os.environ)) == (TIMED_OUT, "it took longer than 0.2 s")
 
 
 def test_a_command_runs_with_its_share_of_threads_and_its_device(
@@ -193,4 +194,4 @@ def test_a_command_runs_with_its_share_of_threads_and_its_device(
     shown.write_text('#!/bin/sh\necho "dainr: $OMP_NUM_THREADS $CUDA_VISIBLE_DEVICES" >&2\nexit 1\n')
     shown.chmod(0o755)
     monkeypatch.setattr(sys, "executable", str(shown))
-    assert work._dainr(["fit"], job, 3) == (1, "1 3")
+    assert work._dainr(["fit"], job, work._environment(2, 3)) == (1, "2 3")

@@ -1,4 +1,5 @@
 import json
+import re
 import shutil
 import tomllib
 from pathlib import Path
@@ -126,6 +127,8 @@ def test_dry_run_writes_nothing(radial_file: Path, tmp_path: Path) -> None:
     assert list(tmp_path.iterdir()) == [radial_file]
     assert "6 frames" in result.stdout
     assert "finufft" in result.stdout
+    assert re.search(r"Take \d+ s and \d+\.\d GB", result.stdout)
+    assert "Take" not in succeed("fit", radial_file, "-o", tmp_path / "run", "--dry-run", *GRIDDING).stdout
 
 
 def test_dry_run_tells_the_settings_as_json(radial_file: Path, tmp_path: Path) -> None:
@@ -134,6 +137,8 @@ def test_dry_run_tells_the_settings_as_json(radial_file: Path, tmp_path: Path) -
     plan = json.loads(succeed("fit", radial_file, "-o", tmp_path / "run", "--dry-run", "--json", *options).stdout)
     assert plan["scan"]["frames"] == 6
     assert plan["config"]["seed"] == 3
+    assert plan["forecast"]["seconds"] < 120  # iterations=30 of TINY_OPTIONS end it
+    assert plan["forecast"]["memory_mb"] > 100
     assert (plan["config"]["fit"]["halve_every"], plan["config"]["fit"]["budget_s"]) == (7, 120.0)
     assert not (tmp_path / "run").exists()
 

@@ -1,6 +1,7 @@
 import pytest
 
 from dainr.methods import METHODS, get_method
+from dainr.methods.dainr_config import DainrConfig
 from dainr.settings import build_config, list_settings, preset_names, read_preset
 
 from . import succeed
@@ -17,12 +18,13 @@ def test_every_method_and_preset_is_listed_with_what_it_is() -> None:
 
 def test_settings_are_listed_with_their_values() -> None:
     shown = succeed("methods", "--settings").stdout
-    assert "  fit.learning_rate  (a number)" in shown
-    assert "  fit.iterations  (a whole number)" in shown
-    assert "  features  (none or mdsr)" in shown
+    fit = DainrConfig().fit
+    assert f"  fit.learning_rate = {fit.learning_rate}  (a number)" in shown
+    assert f"  fit.iterations = {fit.iterations}  (a whole number)" in shown
+    assert f"  features = {DainrConfig().features}  (none or mdsr)" in shown
     for name in METHODS:
         for key in list_settings(get_method(name).Config):
-            assert f"  {key}  (" in shown
+            assert f"  {key} = " in shown
 
 
 @pytest.mark.parametrize("name", preset_names())

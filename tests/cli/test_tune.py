@@ -30,13 +30,43 @@ def test_a_budget_is_chosen_and_written_as_a_preset_that_fit_takes(scan_file: Pa
 def test_json_is_one_object(scan_file: Path, tmp_path: Path) -> None:
     result = succeed("tune", scan_file, "-o", tmp_path / "a.toml", "--budgets", "0.1s", "--json", *TINY_OPTIONS)
     found = json.loads(result.stdout)
-    assert found["chosen"] == found["trials"][0] and found["rank_correlation"] is None
+    (case,) = found["cases"]
+    assert found["budget_s"] == case["trials"][0]["budget_s"] == 0.1
+    assert (case["scan"], case["rank_correlation"]) == ("scan.h5", None)
     assert result.stderr == ""
+
+
+def test_of_a_folder_what_can_be_read_is_fitted(scan_file: Path, tmp_path: Path) -> None:
+    (tmp_path / "bad.h5").write_bytes(b"no scan")
+    result = succeed("tune", tmp_path, "-o", tmp_path / "a.toml", "--budgets", "0.1s", *TINY_OPTIONS)
+    assert "bad is left out" in result.stderr and "0.1 s are enough" in result.stderr
+    scan_file.unlink()
+    assert_one_error(invoke("tune", tmp_path, "-o", tmp_path / "b.toml", "-q"), 3)
+
+
+def test_attempts_are_counted_over_calls(scan_file: Path, tmp_path: Path) -> None:
+    options = (*TINY_OPTIONS, "--set", "coarse_steps=2", "--set", "iterations=5", "-o", tmp_path / "a.toml")
+    first = succeed("tune", scan_file, "--trials", "2", *options)
+    assert first.stderr.count("  attempt ") == 2
+    found = json.loads(succeed("tune", scan_file, "--trials", "3", "--json", "--force", *options).stdout)
+    assert [attempt["number"] for attempt in found["attempts"]] == [0, 1, 2]
+    assert found["chosen"] in found["attempts"]
+    assert "attempts" in (tmp_path / "a.html").read_text()
+    succeed("fit", scan_file, "-o", tmp_path / "run", "--preset", tmp_path / "a.toml", "-q")
 
 
 @pytest.mark.parametrize(
     "options",
-    [("--budgets", "soon"), ("--budgets", ""), ("--preset", "best"), ("--set", "iteration=3"), ("-o", "preset.txt")],
+    [
+        ("--trials", "2", "--budgets", "1s"),
+        ("--trials", "2", "--reference", "r.npy"),
+        ("--trials", "2", "--preset", "paper"),
+        ("--budgets", "soon"),
+        ("--budgets", ""),
+        ("--preset", "best"),
+        ("--set", "iteration=3"),
+        ("-o", "preset.txt"),
+    ],
 )
 def test_wrong_requests_are_refused_and_leave_nothing(
     options: tuple[str, ...], scan_file: Path, tmp_path: Path

@@ -17,7 +17,7 @@ def test_features_and_gradient_are_those_of_the_grid(config: GridConfig, positio
     grid = make(config)
     cotangent = torch.randn(len(positions), grid.n_features, generator=torch.Generator().manual_seed(2))
     results = []
-    for features in (grid(positions), FixedLookup(grid, positions)(grid.table)):
+    for features in (grid(positions), FixedLookup(config, positions)(grid.table)):
         (gradient,) = torch.autograd.grad((features * cotangent).sum(), grid.table)
         results.append((features.detach(), gradient))
     for reference, found in zip(*results, strict=True):
@@ -26,6 +26,6 @@ def test_features_and_gradient_are_those_of_the_grid(config: GridConfig, positio
 
 def test_the_lookup_reads_the_table_it_is_given() -> None:
     grid = make(CONFIGS["hash"])
-    lookup = FixedLookup(grid, PIXELS)
+    lookup = FixedLookup(CONFIGS["hash"], PIXELS)
     torch.testing.assert_close(lookup(torch.full_like(grid.table, 2.5)), torch.full((108, grid.n_features), 2.5))
     torch.testing.assert_close(lookup(3 * grid.table), 3 * lookup(grid.table))

@@ -152,8 +152,6 @@ def bad(kind: str, folder: Path) -> Path:
         return write(folder / "scan", spread(np.stack([k, k], -1), 0, 1, 3, 10, 5))
     if kind == "an empty frame":
         k[..., 1] = 0
-    elif kind == "holes":
-        k[5, 0, :, 0] = 0
     elif kind == "zeros":
         k[:] = 0
     elif kind == "other maps":
@@ -181,7 +179,6 @@ def bad(kind: str, folder: Path) -> Path:
     [
         ("another axis", "its axis 5 has 2 entries"),
         ("an empty frame", "its frame 1 holds nothing but zeros"),
-        ("holes", "no whole lines"),
         ("zeros", "nothing but zeros"),
         ("other maps", "its coil maps are"),
         ("unpaired trajectory", "its trajectory has sizes"),

@@ -84,6 +84,15 @@ def test_fully_sampled_kspace_has_every_line(version: str, tmp_path: Path) -> No
     check(scan, series())
 
 
+def test_a_mask_that_leaves_no_whole_lines_gives_points(tmp_path: Path) -> None:
+    kept = np.random.default_rng(0).random((NX, NY, 1, 1, FRAMES)) < 0.3
+    kspace = cmrxrecon(series(), undersampled=False) * kept
+    scan = load(write(tmp_path / "cine_sax_kus_ktRadial8.mat", "7.3", kspace_ktRadial8=kspace))
+    assert (scan.n_slices, scan.n_coils, scan.n_frames, scan.n_samples) == (SLICES, COILS, FRAMES, 1)
+    assert scan.readouts_per_frame.tolist() == kept.sum((0, 1, 2, 3)).tolist()
+    check(scan, series())
+
+
 def test_a_single_coil_has_no_axis(tmp_path: Path) -> None:
     k = cmrxrecon(series()[:, :, :1])
     scan = load(write(tmp_path / "cine.mat", "7.3", kspace_single_sub04=k[:, :, 0]))

@@ -25,7 +25,7 @@ from dainr.recon import Recon
 from dainr.scan import Scan
 from dainr.settings import build_config
 from dainr.verdict import judge
-from tests.conftest import TINY, TINY_PAPER
+from tests.conftest import TINY, TINY_PAPER, as_points
 from tests.methods.test_gridding import grid, stack
 
 LONG = {"warped": 40, "pointwise": 150}  # iterations that reconstruct
@@ -55,6 +55,14 @@ def test_a_radial_scan_is_reconstructed_better_than_by_gridding(fitted: Recon, r
     assert ours.whole.psnr > theirs.whole.psnr + 6
     assert ours.dynamic.psnr > theirs.dynamic.psnr + 3
     assert ours.whole.ssim > theirs.whole.ssim
+
+
+def test_points_of_a_grid_are_fitted_as_their_lines_are(cartesian_scan: Scan) -> None:
+    lines, points = (
+        evaluate(fit(scan, "warped", "iterations=40").cine.data, cartesian_scan.reference)
+        for scan in (cartesian_scan, as_points(cartesian_scan))
+    )
+    assert points.whole.psnr > lines.whole.psnr - 1
 
 
 @both

@@ -14,6 +14,7 @@ from dainr.recon import Recon
 from dainr.scan import Scan
 from dainr.settings import build_config
 from dainr.verdict import judge
+from tests.conftest import as_points
 
 
 def grid(scan: Scan, *pairs: str) -> Recon:
@@ -116,3 +117,8 @@ def test_an_unknown_method_names_those_there_are() -> None:
 
 def test_gridding_restores_no_field() -> None:
     assert Gridding().restore(GriddingConfig(), (8, 8), {}, {}) == ()
+
+
+def test_points_of_a_grid_give_the_images_that_their_lines_give(cartesian_scan: Scan) -> None:
+    lines, points = grid(cartesian_scan), grid(as_points(cartesian_scan))
+    np.testing.assert_allclose(points.cine.data, lines.cine.data, atol=1e-4 * np.abs(lines.cine.data).max())

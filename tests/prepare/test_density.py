@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from dainr.prepare.density import even_density, ramp_density
+from dainr.prepare.density import even_density, passes_centre, ramp_density
 from dainr.simulate import SimulationConfig, simulate_phantom
 from dainr.simulate.sampling import radial
 
@@ -45,3 +45,7 @@ def test_densities_are_positive_up_to_one_whatever_the_trajectory():
 def test_samples_all_at_the_centre_and_samples_on_a_grid_weigh_one():
     np.testing.assert_array_equal(ramp_density(np.zeros((2, 3, 2), np.float32)), np.ones((2, 3)))
     np.testing.assert_array_equal(even_density(np.zeros((2, 3, 2), np.float32)), np.ones((2, 3)))
+
+
+def test_points_are_no_spokes():
+    assert not passes_centre(np.array([[[0.0, 0.0]], [[0.01, 0.3]]]))

@@ -38,9 +38,15 @@ def shuffled_scan(**changes):
 def assert_readouts_whole(scan):
     """Every readout still has its own samples, positions, time and phase."""
     np.testing.assert_allclose(scan.kspace[:, 0, :, 0].real, 1 + scan.times, rtol=1e-6)
-    np.testing.assert_allclose(scan.kspace[:, 2, :, 0].real, 1 + scan.times, rtol=1e-6)
-    np.testing.assert_allclose(scan.trajectory[:, :, 0, 0], scan.times / 10, rtol=1e-5)
-    np.testing.assert_allclose(scan.phase, (scan.times[0] % 0.5) * 2, atol=1e-5)
+    assert_positions_and_phases(scan)
+
+
+def assert_positions_and_phases(scan):
+    """Every readout still has its own positions and phase; its first sample tells when it was measured."""
+    times = scan.kspace[:, 2, :, 0].real - 1
+    np.testing.assert_array_equal(scan.kspace[:, 0, :, 0].real - 1, times)
+    np.testing.assert_allclose(scan.trajectory[:, :, 0, 0], times / 10, atol=1e-6)
+    np.testing.assert_allclose(np.exp(2j * np.pi * scan.phase), np.exp(4j * np.pi * times[0]), atol=1e-5)
     assert (np.diff(scan.frame) >= 0).all()
 
 
@@ -60,7 +66,8 @@ def test_impossible_numbers_of_spokes_are_refused(spokes):
 
 def test_cardiac_phases_fall_into_even_bins():
     scan = bin_phases(shuffled_scan(), 2)
-    assert_readouts_whole(scan)
+    assert_positions_and_phases(scan)
+    np.testing.assert_allclose(scan.times, np.broadcast_to(0.5 * scan.phase, scan.times.shape), atol=1e-5)
     np.testing.assert_array_equal(scan.frame, (scan.phase >= 0.5).astype(int))
 
 
@@ -176,3 +183,11 @@ def test_the_binning_tells_whether_the_frames_are_one_cycle() -> None:
     assert bin_spokes(scan, 6).cyclic is False
     phases = replace(scan, phase=np.linspace(0, 0.99, scan.n_readouts, dtype=np.float32))
     assert bin_phases(phases, 4).cyclic is True
+
+
+def test_points_near_the_centre_are_never_held_out() -> None:
+    y, x = np.divmod(np.arange(24 * 32), 32)
+    points = np.stack([(y - 12) / 24, (x - 16) / 32], -1)[:, None].astype(np.float32)
+    held = hold_out(points, np.repeat([0, 1], 12 * 32), 0.2, 0)
+    assert held.sum() == pytest.approx(0.2 * len(points), abs=2)
+    assert np.hypot(*points[held, 0].T).min() > 2.5 / 32

@@ -1,0 +1,45 @@
+"""What a fit will take, extrapolated from a few steps."""
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from dainr.forecast import Costs, fit_seconds, forecast
+from dainr.methods.dainr_config import DainrConfig
+from dainr.run import Request
+from dainr.scan import Scan
+from dainr.settings import build_config
+from tests.conftest import TINY, TINY_PAPER
+
+REQUEST = Request("dainr", "default", "scan.h5", "0")
+COSTS = Costs(once=2.0, early=1.0, late=3.0, validation=0.5)
+
+
+@pytest.mark.parametrize(
+    ("iterations", "budget_s", "seconds"),
+    [(100, 0.0, 60 + 120 + 2 + 5), (10, 0.0, 6 + 12 + 2 + 0.5), (100, 30.0, 30), (0, 500.0, 500), (10, 30.0, 20.5)],
+)
+def test_steps_and_what_comes_on_top_add_up_to_the_budget_at_most(
+    iterations: int, budget_s: float, seconds: float
+) -> None:
+    config = build_config(DainrConfig, {}, [f"iterations={iterations}", f"budget_s={budget_s}", "validate_every=10"])
+    assert fit_seconds(COSTS, config) == pytest.approx(seconds)
+
+
+@pytest.mark.parametrize("settings", [TINY, TINY_PAPER])
+def test_a_few_steps_tell_of_many(settings: tuple[str, ...], radial_scan: Scan) -> None:
+    config = build_config(DainrConfig, {}, [*settings, "device=cpu"])
+    short = forecast(radial_scan, REQUEST, config)
+    long = forecast(radial_scan, REQUEST, replace(config, fit=replace(config.fit, iterations=100_000)))
+    assert 0 < short.seconds < long.seconds / 10
+    assert 100 < short.memory_mb < 20_000
+
+
+def test_slices_take_their_time_one_after_another_and_little_memory(radial_scan: Scan) -> None:
+    config = build_config(DainrConfig, {}, [*TINY, "device=cpu", "iterations=0", "budget_s=1000"])
+    parts = {name: np.repeat(getattr(radial_scan, name), 3, axis=0) for name in ("kspace", "trajectory", "times")}
+    one = forecast(radial_scan, REQUEST, config)
+    three = forecast(replace(radial_scan, reference=None, **parts), REQUEST, config)
+    assert 3000 < three.seconds < 3 * 1000 + 3 * 100
+    assert three.memory_mb < one.memory_mb + 500
