@@ -3,7 +3,8 @@
     python -m benchmarks.batch [--seed 0] [-o batch.md] [-- dainr fit's options]
 
 The 20 are small phantoms, radial and Cartesian. kill -9 ends the batch and all it started at three random moments; its
-results must equal those of the batch that nobody disturbed, to the last bit.
+results must equal those of the batch that nobody disturbed, to the last bit. The NUFFT is named, for `auto` chooses by
+the clock.
 """
 
 import argparse
@@ -44,7 +45,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
         rows, failed = measure(work, scans, asked.options, random.Random(asked.seed))
     report = Report(asked.output)
     report.add(heading("A folder of cases", "batch", arguments, "cpu"))
-    report.add(table(("batch", "s", "exit code", "done", "failed", "as undisturbed"), rows))
+    report.add(table(("batch", "s", "exit code", "done", "failed", "largest difference"), rows))
     if failed:
         raise SystemExit(1)
 
@@ -81,12 +82,12 @@ def measure(work: Path, scans: Path, options: Sequence[str], chance: random.Rand
         if case["why"]:
             say(f"{case['case']}: {case['why']}")
     for number in range(KILLS):
-        moment = chance.uniform(0.05, 0.6) * float(rows[0][1])
+        moment = chance.uniform(0.05, 0.3) * float(rows[0][1])
         run_batch(scans, killed, options, kill_after=moment)
         rows.append([f"kill -9, {number + 1}", f"{moment:.1f}", "", f"{finished(killed)}", "", ""])
     seconds, code = run_batch(scans, killed, options)
     rows.append(row("resumed to the end", seconds, code, killed, plain))
-    failed |= code != 1 or not equal(killed, plain)
+    failed |= code != 1 or difference(killed, plain) > 0
     taken = []
     for jobs in (1, 2):
         out = work / f"jobs{jobs}"
@@ -103,7 +104,7 @@ def run_batch(
     """Seconds and exit code of a batch, which may be killed with all it started, or bound to the first few cores."""
     started = time.perf_counter()
     bind = None if cores is None else (lambda: os.sched_setaffinity(0, range(cores)))
-    command = [*DAINR, "batch", str(scans), "-o", str(out), "-q", *options]
+    command = [*DAINR, "batch", str(scans), "-o", str(out), "-q", "--set", "nufft=compiled", *options]
     with subprocess.Popen(command, stderr=subprocess.DEVNULL, start_new_session=True, preexec_fn=bind) as process:
         try:
             process.wait(kill_after)
@@ -116,8 +117,8 @@ def run_batch(
 def row(name: str, seconds: float, code: int, out: Path, plain: Path) -> list[str]:
     """One line of the table."""
     done, failed = counts(out)
-    same = "" if out == plain else "yes" if equal(out, plain) else "no"
-    return [name, f"{seconds:.1f}", str(code), str(done), str(failed), same]
+    apart = "" if out == plain else f"{difference(out, plain):.1g}"
+    return [name, f"{seconds:.1f}", str(code), str(done), str(failed), apart]
 
 
 def counts(out: Path) -> tuple[int, int]:
@@ -132,14 +133,15 @@ def finished(out: Path) -> int:
     return sum(record["status"] == "done" for record in records)
 
 
-def equal(out: Path, plain: Path) -> bool:
-    """Whether two batches made the same cines, bit for bit."""
-    return all(np.array_equal(read_cine(out / run.name / "cine.h5"), read_cine(run / "cine.h5")) for run in runs(plain))
-
-
-def runs(out: Path) -> list[Path]:
-    """The run folders of a batch that have a cine."""
-    return sorted(path.parent for path in out.glob("*/cine.h5"))
+def difference(out: Path, plain: Path) -> float:
+    """The largest difference between the cines of two batches, relative to the brightest pixel; inf where one lacks."""
+    largest = 0.0
+    for run in sorted(path.parent for path in plain.glob("*/cine.h5")):
+        one, other = read_cine(out / run.name / "cine.h5"), read_cine(run / "cine.h5")
+        if one.shape != other.shape:
+            return float("inf")
+        largest = max(largest, float(np.abs(one - other).max() / np.abs(other).max()))
+    return largest
 
 
 def read_cine(path: Path) -> np.ndarray:

@@ -59,7 +59,7 @@ def fit(
     binning = as_given(spokes_per_frame, frames_per_cycle, frames, slices, matrix)
     overrides = options.as_pairs(iterations, budget, device, seed, pairs)
     folder = RunFolder(output or Path(f"{scan.stem}_dainr"))
-    loaded = load(scan)
+    content = load(scan)
     method = method or (None if resume else METHOD)
     in_use = choose_preset(method or METHOD, preset)
     request = Request(method or METHOD, in_use, str(scan), file_sha256(scan), binning)
@@ -73,11 +73,11 @@ def fit(
             folder.check_free(force)
             folder.check_apart(scan)
         config = _config(request, overrides)
-    prepared = binned(loaded, request.binning)
+    content = binned(content, request.binning)  # what was read is let go
     if dry_run:
-        _say_plan(prepared, request, config, as_json)
+        _say_plan(content, request, config, as_json)
     else:
-        _run(folder, prepared, request, config, resume, Progress(quiet or as_json))
+        _run(folder, content, request, config, resume, Progress(quiet or as_json))
         if as_json:
             typer.echo(json.dumps(folder.read_record()))
 

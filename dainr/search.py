@@ -33,6 +33,7 @@ SEARCHED = (  # searched by their logarithm, a factor of SPAN to both sides of w
     "objective.sparsity",
 )
 SPAN = 3.0
+DIGITS = 4  # of a setting, that are tried and written
 FIRST_AT_RANDOM = 5  # attempts before the sampler and the pruner learn from them
 PRUNE_FROM = 5  # tenths of a fit
 
@@ -105,7 +106,7 @@ def _with(config: DainrConfig, settings: dict[str, float]) -> dict[str, Any]:
     nested = config_dict(config)
     for name, value in settings.items():
         group, key = name.split(".")
-        nested[group][key] = value
+        nested[group][key] = float(f"{value:.{DIGITS}g}")
     return nested
 
 
@@ -169,4 +170,5 @@ class _Pruner:
 
 
 def _attempt(trial: Any) -> Attempt:
-    return Attempt(trial.number, dict(trial.params), trial.value if trial.state.name == "COMPLETE" else None)
+    settings = {name: float(f"{value:.{DIGITS}g}") for name, value in trial.params.items()}
+    return Attempt(trial.number, settings, trial.value if trial.state.name == "COMPLETE" else None)

@@ -83,11 +83,12 @@ class Dainr:
         """
         resume = resume or RunState()
         fits, started = [], time.perf_counter()
+        images = np.empty((scan.n_slices, scan.n_frames, *scan.matrix), np.complex64)
         for index in range(scan.n_slices):
             fits.append(_fit_slice(scan, index, config, observers, resume))
+            images[index] = fits[-1].scale * render_series(fits[-1].model)
             if fits[-1].state.stopped == "interrupted":
                 break
-        images = np.stack([f.scale * render_series(f.model) for f in fits])
         record = {
             "slices": [f.record for f in fits],
             "parameters": sum(p.numel() for p in fits[0].model.parameters()),
@@ -100,7 +101,7 @@ class Dainr:
         times = fits[0].model.frame_times.cpu().numpy()
         return Recon(
             method="dainr",
-            cine=Cine(images.astype(np.complex64), times, scan.fov_mm, scan.slice_thickness_mm, scan.affine),
+            cine=Cine(images[: len(fits)], times, scan.fov_mm, scan.slice_thickness_mm, scan.affine),
             record=record,
             gridded=np.stack([f.gridded for f in fits]),
             fields=tuple(f.model for f in fits),
@@ -173,6 +174,7 @@ def _fit_slice(
         fit.run(observers)
     if fit.best:
         model.load_state_dict(fit.best)
+    model.zero_grad(set_to_none=True)  # no later slice needs its memory
     record = {"prepare": prepared.record, "fit": _summary(fit.state, model, data, heldout, prepared)}
     return _SliceFit(
         model, fit.state, prepared.scale, (prepared.scale * gridded.abs()).cpu().numpy(), record, prepare_seconds

@@ -88,7 +88,8 @@ def budget_curve(curves: Mapping[str, tuple[list[float], list[float], list[float
             percent = [100 * error for error in errors]
             lines = axis.plot(seconds, percent, color=BLUE, lw=1.6, marker="o", ms=4, label="held-out error")
         lines.append(axis.axvline(chosen_s, color=ORANGE, lw=1.2, ls="--", label="enough"))
-        axis.set(xlabel="time for the steps, s", ylabel="error beyond noise, %", ylim=(0, None))
+        axis.set(xlabel="time for the steps, s", ylabel="error beyond noise, %")
+        axis.set_ylim(0, 1.1 * axis.get_ylim()[1])
         if len(curves) == 1 and len(psnr := next(iter(curves.values()))[2]) == len(seconds):
             other = axis.twinx()
             other.spines["right"].set_visible(True)
