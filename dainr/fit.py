@@ -130,6 +130,7 @@ class Fit:
         self.best: dict[str, Tensor] = {}
         self.first_loss = math.nan
         self._order: tuple[int, list[int]] = (-1, [])
+        self._validation_s = 0.0  # the last one, which the end of a budget must leave room for
 
     def run(self, observers: Sequence[Observer] = ()) -> FitState:
         """Fit until the budget is spent, the held-out error stops falling, or an observer says stop.
@@ -150,7 +151,9 @@ class Fit:
             heldout = None
             if state.step % config.validate_every == 0 or last:
                 heldout = self._validate()
-                state.seconds = time.perf_counter() - started
+                self._validation_s = time.perf_counter() - started - state.seconds
+                state.seconds += self._validation_s
+                last = last or self._is_last(begun_at, begun_seconds, 0.5)
             if last and not state.stopped:
                 state.stopped = "budget"
             if not self._observe(observers, rate, heldout, begun_at, begun_seconds):
@@ -235,11 +238,12 @@ class Fit:
             group["lr"] = config.learning_rate * group["share"] * factor
         return config.learning_rate * factor
 
-    def _is_last(self, begun_at: int, begun_seconds: float) -> bool:
+    def _is_last(self, begun_at: int, begun_seconds: float, validations: float = 1.0) -> bool:
+        """Whether to end now comes nearer the budget than another step; every end takes a validation."""
         state, config = self.state, self.config
         pace = (state.seconds - begun_seconds) / max(state.step - begun_at, 1)
-        out_of_time = config.budget_s > 0 and state.seconds + 0.5 * pace >= config.budget_s
-        return 0 < config.iterations <= state.step or out_of_time
+        end = state.seconds + 0.5 * pace + validations * self._validation_s
+        return 0 < config.iterations <= state.step or 0 < config.budget_s <= end
 
     def _check(self, loss: float) -> None:
         if not self.state.losses:

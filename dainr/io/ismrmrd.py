@@ -244,7 +244,8 @@ def _noise(readouts: list[Any], n_coils: int, dwell_us: float, where: str) -> np
         return None
     if any(a.data.shape[0] != n_coils for a in readouts):
         raise BadScan(where, f"its noise measurement has not the {n_coils} coils of the scan", "export one protocol")
-    parts = [a.data * _bandwidth_factor(a.sample_time_us, dwell_us) for a in readouts]
+    with np.errstate(invalid="ignore", over="ignore"):  # Scan refuses what is not finite
+        parts = [a.data * _bandwidth_factor(a.sample_time_us, dwell_us) for a in readouts]
     return np.concatenate(parts, 1).astype(np.complex64)
 
 

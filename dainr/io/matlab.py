@@ -121,7 +121,9 @@ def _read_hdf5(path: Path, name: str) -> np.ndarray:
 
 
 def _arrays(file: h5py.File) -> list[str]:
-    return [name for name, item in file.items() if isinstance(item, h5py.Dataset) and item.shape]
+    return [  # a damaged name is bytes
+        name for name, item in file.items() if isinstance(name, str) and isinstance(item, h5py.Dataset) and item.shape
+    ]
 
 
 def _is_kspace(name: str) -> bool:

@@ -93,6 +93,13 @@ def test_a_mask_that_leaves_no_whole_lines_gives_points(tmp_path: Path) -> None:
     check(scan, series())
 
 
+def test_a_variable_whose_name_is_damaged_is_passed_over(tmp_path: Path) -> None:
+    path = write(tmp_path / "cine.mat", "hdf5", kspace_full=cmrxrecon(series(), undersampled=False))
+    with h5py.File(path, "r+") as file:
+        file[b"\x01\xff"] = np.ones(3)
+    check(load(path), series())
+
+
 def test_a_single_coil_has_no_axis(tmp_path: Path) -> None:
     k = cmrxrecon(series()[:, :, :1])
     scan = load(write(tmp_path / "cine.mat", "7.3", kspace_single_sub04=k[:, :, 0]))
