@@ -165,8 +165,8 @@ def _say_plan(scan: "Scan", request: Any, config: Any, as_json: bool) -> None:
     typer.echo("\n".join([*content, "", "A fit would:", *(f"  {line}" for line in steps)]))
     typer.echo(f"  Method {request.method}, preset {request.preset}, on {config.device}, {choices['fourier']}.")
     if costs:
-        taken = f"{costs.seconds:.0f} s and {costs.memory_mb / 1024:.1f} GB"
-        typer.echo(f"  Take {taken}; less time if it converges before its budget.")
+        at_most = "at most " if config.fit.schedule == "halving" else ""  # it may converge before its end
+        typer.echo(f"  Take {at_most}{costs.seconds:.0f} s, and {costs.memory_mb / 1024:.1f} GB.")
 
 
 class _Interrupt:

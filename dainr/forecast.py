@@ -20,7 +20,7 @@ STEPS = 8
 
 @dataclass(frozen=True)
 class Forecast:
-    """Time and memory of a whole run, without loading the scan; a fit that converges early takes less."""
+    """Time and memory of a whole run, without loading the scan; a halving schedule may converge before that."""
 
     seconds: float
     memory_mb: float

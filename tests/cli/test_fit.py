@@ -127,7 +127,7 @@ def test_dry_run_writes_nothing(radial_file: Path, tmp_path: Path) -> None:
     assert list(tmp_path.iterdir()) == [radial_file]
     assert "6 frames" in result.stdout
     assert "finufft" in result.stdout
-    assert re.search(r"Take \d+ s and \d+\.\d GB", result.stdout)
+    assert re.search(r"Take \d+ s, and \d+\.\d GB\.", result.stdout)
     assert "Take" not in succeed("fit", radial_file, "-o", tmp_path / "run", "--dry-run", *GRIDDING).stdout
 
 
