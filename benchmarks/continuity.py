@@ -29,7 +29,7 @@ from benchmarks.common import Report, add_common, heading, say, table
 from dainr.errors import DainrError
 from dainr.evaluate import Evaluation, evaluate
 from dainr.io import load
-from dainr.io.cine import read_series
+from dainr.io.series import read_series
 from dainr.methods.dainr import Dainr
 from dainr.methods.dainr_config import DainrConfig
 from dainr.prepare.frames import frame_times, frames_as_stored

@@ -20,7 +20,7 @@ import numpy as np
 from benchmarks.bart import ITERATIONS, WEIGHTS, bart_version, temporal_tv
 from benchmarks.common import Finished, Report, add_common, heading, run_dainr, say, table, warm_up
 from benchmarks.scans import Subject, find_subjects, simulate_subjects
-from dainr.io.cine import read_series
+from dainr.io.series import read_series
 from dainr.methods import METHODS, get_method
 from dainr.settings import DEFAULT_PRESET, WITH_PRESETS, list_settings, preset_names
 

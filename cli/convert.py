@@ -18,7 +18,8 @@ def convert(
 
     Example: dainr convert scan.h5 scan_native.h5
     """
-    from dainr.io import WRITERS, load
+    from dainr.io import load
+    from dainr.io.formats import WRITERS
 
     kind = to or ("ismrmrd" if out.suffix == ".mrd" else "native")
     if kind not in WRITERS:

@@ -19,7 +19,7 @@ def evaluate(
     """
     from dainr.evaluate import SSIM_WINDOW
     from dainr.evaluate import evaluate as score
-    from dainr.io.cine import read_series
+    from dainr.io.series import read_series
     from dainr.run import load_run
 
     series = load_run(run).cine.data if run.is_dir() else read_series(run)

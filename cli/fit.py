@@ -51,15 +51,17 @@ def fit(
 
     Example: dainr fit scan.h5 -o run --iterations 1000
     """
+    from dainr.io import Reading
+
+    reading = Reading(scan)  # by another process, while this one imports
     from dainr.checksum import file_sha256
-    from dainr.io import load
     from dainr.run import Request
     from dainr.run_folder import RunFolder
 
     binning = as_given(spokes_per_frame, frames_per_cycle, frames, slices, matrix)
     overrides = options.as_pairs(iterations, budget, device, seed, pairs)
     folder = RunFolder(output or Path(f"{scan.stem}_dainr"))
-    content = load(scan)
+    content = reading.scan()
     method = method or (None if resume else METHOD)
     in_use = choose_preset(method or METHOD, preset)
     request = Request(method or METHOD, in_use, str(scan), file_sha256(scan), binning)

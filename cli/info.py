@@ -15,10 +15,12 @@ def info(
 
     Example: dainr info scan.h5
     """
-    from dainr.describe import describe, in_words
-    from dainr.io import load
+    from dainr.io import Reading
 
-    loaded = load(scan)
+    reading = Reading(scan)  # by another process, while this one imports
+    from dainr.describe import describe, in_words
+
+    loaded = reading.scan()
     if as_json:
         typer.echo(json.dumps(describe(loaded)))
         return

@@ -34,7 +34,7 @@ def simulate(
     import numpy as np
 
     from dainr.io import native
-    from dainr.io.cine import read_series
+    from dainr.io.series import read_series
     from dainr.simulate import SimulationConfig, simulate_cine, simulate_phantom
 
     if out.exists() and not force:

@@ -86,7 +86,7 @@ def _sweep(
     """Every budget on every scan, and the smallest that is enough."""
     import tomli_w
 
-    from dainr.io.cine import read_series
+    from dainr.io.series import read_series
     from dainr.report.tuning import build_tuning
     from dainr.tune import agreement, as_preset, recommend, sweep, with_budget
 

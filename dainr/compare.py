@@ -19,8 +19,8 @@ from dainr.describe import describe
 from dainr.errors import BadRequest, BadScan, DainrError, Diverged, MissingBackend, is_out_of_memory
 from dainr.evaluate import Evaluation, evaluate
 from dainr.fit import Observer
-from dainr.io.cine import read_series
 from dainr.io.hdf5 import write_whole
+from dainr.io.series import read_series
 from dainr.methods import get_method
 from dainr.report.comparison import build_comparison
 from dainr.run import device_name, versions

@@ -13,6 +13,9 @@ class DainrError(Exception):
         self.what, self.why, self.fix = what, why, fix
         super().__init__(f"{what}: {why}; {fix}.")
 
+    def __reduce__(self) -> tuple[type["DainrError"], tuple[str, str, str]]:
+        return type(self), (self.what, self.why, self.fix)  # so that one process can tell it to another
+
 
 class BadRequest(DainrError):
     """The request itself cannot be met: an unknown preset, a wrong value, an output that exists."""

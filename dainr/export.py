@@ -8,8 +8,9 @@ from pathlib import Path
 import numpy as np
 
 from dainr.errors import BadRequest
-from dainr.io import READERS, bart, dicom, ismrmrd_images
+from dainr.io import bart, dicom, ismrmrd_images
 from dainr.io.cine import write_cine
+from dainr.io.formats import READERS
 from dainr.io.hdf5 import write_whole
 from dainr.io.nifti import write_nifti
 from dainr.io.video import write_movie, write_sheet

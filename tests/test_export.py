@@ -9,7 +9,8 @@ import pytest
 from dainr.errors import BadRequest, BadScan, DainrError
 from dainr.export import SUFFIXES, check_target, export
 from dainr.io import load
-from dainr.io.cine import read_cine, read_series
+from dainr.io.cine import read_cine
+from dainr.io.series import read_series
 from dainr.scan import Cine
 
 

@@ -5,8 +5,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from dainr.errors import BadRequest, BadScan
-from dainr.io import READERS, bart
+from dainr.io import bart
 from dainr.io.cine import is_cine
+from dainr.io.formats import READERS
 
 SUFFIXES = (".h5", ".hdf5", ".mrd", ".mat", ".cfl")  # of files that are broken if no reader recognises them
 

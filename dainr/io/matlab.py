@@ -16,7 +16,6 @@ from jaxtyping import Complex
 
 from dainr.errors import BadScan
 from dainr.io.hdf5 import open_hdf5, read_array
-from dainr.io.matlab_old import read_old
 from dainr.io.on_grid import NO_LENGTHS, lines_on_grid
 from dainr.scan import Scan
 
@@ -107,10 +106,23 @@ def _variables(path: Path) -> tuple[dict[str, tuple[int, ...]], Callable[[str], 
     with path.open("rb") as file:
         old = file.read(len(MAGIC[1])) == MAGIC[1]
     if old:
-        arrays = read_old(path)
+        arrays = _read_old(path)
         return {name: array.shape for name, array in arrays.items()}, arrays.__getitem__
     with open_hdf5(path) as hdf5:
         return {name: hdf5[name].shape[::-1] for name in _arrays(hdf5)}, lambda name: _read_hdf5(path, name)
+
+
+def _read_old(path: Path) -> dict[str, np.ndarray]:
+    """The floating-point variables of a file before version 7.3 by name, axes as in MATLAB."""
+    import scipy.io  # here, for it takes a while and few files are so old
+
+    try:
+        names = [name for name, _, kind in scipy.io.whosmat(path) if kind in ("double", "single")]
+        arrays = scipy.io.loadmat(path, variable_names=names)
+    except Exception as error:  # its reader raises of every kind where a file is damaged
+        raise BadScan(str(path), f"the file is truncated or damaged ({error})", "copy or export it again") from error
+    arrays = {name: arrays[name] for name in names if isinstance(arrays.get(name), np.ndarray)}
+    return {name: array for name, array in arrays.items() if array.dtype.kind in "fc"}
 
 
 def _read_hdf5(path: Path, name: str) -> np.ndarray:

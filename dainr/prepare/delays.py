@@ -8,7 +8,6 @@ from dataclasses import dataclass
 
 import numpy as np
 from jaxtyping import Complex, Float
-from scipy.signal import resample
 
 from dainr.errors import BadRequest
 
@@ -85,12 +84,13 @@ def _crossing(kspace: np.ndarray, centre: np.ndarray, a: int, b: int) -> tuple[f
 def _around_centre(
     spoke: Complex[np.ndarray, "coil sample"], centre: float
 ) -> tuple[Float[np.ndarray, " place"], Complex[np.ndarray, "coil place"]]:
-    """A spoke near its centre, interpolated; places are samples from there."""
+    """A spoke near its centre, interpolated by its Fourier series; places are samples from there."""
     first = max(round(centre) - USED, 0)
     part = spoke[:, first : round(centre) + USED]
-    place = np.arange(part.shape[1] * FINER) / FINER + first - centre
-    near = np.abs(place) <= SEARCHED
-    return place[near], resample(part, part.shape[1] * FINER, axis=1)[:, near]
+    sample = np.arange(part.shape[1] * FINER) / FINER
+    near = np.abs(sample + first - centre) <= SEARCHED
+    waves = np.exp(2j * np.pi * np.outer(np.fft.fftfreq(part.shape[1]), sample[near])) / part.shape[1]
+    return sample[near] + first - centre, np.fft.fft(part, axis=1) @ waves
 
 
 def _robust(

@@ -6,7 +6,6 @@ reduced to what they share at heart rates, and its peaks stand for triggers.
 
 import numpy as np
 from jaxtyping import Complex, Float
-from scipy.signal import find_peaks
 
 from dainr.errors import BadRequest
 from dainr.prepare.density import passes_centre
@@ -28,6 +27,8 @@ def self_gated_phase(
     Raises BadRequest where readouts do not all pass the k-space centre, are not spread over a few heartbeats, or no
     heartbeat is seen.
     """
+    from scipy.signal import find_peaks  # here, for it takes a second and few scans need it
+
     order = np.argsort(times, kind="stable")
     steps = np.diff(times[order])
     if not passes_centre(trajectory) or not np.median(steps) > 0 or np.ptp(times) < LEAST_BEATS / HEART_HZ[0]:

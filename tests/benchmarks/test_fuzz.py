@@ -6,6 +6,7 @@ import pytest
 from benchmarks.fuzz import SEEDS, damage, main, write_seeds
 from dainr.errors import BadScan
 from dainr.io import load
+from dainr.io.reading import LOST
 
 
 def test_every_seed_is_a_scan_and_damage_follows_from_its_numbers(tmp_path: Path) -> None:
@@ -26,15 +27,17 @@ def test_what_ends_badly_is_counted_kept_and_fails(
     def refuse(path: Path) -> None:
         if path.suffix == ".mat":
             raise ValueError("an exception of the reader's own")
-        raise BadScan(str(path), "it is damaged", "copy it again")
+        raise BadScan(str(path), LOST if path.suffix == ".mrd" else "it is damaged", "copy it again")
 
     (tmp_path / "seeds").mkdir()
     real = write_seeds(tmp_path / "seeds")
     monkeypatch.setattr("benchmarks.fuzz.write_seeds", lambda _: real)
     monkeypatch.setattr("benchmarks.fuzz.load", refuse)
+    monkeypatch.setattr("resource.setrlimit", lambda *_: None)  # of this process
     with pytest.raises(SystemExit):
         main(["--inputs", "12", "--keep", str(tmp_path / "kept")])
     rows = [line.split("|")[1:-1] for line in capsys.readouterr().out.splitlines() if line.startswith("| ")][1:]
     counts = {row[0].strip(): [int(cell) for cell in row[1:]] for row in rows if row[0].strip() != "---"}
-    assert counts["native.h5"] == [0, 2, 0, 0, 0] and counts["matlab5.mat"] == [0, 0, 2, 0, 0]
-    assert len(list((tmp_path / "kept").iterdir())) == 4
+    assert counts["native.h5"] == [0, 2, 0, 0] and counts["matlab5.mat"] == [0, 0, 0, 2]
+    assert counts["ismrmrd.mrd"] == [0, 0, 2, 0]
+    assert len(list((tmp_path / "kept").iterdir())) == 6

@@ -211,6 +211,6 @@ def test_a_key_that_stops_everything_exits_130(radial_file: Path, monkeypatch: p
     def stop(_: object) -> None:
         raise KeyboardInterrupt
 
-    monkeypatch.setattr("dainr.io.load", stop)
+    monkeypatch.setattr("dainr.io.Reading.scan", stop)
     assert_one_error(fit(radial_file), 130)
     assert list(radial_file.parent.iterdir()) == [radial_file]

@@ -11,7 +11,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from dainr.errors import BadScan
-from dainr.io import load
+from dainr.io.formats import read
 from tests.io import centred_fft, exact_kspace, fft_image, random_complex
 
 NX, NY, COILS, FRAMES = 12, 10, 3, 4
@@ -73,7 +73,7 @@ def write_radial(folder: Path, k: np.ndarray, points: np.ndarray, names: tuple[s
 
 @pytest.mark.parametrize("suffix", [".cfl", ".hdr"])
 def test_measured_lines_are_found_on_the_grid(suffix: str, tmp_path: Path) -> None:
-    scan = load(write(tmp_path / "scan", spread(undersampled(), 0, 1, 3, 10)).with_suffix(suffix))
+    scan = read(write(tmp_path / "scan", spread(undersampled(), 0, 1, 3, 10)).with_suffix(suffix))
     assert (scan.matrix, scan.n_coils, scan.n_frames, scan.n_samples) == ((NY, NX), COILS, FRAMES, NX - 2)
     assert scan.is_cartesian
     assert scan.readouts_per_frame.tolist() == [3, 3, 2, 2]
@@ -84,8 +84,8 @@ def test_measured_lines_are_found_on_the_grid(suffix: str, tmp_path: Path) -> No
 
 
 def test_lines_may_lie_along_the_second_axis(tmp_path: Path) -> None:
-    there = load(write(tmp_path / "there", spread(undersampled(), 0, 1, 3, 10)))
-    turned = load(write(tmp_path / "turned", spread(undersampled().swapaxes(0, 1), 0, 1, 3, 10)))
+    there = read(write(tmp_path / "there", spread(undersampled(), 0, 1, 3, 10)))
+    turned = read(write(tmp_path / "turned", spread(undersampled().swapaxes(0, 1), 0, 1, 3, 10)))
     assert turned.matrix == there.matrix[::-1]
     np.testing.assert_array_equal(turned.kspace, there.kspace)
     np.testing.assert_array_equal(turned.trajectory, there.trajectory[..., ::-1])
@@ -95,7 +95,7 @@ def test_slices_and_maps_come_along(tmp_path: Path) -> None:
     both = np.stack([undersampled(), 2 * undersampled()], -1)
     maps = random_complex(NX, NY, COILS, 2, seed=3)
     write(tmp_path / "a_sens", spread(maps, 0, 1, 3, 13))
-    scan = load(write(tmp_path / "a", spread(both, 0, 1, 3, 10, 13)))
+    scan = read(write(tmp_path / "a", spread(both, 0, 1, 3, 10, 13)))
     np.testing.assert_allclose(scan.kspace[1], 2 * scan.kspace[0])
     assert scan.coil_maps is not None
     np.testing.assert_array_equal(scan.coil_maps, maps.transpose(3, 2, 1, 0))
@@ -105,7 +105,7 @@ def test_slices_and_maps_come_along(tmp_path: Path) -> None:
 @pytest.mark.parametrize("names", [("ksp", "traj"), ("scan", "scan_traj"), ("kspace_7", "trajectory_7")])
 def test_spokes_stand_where_the_trajectory_beside_them_says(names: tuple[str, str], tmp_path: Path) -> None:
     k, points = spokes()
-    scan = load(write_radial(tmp_path, k, points, names))
+    scan = read(write_radial(tmp_path, k, points, names))
     assert (scan.matrix, scan.n_frames, scan.n_readouts) == ((NX, NX), FRAMES, 5 * FRAMES)
     assert not scan.is_cartesian
     for frame, images in enumerate(random_complex(FRAMES, COILS, NX, NX)):
@@ -115,13 +115,13 @@ def test_spokes_stand_where_the_trajectory_beside_them_says(names: tuple[str, st
 
 def test_one_trajectory_may_serve_every_frame(tmp_path: Path) -> None:
     k, points = spokes()
-    scan = load(write_radial(tmp_path, k, points[..., :1]))
+    scan = read(write_radial(tmp_path, k, points[..., :1]))
     np.testing.assert_array_equal(scan.trajectory[0][:5], scan.trajectory[0][5:10])
 
 
 def test_spokes_in_one_frame_wait_to_be_binned(tmp_path: Path) -> None:
     k, points = spokes()
-    scan = load(write_radial(tmp_path, k[..., :1], points[..., :1]))
+    scan = read(write_radial(tmp_path, k[..., :1], points[..., :1]))
     assert scan.frame is None
     assert (np.diff(scan.times[0]) > 0).all()
 
@@ -131,7 +131,7 @@ def test_an_image_of_bart_is_found_where_bart_has_it(tmp_path: Path) -> None:
     for command in ("phantom -x 16 -s 3 image", "fft -u 3 image ksp"):
         subprocess.run(["bart", *command.split()], cwd=tmp_path, check=True, capture_output=True)
     image = np.fromfile(tmp_path / "image.cfl", np.complex64).reshape(3, 16, 16)  # coil y x: the first axis is x
-    found = fft_image(load(tmp_path / "ksp.cfl"))
+    found = fft_image(read(tmp_path / "ksp.cfl"))
     np.testing.assert_allclose(found, image, atol=1e-5 * np.abs(image).max())
 
 
@@ -141,7 +141,7 @@ def test_spokes_of_bart_are_transformed_as_bart_does(tmp_path: Path) -> None:
     for command in commands:
         subprocess.run(["bart", *command.split()], cwd=tmp_path, check=True, capture_output=True)
     image = np.fromfile(tmp_path / "image.cfl", np.complex64).reshape(2, 32, 32)
-    scan = load(tmp_path / "ksp.cfl")
+    scan = read(tmp_path / "ksp.cfl")
     expected = exact_kspace(image, scan.trajectory[0])
     assert np.linalg.norm(scan.kspace[0] - expected) < 0.02 * np.linalg.norm(expected)  # its gridding is coarse
 
@@ -191,14 +191,14 @@ def bad(kind: str, folder: Path) -> Path:
 )
 def test_a_bad_file_is_refused_in_one_sentence(kind: str, words: str, tmp_path: Path) -> None:
     with pytest.raises(BadScan, match=words):
-        load(bad(kind, tmp_path))
+        read(bad(kind, tmp_path))
 
 
 def test_a_cfl_without_its_header_is_of_no_format(tmp_path: Path) -> None:
     path = write(tmp_path / "scan", np.ones((2, 2)))
     path.with_suffix(".hdr").unlink()
     with pytest.raises(BadScan, match="no format dainr reads"):
-        load(path)
+        read(path)
 
 
 @settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
@@ -207,4 +207,4 @@ def test_any_header_is_read_or_refused_and_nothing_else(sizes: str, data: bytes,
     (tmp_path / "scan.hdr").write_text(f"# Dimensions\n{sizes}\n", encoding="utf-8")
     (tmp_path / "scan.cfl").write_bytes(data)
     with pytest.raises(BadScan):
-        load(tmp_path / "scan.cfl")
+        read(tmp_path / "scan.cfl")

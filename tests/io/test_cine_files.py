@@ -16,8 +16,9 @@ from PIL import Image, ImageSequence
 
 from dainr.errors import BadScan, DainrError
 from dainr.io import native
-from dainr.io.cine import read_cine, read_series, write_cine
+from dainr.io.cine import read_cine, write_cine
 from dainr.io.nifti import write_nifti
+from dainr.io.series import read_series
 from dainr.io.video import frame_rate, windowed, write_movie, write_sheet
 from dainr.scan import Cine
 from tests.io import AFFINE, random_complex, small_scan

@@ -11,7 +11,8 @@ from scipy.spatial.transform import Rotation
 
 from dainr.errors import BadScan, DainrError
 from dainr.io import ismrmrd as reader
-from dainr.io import load, write_ismrmrd
+from dainr.io.formats import read
+from dainr.io.ismrmrd_write import write_ismrmrd
 from tests.io import centred_fft as fft
 from tests.io import exact_kspace, fft_image, header, lines, random_complex, readout, small_scan, write_file
 
@@ -43,7 +44,7 @@ def in_oversampled(image, factor=2, seed=8):
 
 def refused(path, *words):
     with pytest.raises(BadScan) as error:
-        load(path)
+        read(path)
     assert str(path) in str(error.value)
     for word in words:
         assert word in str(error.value)
@@ -51,9 +52,9 @@ def refused(path, *words):
 
 def test_a_file_read_a_few_acquisitions_at_a_time_is_the_same_scan(tmp_path, monkeypatch):
     path = write_file(tmp_path / "c.h5", HEADER, lines(fft(IMAGE)))
-    whole = load(path)
+    whole = read(path)
     monkeypatch.setattr(reader, "READ_AT_A_TIME", 5)
-    parts = load(path)
+    parts = read(path)
     assert np.array_equal(parts.kspace, whole.kspace)
     assert np.array_equal(parts.trajectory, whole.trajectory)
 
@@ -61,7 +62,7 @@ def test_a_file_read_a_few_acquisitions_at_a_time_is_the_same_scan(tmp_path, mon
 def test_a_fully_sampled_cartesian_file_transforms_to_its_image(tmp_path):
     shuffled = np.random.default_rng(0).permutation(NY)
     acquisitions = lines(fft(IMAGE))
-    scan = load(write_file(tmp_path / "c.h5", HEADER, [acquisitions[i] for i in shuffled]))
+    scan = read(write_file(tmp_path / "c.h5", HEADER, [acquisitions[i] for i in shuffled]))
     assert scan.matrix == (NY, NX)
     assert scan.fov_mm == (240.0, 320.0)
     assert scan.slice_thickness_mm == 8.0
@@ -73,7 +74,7 @@ def test_a_fully_sampled_cartesian_file_transforms_to_its_image(tmp_path):
 def test_readout_oversampling_is_removed_without_touching_the_image(tmp_path, nx):
     image = random_complex(COILS, NY, nx)
     document = header((NY, 2 * nx), (NY, nx), fov=(240.0, 640.0), recon_fov=(240.0, 320.0))
-    scan = load(write_file(tmp_path / "o.h5", document, lines(fft(in_oversampled(image)))))
+    scan = read(write_file(tmp_path / "o.h5", document, lines(fft(in_oversampled(image)))))
     assert scan.n_samples == nx
     assert any("oversampling removed" in note for note in scan.notes)
     close(fft_image(scan), image)
@@ -87,7 +88,7 @@ def test_reversed_readouts_are_turned_round(tmp_path):
         else readout(kspace[:, n], kspace_encode_step_1=n)
         for n in range(NY)
     ]
-    scan = load(write_file(tmp_path / "r.h5", HEADER, acquisitions))
+    scan = read(write_file(tmp_path / "r.h5", HEADER, acquisitions))
     close(fft_image(scan), IMAGE)
     assert "6 reversed readouts turned round" in scan.notes
 
@@ -95,13 +96,13 @@ def test_reversed_readouts_are_turned_round(tmp_path):
 def test_discarded_samples_are_dropped_and_the_image_stays(tmp_path):
     kspace = np.pad(fft(IMAGE), ((0, 0), (0, 0), (3, 1)), constant_values=99)
     acquisitions = lines(kspace, discard_pre=3, discard_post=1, center_sample=3 + NX // 2)
-    close(fft_image(load(write_file(tmp_path / "d.h5", HEADER, acquisitions))), IMAGE)
+    close(fft_image(read(write_file(tmp_path / "d.h5", HEADER, acquisitions))), IMAGE)
 
 
 def test_discarded_samples_of_a_reversed_readout_count_in_order_of_acquisition(tmp_path):
     kspace = np.pad(fft(IMAGE)[..., ::-1], ((0, 0), (0, 0), (3, 1)), constant_values=99)
     acquisitions = lines(kspace, discard_pre=3, discard_post=1, flags=REVERSE)
-    close(fft_image(load(write_file(tmp_path / "d.h5", HEADER, acquisitions))), IMAGE)
+    close(fft_image(read(write_file(tmp_path / "d.h5", HEADER, acquisitions))), IMAGE)
 
 
 def test_noise_is_kept_apart_and_other_readouts_are_skipped_and_counted(tmp_path):
@@ -114,7 +115,7 @@ def test_noise_is_kept_apart_and_other_readouts_are_skipped_and_counted(tmp_path
         readout(other, contrast=1),
         *lines(fft(IMAGE), flags=(ismrmrd.ACQ_IS_PARALLEL_CALIBRATION_AND_IMAGING,)),
     ]
-    scan = load(write_file(tmp_path / "n.h5", HEADER, acquisitions))
+    scan = read(write_file(tmp_path / "n.h5", HEADER, acquisitions))
     np.testing.assert_array_equal(scan.noise, noise)
     close(fft_image(scan), IMAGE)
     assert {"1 navigator readouts skipped", "2 parallel-imaging calibration readouts skipped"} <= set(scan.notes)
@@ -127,7 +128,7 @@ def test_frames_come_from_the_counter_that_changes(tmp_path, counter):
     interleaved = [a for group in zip(*reversed(by_frame), strict=True) for a in group]
     for stamp, acquisition in enumerate(interleaved):
         acquisition.acquisition_time_stamp = 1000 + stamp
-    scan = load(write_file(tmp_path / "f.h5", HEADER, interleaved))
+    scan = read(write_file(tmp_path / "f.h5", HEADER, interleaved))
     assert scan.readouts_per_frame.tolist() == [NY] * 3
     for n, image in enumerate(images):
         close(fft_image(scan, frame=n), image)
@@ -135,7 +136,7 @@ def test_frames_come_from_the_counter_that_changes(tmp_path, counter):
 
 
 def test_without_counters_or_stamps_readouts_are_a_repetition_time_apart(tmp_path):
-    scan = load(write_file(tmp_path / "t.h5", header((NY, NX), tr_ms=3.5), lines(fft(IMAGE))))
+    scan = read(write_file(tmp_path / "t.h5", header((NY, NX), tr_ms=3.5), lines(fft(IMAGE))))
     assert scan.frame is None
     np.testing.assert_allclose(np.diff(scan.times[0]), 3.5e-3)
 
@@ -147,7 +148,7 @@ def test_two_oblique_slices_lie_where_their_positions_say(tmp_path):
         for n in (1, 0)
         for a in lines(fft((n + 1) * IMAGE), slice=n, position=first + n * gap * OBLIQUE[:, 2], **DIRECTIONS)
     ]
-    scan = load(write_file(tmp_path / "s.h5", HEADER, acquisitions))
+    scan = read(write_file(tmp_path / "s.h5", HEADER, acquisitions))
     close(fft_image(scan, index=1), 2 * IMAGE)
     for x, y, n in ((8, 6, 0), (8, 6, 1), (0, 0, 0), (15, 3, 1)):
         lps = first + OBLIQUE @ np.array([(x - NX // 2) * 320 / NX, (y - NY // 2) * 240 / NY, n * gap])
@@ -159,7 +160,7 @@ def test_phase_oversampling_stays_in_the_image_and_on_the_grid(tmp_path, fov_y):
     ny = round(fov_y * NY / 240)
     image = random_complex(COILS, ny, NX)
     document = header((ny, NX), (NY, NX), fov=(fov_y, 320.0), recon_fov=(240.0, 320.0))
-    scan = load(write_file(tmp_path / "p.h5", document, lines(fft(image))))
+    scan = read(write_file(tmp_path / "p.h5", document, lines(fft(image))))
     assert scan.matrix == (ny, NX)
     assert scan.fov_mm[0] == pytest.approx(fov_y)
     close(fft_image(scan), image)
@@ -167,7 +168,7 @@ def test_phase_oversampling_stays_in_the_image_and_on_the_grid(tmp_path, fov_y):
 
 def test_partial_fourier_lines_are_counted_from_the_centre_line(tmp_path):
     kspace = fft(IMAGE)[:, 3:]
-    scan = load(write_file(tmp_path / "pf.h5", header((NY, NX), centre_line=3), lines(kspace)))
+    scan = read(write_file(tmp_path / "pf.h5", header((NY, NX), centre_line=3), lines(kspace)))
     np.testing.assert_allclose(scan.trajectory[0, :, 0, 0], (np.arange(9) - 3) / NY, atol=1e-6)
 
 
@@ -176,7 +177,7 @@ def test_an_asymmetric_echo_is_placed_by_its_centre_sample(tmp_path):
     image[..., NX // 2 : NX // 2 + NX] = IMAGE
     document = header((NY, 2 * NX), (NY, NX), fov=(240.0, 640.0), recon_fov=(240.0, 320.0))
     acquisitions = lines(fft(image)[..., 10:], center_sample=NX - 10)
-    scan = load(write_file(tmp_path / "a.h5", document, acquisitions))
+    scan = read(write_file(tmp_path / "a.h5", document, acquisitions))
     exact = exact_kspace(IMAGE, scan.trajectory[0].astype(np.float64))
     close(scan.kspace[0] / np.linalg.norm(scan.kspace), exact / np.linalg.norm(exact))
 
@@ -190,7 +191,7 @@ def test_trajectories_are_understood_in_each_of_three_units(tmp_path, unit, name
     stored = (k * unit)[..., ::-1]
     data = random_complex(COILS, 5, 64)
     spokes = [readout(data[:, i], stored[i], phase=i // 2) for i in range(4)]
-    scan = load(write_file(tmp_path / "u.h5", header((24, 32), kind="radial"), spokes))
+    scan = read(write_file(tmp_path / "u.h5", header((24, 32), kind="radial"), spokes))
     np.testing.assert_allclose(scan.trajectory[0], k[:4], atol=1e-6)
     np.testing.assert_array_equal(scan.kspace[0], data[:, :4])
     assert any(name in note for note in scan.notes)
@@ -200,7 +201,7 @@ def test_trajectories_are_understood_in_each_of_three_units(tmp_path, unit, name
 def test_native_to_ismrmrd_and_back_keeps_everything_it_can_hold(tmp_path):
     scan = small_scan(times=np.arange(12).reshape(2, 6) * 0.01 - 0.5, reference=random_complex(2, 3, 8, 12))
     write_ismrmrd(scan, tmp_path / "w.h5")
-    back = load(tmp_path / "w.h5")
+    back = read(tmp_path / "w.h5")
     for name in ("kspace", "frame", "noise", "coil_maps", "reference", "matrix", "fov_mm", "slice_thickness_mm"):
         np.testing.assert_array_equal(getattr(back, name), getattr(scan, name), err_msg=name)
     np.testing.assert_allclose(back.trajectory, scan.trajectory, atol=1e-7)
@@ -212,19 +213,19 @@ def test_ismrmrd_keeps_the_orientation(tmp_path):
     affine[:3, :3] = OBLIQUE @ np.diag([300 / 12, 160 / 8, 9.0])
     affine[:3, 3] = 10, -20, 30
     write_ismrmrd(small_scan(affine=affine), tmp_path / "w.h5")
-    np.testing.assert_allclose(load(tmp_path / "w.h5").affine, affine, atol=1e-4)
+    np.testing.assert_allclose(read(tmp_path / "w.h5").affine, affine, atol=1e-4)
 
 
 def test_a_noise_measurement_longer_than_one_readout_can_count_survives(tmp_path):
     scan = small_scan(noise=random_complex(3, 70000))
     write_ismrmrd(scan, tmp_path / "w.h5")
-    np.testing.assert_array_equal(load(tmp_path / "w.h5").noise, scan.noise)
+    np.testing.assert_array_equal(read(tmp_path / "w.h5").noise, scan.noise)
 
 
 def test_a_file_that_another_program_reads_can_be_read(tmp_path):
     path = write_file(tmp_path / "c.h5", HEADER, lines(fft(IMAGE)))
     with h5py.File(path, "r"):
-        assert load(path).n_readouts == NY
+        assert read(path).n_readouts == NY
 
 
 SPOKE = np.stack([np.linspace(-8, 7, NX), np.zeros(NX)], -1)
@@ -288,14 +289,14 @@ def test_a_damaged_file_is_read_or_refused_and_nothing_else(tmp_path):
                 acquisitions["head"] = np.frombuffer(damaged[0], heads["head"].dtype)
                 file["dataset/data"][:], file["dataset/xml"][0] = acquisitions, bytes(damaged[1])
         try:
-            load(path)
+            read(path)
         except DainrError as error:
             assert str(path) in str(error)
 
 
 @pytest.mark.data
 def test_a_scanners_own_file_is_read(data_folder):
-    scan = load(data_folder / "meas_SNR_R3.h5")
+    scan = read(data_folder / "meas_SNR_R3.h5")
     assert scan.is_cartesian
     assert (scan.matrix, scan.fov_mm, scan.n_coils) == ((144, 192), (210.0, 280.0), 14)
     assert scan.noise is not None
@@ -303,7 +304,7 @@ def test_a_scanners_own_file_is_read(data_folder):
 
 @pytest.mark.data
 def test_the_shared_radial_series_has_its_frames_and_its_trajectory(data_folder):
-    scan = load(data_folder / "sax13.h5")
+    scan = read(data_folder / "sax13.h5")
     assert scan.readouts_per_frame.tolist() == [13] * 25
     assert (scan.matrix, scan.n_coils, scan.n_slices, scan.n_samples) == ((192, 192), 8, 1, 384)
     assert np.hypot(*scan.trajectory[0].T).max() == pytest.approx(0.5, abs=1e-3)

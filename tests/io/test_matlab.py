@@ -11,7 +11,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from dainr.errors import BadScan
-from dainr.io import load
+from dainr.io.formats import read
 from dainr.scan import Scan
 from tests.io import centred_fft, exact_kspace, random_complex
 
@@ -70,7 +70,7 @@ def check(scan: Scan, images: np.ndarray) -> None:
 @pytest.mark.parametrize("version", ["7.3", "hdf5", "5"])
 @pytest.mark.parametrize("name", ["kspace_sub04", "kspace", "kus"])
 def test_undersampled_kspace_of_cmrxrecon(version: str, name: str, tmp_path: Path) -> None:
-    scan = load(write(tmp_path / "cine_sax.mat", version, mask=np.ones((NX, NY)), **{name: cmrxrecon(series())}))
+    scan = read(write(tmp_path / "cine_sax.mat", version, mask=np.ones((NX, NY)), **{name: cmrxrecon(series())}))
     assert (scan.n_slices, scan.n_coils, scan.n_frames, scan.matrix) == (SLICES, COILS, FRAMES, (NY, NX))
     assert scan.readouts_per_frame.tolist() == [3, 3, 2, 2]
     assert any(name in note for note in scan.notes)
@@ -79,7 +79,7 @@ def test_undersampled_kspace_of_cmrxrecon(version: str, name: str, tmp_path: Pat
 
 @pytest.mark.parametrize("version", ["7.3", "5"])
 def test_fully_sampled_kspace_has_every_line(version: str, tmp_path: Path) -> None:
-    scan = load(write(tmp_path / "cine_lax.mat", version, kspace_full=cmrxrecon(series(), undersampled=False)))
+    scan = read(write(tmp_path / "cine_lax.mat", version, kspace_full=cmrxrecon(series(), undersampled=False)))
     assert scan.readouts_per_frame.tolist() == [NY] * FRAMES
     check(scan, series())
 
@@ -87,7 +87,7 @@ def test_fully_sampled_kspace_has_every_line(version: str, tmp_path: Path) -> No
 def test_a_mask_that_leaves_no_whole_lines_gives_points(tmp_path: Path) -> None:
     kept = np.random.default_rng(0).random((NX, NY, 1, 1, FRAMES)) < 0.3
     kspace = cmrxrecon(series(), undersampled=False) * kept
-    scan = load(write(tmp_path / "cine_sax_kus_ktRadial8.mat", "7.3", kspace_ktRadial8=kspace))
+    scan = read(write(tmp_path / "cine_sax_kus_ktRadial8.mat", "7.3", kspace_ktRadial8=kspace))
     assert (scan.n_slices, scan.n_coils, scan.n_frames, scan.n_samples) == (SLICES, COILS, FRAMES, 1)
     assert scan.readouts_per_frame.tolist() == kept.sum((0, 1, 2, 3)).tolist()
     check(scan, series())
@@ -97,19 +97,19 @@ def test_a_variable_whose_name_is_damaged_is_passed_over(tmp_path: Path) -> None
     path = write(tmp_path / "cine.mat", "hdf5", kspace_full=cmrxrecon(series(), undersampled=False))
     with h5py.File(path, "r+") as file:
         file[b"\x01\xff"] = np.ones(3)
-    check(load(path), series())
+    check(read(path), series())
 
 
 def test_a_single_coil_has_no_axis(tmp_path: Path) -> None:
     k = cmrxrecon(series()[:, :, :1])
-    scan = load(write(tmp_path / "cine.mat", "7.3", kspace_single_sub04=k[:, :, 0]))
+    scan = read(write(tmp_path / "cine.mat", "7.3", kspace_single_sub04=k[:, :, 0]))
     assert (scan.n_slices, scan.n_coils, scan.n_frames) == (SLICES, 1, FRAMES)
     check(scan, series()[:, :, :1])
 
 
 def test_last_axes_of_one_entry_are_not_there(tmp_path: Path) -> None:
     k = centred_fft(series()[0, 0]).transpose(2, 1, 0)
-    scan = load(write(tmp_path / "map.mat", "7.3", kspace_full=k))
+    scan = read(write(tmp_path / "map.mat", "7.3", kspace_full=k))
     assert (scan.n_slices, scan.n_frames) == (1, 1)
     check(scan, series()[:1, :1])
 
@@ -121,7 +121,7 @@ def test_gated_kspace_with_coil_maps(version: str, with_maps: bool, tmp_path: Pa
     variables = {"data": centred_fft(images).transpose(2, 3, 0, 1)}
     if with_maps:
         variables["b1"] = maps.transpose(1, 2, 0)
-    scan = load(write(tmp_path / "cardiac.mat", version, **variables))
+    scan = read(write(tmp_path / "cardiac.mat", version, **variables))
     check(scan, images[None])
     if with_maps:
         assert scan.coil_maps is not None
@@ -149,7 +149,7 @@ def test_what_is_no_cine_is_refused(
     version: str, variables: dict[str, np.ndarray], message: str, tmp_path: Path
 ) -> None:
     with pytest.raises(BadScan, match=message):
-        load(write(tmp_path / "some.mat", version, **variables))
+        read(write(tmp_path / "some.mat", version, **variables))
 
 
 @pytest.mark.parametrize("version", ["7.3", "5"])
@@ -165,6 +165,6 @@ def test_damaged_files_are_refused_or_read(version: str, data: st.DataObject, tm
     damaged = tmp_path / "damaged.mat"
     damaged.write_bytes(content)
     try:
-        load(damaged)
+        read(damaged)
     except BadScan as error:
         assert str(error)

@@ -8,7 +8,8 @@ import numpy as np
 import pytest
 
 from dainr.errors import BadRequest, BadScan, DainrError
-from dainr.io import load, native
+from dainr.io import native
+from dainr.io.formats import read
 from tests.io import random_complex, small_scan
 
 PARTS = ("kspace", "trajectory", "times", "frame", "phase", "coil_maps", "noise", "reference", "affine")
@@ -65,7 +66,7 @@ def grouped(file):
 def test_what_is_written_is_read_back_equal(tmp_path):
     scan = small_scan()
     native.write(scan, tmp_path / "a.h5")
-    back = load(tmp_path / "a.h5")
+    back = read(tmp_path / "a.h5")
     for name in PARTS:
         np.testing.assert_array_equal(getattr(back, name), getattr(scan, name), err_msg=name)
         assert getattr(back, name).dtype == getattr(scan, name).dtype, name
@@ -76,7 +77,7 @@ def test_what_is_written_is_read_back_equal(tmp_path):
 def test_optional_parts_stay_absent(tmp_path):
     optional = dict.fromkeys(("affine", "frame", "phase", "coil_maps", "noise", "reference"))
     native.write(small_scan(**optional), tmp_path / "a.h5")
-    back = load(tmp_path / "a.h5")
+    back = read(tmp_path / "a.h5")
     assert all(getattr(back, name) is None for name in optional)
 
 
@@ -87,7 +88,7 @@ def test_a_trajectory_and_times_without_a_slice_axis_hold_for_every_slice(tmp_pa
         put("trajectory", trajectory)(file)
         put("times", times)(file)
 
-    scan = load(edited(tmp_path / "a.h5", edit))
+    scan = read(edited(tmp_path / "a.h5", edit))
     for index in range(2):
         np.testing.assert_array_equal(scan.trajectory[index], trajectory)
         np.testing.assert_array_equal(scan.times[index], times)
@@ -142,7 +143,7 @@ def test_a_bad_file_is_refused_in_one_sentence(tmp_path, kind):
     edit, words = BAD[kind]
     path = edited(tmp_path / "bad.h5", edit)
     with pytest.raises(BadScan) as error:
-        load(path)
+        read(path)
     assert str(path) in str(error.value)
     assert words in str(error.value)
     assert error.value.fix
@@ -153,27 +154,27 @@ def test_a_file_of_another_kind_is_refused(tmp_path, content):
     path = tmp_path / "scan.h5"
     path.write_bytes(content)
     with pytest.raises(BadScan, match=r"truncated or damaged|no format"):
-        load(path)
+        read(path)
 
 
 def test_a_truncated_file_says_so(radial_file):
     radial_file.write_bytes(radial_file.read_bytes()[: radial_file.stat().st_size // 2])
     with pytest.raises(BadScan, match="truncated or damaged"):
-        load(radial_file)
+        read(radial_file)
 
 
 def test_a_missing_file_and_a_folder_are_told_apart(tmp_path):
     with pytest.raises(BadScan, match="no such file"):
-        load(tmp_path / "absent.h5")
+        read(tmp_path / "absent.h5")
     with pytest.raises(BadScan, match="is a folder"):
-        load(tmp_path)
+        read(tmp_path)
 
 
 def test_hdf5_of_unknown_content_is_refused(tmp_path):
     with h5py.File(tmp_path / "other.h5", "w") as file:
         file["data"] = np.ones(3)
     with pytest.raises(BadScan, match="native dainr-scan HDF5 file or an ISMRMRD file"):
-        load(tmp_path / "other.h5")
+        read(tmp_path / "other.h5")
 
 
 def test_writing_into_no_folder_is_refused_and_a_failed_write_leaves_nothing(tmp_path, monkeypatch):
@@ -210,6 +211,6 @@ def test_a_damaged_file_is_read_or_refused_and_nothing_else(tmp_path):
                 else:
                     attribute(chance.choice(list(file.attrs)), value)(file)
         try:
-            load(path)
+            read(path)
         except DainrError as error:
             assert str(path) in str(error)

@@ -4,7 +4,7 @@ import numpy as np
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from dainr.io import load
+from dainr.io.formats import read
 from dainr.io.physiology import phase_since_trigger
 from tests.io import header, lines, random_complex, write_file
 
@@ -37,6 +37,6 @@ def test_stamps_of_the_ecg_become_cardiac_phases(tmp_path) -> None:
     for number, acquisition in enumerate(acquisitions):
         acquisition.acquisition_time_stamp = 1000 + 40 * number
         acquisition.physiology_time_stamp[0] = 40 * (number % 4)
-    scan = load(write_file(tmp_path / "ecg.h5", header((12, 16)), acquisitions))
+    scan = read(write_file(tmp_path / "ecg.h5", header((12, 16)), acquisitions))
     np.testing.assert_allclose(scan.phase, np.arange(12) % 4 / 4, atol=1e-6)
     assert any("ECG" in note for note in scan.notes)

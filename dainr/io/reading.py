@@ -1,0 +1,165 @@
+"""Reading a scan in a process of its own.
+
+The libraries below the readers, HDF5's above all, can crash or turn in circles on a damaged file; here that ends in one
+sentence. And while the other process reads, this one has its hands free: a program imports what the fit needs.
+"""
+
+import atexit
+import os
+import pickle
+import signal
+import subprocess
+import sys
+import threading
+import traceback
+from pathlib import Path
+from typing import Any
+
+from dainr.errors import BadScan, DainrError
+from dainr.scan import Scan
+
+SERVE = "import sys; sys.path[:] = sys.argv[1:]; from dainr.io.reading import serve; serve()"
+PATIENCE_S, BYTES_PER_S = 60.0, 5e6  # a sound file takes no longer than this and its size over a slow disk's rate
+LOST = "it is damaged: its reader crashed or found no end"
+IDLE_S = 5.0  # how long a process waits for another file
+
+
+class Reading:
+    """A scan file that is being read."""
+
+    def __init__(self, path: str | Path) -> None:
+        self.path = Path(path)
+        self._process = _idle_process() or _Process()
+        self._process.ask(self.path)
+
+    def scan(self) -> Scan:
+        """The scan, once it is there; to be asked for once.
+
+        Raises BadScan when the file is missing, damaged, of no known format, or holds no valid scan.
+        """
+        size = self.path.stat().st_size if self.path.is_file() else 0
+        answer = self._process.answer(PATIENCE_S + size / BYTES_PER_S)
+        if answer is None:
+            raise BadScan(str(self.path), LOST, "copy or export it again")
+        if isinstance(answer, BaseException):
+            raise answer
+        return answer
+
+
+def load(path: str | Path) -> Scan:
+    """Read the scan in a file of any known format.
+
+    Raises BadScan when the file is missing, damaged, of no known format, or holds no valid scan.
+    """
+    return Reading(path).scan()
+
+
+class _Process:
+    """A Python that reads files, one after another."""
+
+    def __init__(self) -> None:
+        self._process = subprocess.Popen(
+            [sys.executable, "-c", SERVE, *(folder or str(Path.cwd()) for folder in sys.path)],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            start_new_session=True,  # Ctrl-C is for the program that waits
+        )
+        self._retirement: threading.Timer | None = None
+
+    def __del__(self) -> None:
+        self.close()
+
+    def ask(self, path: Path) -> None:
+        """Have a file read; one that cannot even be asked for has no answer."""
+        self._stay()
+        try:
+            pickle.dump((Path.cwd(), path), self._process.stdin)  # type: ignore[arg-type]
+            self._process.stdin.flush()  # type: ignore[union-attr]
+        except OSError:
+            self.close()
+
+    def answer(self, seconds: float) -> Any:
+        """What came of it, a scan or an exception, or None: the process crashed, or took longer than that."""
+        limit = threading.Timer(seconds, self._process.kill)
+        limit.start()
+        try:
+            answer = pickle.load(self._process.stdout)  # type: ignore[arg-type]
+        except (EOFError, OSError, ValueError, pickle.UnpicklingError):
+            self.close()
+            return None
+        except BaseException:  # Ctrl-C: its answer must not be taken for that to another question
+            self.close()
+            raise
+        finally:
+            limit.cancel()
+        retirement = self._retirement = threading.Timer(IDLE_S, self._retire)
+        retirement.daemon = True
+        _idle.append(self)
+        retirement.start()
+        return answer
+
+    def close(self) -> None:
+        """End the process."""
+        self._stay()
+        self._process.kill()
+        self._process.wait()
+        for pipe in (self._process.stdin, self._process.stdout):
+            try:
+                pipe.close()  # type: ignore[union-attr]
+            except OSError:  # what was still to be said
+                continue
+
+    def _stay(self) -> None:
+        if self._retirement is not None:
+            self._retirement.cancel()
+            self._retirement = None  # it refers to this process, which must go once nobody else does
+
+    def _retire(self) -> None:
+        try:
+            _idle.remove(self)
+        except ValueError:  # asked again meanwhile
+            return
+        self.close()
+
+
+_idle: list[_Process] = []
+
+
+def _idle_process() -> _Process | None:
+    try:
+        return _idle.pop()
+    except IndexError:
+        return None
+
+
+@atexit.register
+def _close_all() -> None:
+    while process := _idle_process():
+        process.close()
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_idle.clear)  # they belong to the parent
+
+
+def serve() -> None:
+    """The other process: answers with scans and exceptions until nobody asks any more."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    questions, answers = sys.stdin.buffer, os.fdopen(os.dup(sys.stdout.fileno()), "wb")
+    os.dup2(sys.stderr.fileno(), sys.stdout.fileno())  # what a library prints is no answer
+    from dainr.io.formats import read  # here, for whoever only waits needs none of it
+
+    while True:
+        try:
+            folder, path = pickle.load(questions)
+        except EOFError:
+            return
+        try:
+            os.chdir(folder)
+            answer: Any = read(path)
+        except DainrError as error:
+            answer = error
+        except Exception:  # a mistake of the program's own
+            answer = RuntimeError(traceback.format_exc())
+        pickle.dump(answer, answers, protocol=5)
+        answers.flush()
