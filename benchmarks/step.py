@@ -19,6 +19,7 @@ from torch import Tensor
 
 from dainr.fields.cine import CineField
 from dainr.fields.frequency import frequency_encode
+from dainr.fields.warp import warp
 from dainr.fields.warped import Series, WarpedCine
 from dainr.fit import Fit
 from dainr.io import load
@@ -93,7 +94,7 @@ def warped_parts(model: WarpedCine, objective: Objective, batch: Batch) -> Parts
     return {
         "canonical maps": lambda: _backward(model._values(), values),
         "mixture and innovation": lambda: _backward(mixture(), rendered.canonical),
-        "warp": lambda: _backward(model._warp(canonical, control, matrix), rendered.images),
+        "warp": lambda: _backward(warp(canonical, model._displacement(control, matrix)), rendered.images),
         "coil maps": lambda: _backward(model.coil_maps(), coil_maps),
         "data term": data_term,
         "priors": lambda: objective._priors(model, shown, chosen, PROGRESS).backward(),

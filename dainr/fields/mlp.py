@@ -6,6 +6,7 @@ from itertools import pairwise
 import torch
 from jaxtyping import Float
 from torch import Tensor, nn
+from torch.nn import functional
 
 
 class MLP(nn.Module):
@@ -19,9 +20,9 @@ class MLP(nn.Module):
         """The network at all points; what is the same for all points is multiplied once."""
         first, *rest = self.layers
         assert isinstance(first, nn.Linear)
-        hidden = torch.zeros((), device=parts[0].device) if first.bias is None else first.bias
         weights = first.weight.split([p.shape[1] for p in parts], 1)
-        for part, weight in zip(parts, weights, strict=True):
+        hidden = functional.linear(parts[0], weights[0], first.bias)
+        for part, weight in zip(parts[1:], weights[1:], strict=True):
             hidden = hidden + part @ weight.T
         for layer in rest:
             hidden = layer(torch.relu_(hidden))

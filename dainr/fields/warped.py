@@ -21,12 +21,13 @@ from torch.nn import functional
 
 from dainr.errors import BadRequest
 from dainr.fields.bandlimited import resample
-from dainr.fields.coordinates import frame_number, pixel_coordinates
+from dainr.fields.coordinates import frame_number
 from dainr.fields.field import DynamicField
 from dainr.fields.hash_grid import GridConfig, HashGrid
 from dainr.fields.lookup import lookup_at_pixels
 from dainr.fields.mlp import MLP
 from dainr.fields.spline import spline_map, spline_matrix
+from dainr.fields.warp import warp
 from dainr.operators.batch import Batch
 from dainr.optimiser import AdamW
 
@@ -122,10 +123,10 @@ class WarpedCine(DynamicField):
         mixing = torch.complex(basis[:, :k] + (torch.arange(k, device=basis.device) == 0), basis[:, k:])
         canonical = torch.einsum("tk,kyx->tyx", mixing, self.canonical_maps(matrix))
         if innovate:
-            canonical = canonical + GAIN * self._innovation(frames, matrix)
+            canonical = canonical + self._innovation(frames, matrix)
         control = torch.einsum("tm,mcyx->tcyx", self._over_time(self.motion_basis, frames), self.motion)
         spacing = 2 / (self.config.motion_control - 3)
-        return Series(self._warp(canonical, control, matrix), canonical, control / spacing)
+        return Series(warp(canonical, self._displacement(control, matrix)), canonical, control / spacing)
 
     def canonical_maps(self, matrix: tuple[int, int]) -> Complex[Tensor, "map y x"]:
         """The canonical maps M_k on a matrix; between the pixels that were fitted, by their Fourier series."""
@@ -171,7 +172,7 @@ class WarpedCine(DynamicField):
 
     def innovation_of(self, frames: slice) -> Complex[Tensor, "frame y x"]:
         """The innovation of some frames of the scan, in the units of the images."""
-        return GAIN * torch.view_as_complex(self.innovation)[frames]
+        return torch.view_as_complex(GAIN * self.innovation[frames])
 
     def parameter_groups(self) -> list[dict[str, Any]]:
         """Parameters with the share of the learning rate they take, and whether their weights decay."""
@@ -204,21 +205,14 @@ class WarpedCine(DynamicField):
         return torch.cat([angles.sin(), angles.cos()], 1)
 
     def _innovation(self, frames: Sequence[float], matrix: tuple[int, int]) -> Complex[Tensor, "frame y x"]:
-        """The innovation, linear in time between frames, by its Fourier series between pixels."""
+        """The innovation, in the units of the images, linear in time between frames, by its Fourier series between pixels."""
         whole = [int(f) for f in frames]
-        chosen = torch.view_as_complex(self.innovation)
+        chosen = torch.view_as_complex(GAIN * self.innovation)
         if list(frames) != list(range(len(chosen))):
             part = torch.tensor([f - w for f, w in zip(frames, whole, strict=True)], device=chosen.device)
             after = [min(w + 1, len(chosen) - 1) for w in whole]
             chosen = torch.lerp(chosen[whole], chosen[after], part[:, None, None].to(chosen.dtype))
         return chosen if matrix == self.matrix else resample(chosen, matrix)
-
-    def _warp(self, canonical: Tensor, control: Tensor, matrix: tuple[int, int]) -> Complex[Tensor, "frame y x"]:
-        pixels = pixel_coordinates(matrix, canonical.device).view(*matrix, 2)
-        places = pixels + self._displacement(control, matrix).permute(0, 2, 3, 1)
-        values = torch.view_as_real(canonical).permute(0, 3, 1, 2)
-        warped = functional.grid_sample(values, places, mode="bicubic", padding_mode="border", align_corners=False)
-        return torch.complex(warped[:, 0], warped[:, 1])
 
     def _displacement(self, control: Tensor, matrix: tuple[int, int]) -> Float[Tensor, "frame 2 y x"]:
         """Displacement in units of the coordinates, half a field of view."""

@@ -13,7 +13,7 @@ from jaxtyping import Complex, Float
 from torch import Tensor
 from torch.autograd.function import once_differentiable
 
-from dainr.losses.smoothness_cpu import spatial_cpu, temporal_cpu
+from dainr.losses.smoothness_cpu import magnitude_cpu, spatial_cpu, temporal_cpu
 
 
 def temporal_variation(series: Complex[Tensor, "frame y x"], cyclic: bool, rounding: float) -> Float[Tensor, ""]:
@@ -28,7 +28,7 @@ def temporal_variation(series: Complex[Tensor, "frame y x"], cyclic: bool, round
 
 def magnitude(series: Complex[Tensor, "frame y x"], rounding: float) -> Float[Tensor, ""]:
     """sum_t,r |x_t|."""
-    return _Magnitude.apply(series, rounding)
+    return _Variation.apply(series, partial(_magnitude if series.is_cuda else magnitude_cpu, rounding=rounding))
 
 
 def spatial_variation(series: Complex[Tensor, "frame y x"], rounding: float) -> Float[Tensor, ""]:
@@ -44,7 +44,7 @@ def strain_energy(displacement: Float[Tensor, "frame 2 row column"]) -> Float[Te
 
 
 class _Variation(torch.autograd.Function):
-    """A variation whose gradient comes with its value."""
+    """A prior whose gradient comes with its value."""
 
     @staticmethod
     def forward(ctx: Any, series: Tensor, compute: Callable[[Tensor], tuple[Tensor, Tensor]]) -> Tensor:
@@ -83,18 +83,9 @@ def _spatial(series: Tensor, rounding: float) -> tuple[Tensor, Tensor]:
     return size.sum(), gradient
 
 
-class _Magnitude(torch.autograd.Function):
-    @staticmethod
-    def forward(ctx: Any, series: Tensor, rounding: float) -> Tensor:
-        size = _size(series, rounding)
-        ctx.save_for_backward(series, size)
-        return size.sum()
-
-    @staticmethod
-    @once_differentiable
-    def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor, None]:
-        series, size = ctx.saved_tensors
-        return series * (gradients[0] / size), None
+def _magnitude(series: Tensor, rounding: float) -> tuple[Tensor, Tensor]:
+    size = _size(series, rounding)
+    return size.sum(), series / size
 
 
 def _size(z: Tensor, rounding: float) -> Tensor:

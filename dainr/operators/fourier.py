@@ -12,6 +12,7 @@ import torch
 from jaxtyping import Complex, Float
 from torch import Tensor
 
+from dainr.operators.coils import combine
 from dainr.operators.linear import LinearOperator
 
 # coil image elements held at a time: what the caches of a processor hold, what keeps a graphics card busy
@@ -58,10 +59,8 @@ class FourierOperator(LinearOperator):
         for chosen in self._chunks(maps.numel(), ELEMENTS_AT_A_TIME[maps.device.type]):
             operator = self._part(chosen)
             last = first + sum(self.n_points[frame] for frame in operator.frames)
-            coil_images = operator._map_adjoint(y[:, first:last])
-            of_images[chosen] = (coil_images * maps.conj()).sum(1)
-            if images is not None and of_maps is not None:
-                of_maps += (coil_images * images[chosen, None].conj()).sum(0)
+            seen = None if images is None else images[chosen]
+            of_images[chosen] = combine(operator._map_adjoint(y[:, first:last]), maps, seen, of_maps)
             first = last
         return of_images, of_maps
 

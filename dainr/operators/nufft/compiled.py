@@ -64,9 +64,9 @@ class CompiledNufftOperator(FourierOperator):
         """Both sums over the coil images in one pass."""
         of_images = torch.empty(len(self.frames), *self.matrix, dtype=torch.complex64)
         of_maps = torch.zeros_like(maps) if images is not None else maps[:0]
-        factors, seen = _lanes(maps * self.apodisation), of_images if images is None else images
+        factors, seen = _array(maps * self.apodisation), of_images if images is None else images
         for chosen, grids in self._to_grids(y):
-            _gather(grids, _lanes(seen[chosen]), factors, _lanes(of_images[chosen]), _lanes(of_maps))
+            _gather(_array(grids), _array(seen[chosen]), factors, _array(of_images[chosen]), _array(of_maps))
         return of_images, None if images is None else of_maps.mul_(self.apodisation)
 
     def _map(self, x: Complex[Tensor, "frame coil y x"]) -> Complex[Tensor, "coil point"]:
@@ -75,7 +75,7 @@ class CompiledNufftOperator(FourierOperator):
     def _map_adjoint(self, y: Complex[Tensor, "coil point"]) -> Complex[Tensor, "frame coil y x"]:
         images = torch.empty(len(self.frames), len(y), *self.matrix, dtype=torch.complex64)
         for chosen, grids in self._to_grids(y):
-            _crop(grids, _lanes(self.apodisation), _lanes(images[chosen].flatten(0, 1)))
+            _crop(_array(grids), _array(self.apodisation), _array(images[chosen].flatten(0, 1)))
         return images
 
     def _to_points(self, images: Tensor, maps: Tensor) -> Complex[Tensor, "coil point"]:
@@ -88,24 +88,28 @@ class CompiledNufftOperator(FourierOperator):
         grids = torch.zeros((chunks[0].stop - chunks[0].start) * n_coils, *self.grid, dtype=torch.complex64)
         for chosen in chunks:
             part = grids[: (chosen.stop - chosen.start) * n_coils]  # the margin stays zero
-            _pad(_lanes(images[chosen.start * per_frame : chosen.stop * per_frame]), _lanes(maps), _lanes(part))
+            _pad(_array(images[chosen.start * per_frame : chosen.stop * per_frame]), _array(maps), _array(part))
             k = torch.fft.fft2(part)
             _interpolate(_lanes(k), *self.windows, starts[chosen], ends[chosen], offsets[chosen], _lanes(y))
         return y
 
-    def _to_grids(self, y: Complex[Tensor, "coil point"]) -> Iterator[tuple[slice, np.ndarray]]:
+    def _to_grids(self, y: Complex[Tensor, "coil point"]) -> Iterator[tuple[slice, Tensor]]:
         """The padded coil images of some frames at a time."""
         starts, ends, offsets = self._bounds()
         share_threads()
         for chosen in self._chunks(len(y) * self.grid[0] * self.grid[1], ELEMENTS_AT_A_TIME):
             k = torch.empty((chosen.stop - chosen.start) * len(y), *self.grid, dtype=torch.complex64)
             _spread(_lanes(y), *self.windows, starts[chosen], ends[chosen], offsets[chosen], _lanes(k))
-            yield chosen, _lanes(torch.fft.ifft2(k, norm="forward"))
+            yield chosen, torch.fft.ifft2(k, norm="forward")
 
     def _bounds(self) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         """Of every frame: its first window, the one after its last, and its first point among those chosen."""
         starts, ends = self.starts[self.frames], self.starts[1:][self.frames]
         return starts, ends, np.concatenate([[0], np.cumsum(ends - starts)])
+
+
+def _array(z: Tensor) -> np.ndarray:
+    return z.resolve_conj().contiguous().numpy()
 
 
 def _lanes(z: Tensor) -> np.ndarray:
@@ -121,55 +125,46 @@ def _halves(n, grid):  # type: ignore[no-untyped-def]
 
 @compiled
 def _pad(images, maps, grids):  # type: ignore[no-untyped-def]
-    ny, nx = images.shape[1], images.shape[2] // 2
+    ny, nx = images.shape[1:]
     for task in prange(len(images) * len(maps)):
         image, coil, grid = images[task // len(maps)], maps[task % len(maps)], grids[task]
         for y_first, y_end, y_shift in _halves(ny, grid.shape[0]):
-            for x_first, x_end, x_shift in _halves(nx, grid.shape[1] // 2):
+            for x_first, x_end, x_shift in _halves(nx, grid.shape[1]):
                 for y in range(y_first, y_end):
                     for x in range(x_first, x_end):
-                        a, b = image[y, 2 * x], image[y, 2 * x + 1]
-                        c, d = coil[y, 2 * x], coil[y, 2 * x + 1]
-                        grid[y + y_shift, 2 * (x + x_shift)] = a * c - b * d
-                        grid[y + y_shift, 2 * (x + x_shift) + 1] = a * d + b * c
+                        grid[y + y_shift, x + x_shift] = image[y, x] * coil[y, x]
 
 
 @compiled
 def _crop(grids, apodisation, images):  # type: ignore[no-untyped-def]
-    ny, nx = images.shape[1], images.shape[2] // 2
+    ny, nx = images.shape[1:]
     for task in prange(len(images)):
         image, grid = images[task], grids[task]
         for y_first, y_end, y_shift in _halves(ny, grid.shape[0]):
-            for x_first, x_end, x_shift in _halves(nx, grid.shape[1] // 2):
+            for x_first, x_end, x_shift in _halves(nx, grid.shape[1]):
                 for y in range(y_first, y_end):
                     for x in range(x_first, x_end):
-                        w = apodisation[y, 2 * x]  # real
-                        image[y, 2 * x] = w * grid[y + y_shift, 2 * (x + x_shift)]
-                        image[y, 2 * x + 1] = w * grid[y + y_shift, 2 * (x + x_shift) + 1]
+                        image[y, x] = apodisation[y, x] * grid[y + y_shift, x + x_shift]
 
 
 @compiled
 def _gather(grids, images, maps, of_images, of_maps):  # type: ignore[no-untyped-def]
     """of_images = sum_c conj(maps) g, of_maps += sum_f conj(images) g, if any; g: coil images, on their grids."""
-    n_coils, ny, nx = len(maps), images.shape[1], images.shape[2] // 2
+    n_coils, ny, nx = len(maps), images.shape[1], images.shape[2]
     for y in prange(ny):
         y_grid = (y - ny // 2) % grids.shape[1]
         for frame in range(len(images)):
-            of_images[frame, y] = 0
+            out = of_images[frame, y]
+            out[:] = 0
             for coil in range(n_coils):
-                g, s, x_of = grids[frame * n_coils + coil, y_grid], maps[coil, y], images[frame, y]
-                for first, end, shift in _halves(nx, grids.shape[2] // 2):
+                g, s, seen = grids[frame * n_coils + coil, y_grid], maps[coil, y], images[frame, y]
+                for first, end, shift in _halves(nx, grids.shape[2]):
                     for x in range(first, end):
-                        a, b = g[2 * (x + shift)], g[2 * (x + shift) + 1]
-                        c, d = s[2 * x], s[2 * x + 1]
-                        of_images[frame, y, 2 * x] += a * c + b * d
-                        of_images[frame, y, 2 * x + 1] += b * c - a * d
+                        out[x] += g[x + shift] * np.conj(s[x])
                     if len(of_maps):
+                        of_map = of_maps[coil, y]
                         for x in range(first, end):
-                            a, b = g[2 * (x + shift)], g[2 * (x + shift) + 1]
-                            c, d = x_of[2 * x], x_of[2 * x + 1]
-                            of_maps[coil, y, 2 * x] += a * c + b * d
-                            of_maps[coil, y, 2 * x + 1] += b * c - a * d
+                            of_map[x] += g[x + shift] * np.conj(seen[x])
 
 
 @compiled
