@@ -2,8 +2,8 @@
 
     python -m benchmarks.fuzz [--inputs 100000] [--seed 0] [--keep FOLDER] [-o fuzz.md]
 
-Small files of every format are changed at random: bytes, blocks, ends. Readers may take 4 GB. A file whose reader
-crashed or found no end, and one that went wrong, is kept in a folder, to be read again.
+Small files of every format are changed at random: bytes, blocks, ends. Readers may take 4 GB and 5 s. A file whose
+reader crashed or found no end, and one that went wrong, is kept in a folder, to be read again.
 """
 
 import argparse
@@ -21,13 +21,13 @@ import scipy.io
 
 from benchmarks.common import Report, heading, say, table
 from dainr.errors import BadScan
-from dainr.io import load
+from dainr.io import load, reading
 from dainr.io.bart import write_cfl
 from dainr.io.formats import WRITERS
 from dainr.io.reading import LOST
 from dainr.simulate.simulate import SimulationConfig, simulate_phantom
 
-MEMORY = 4 << 30
+MEMORY, PATIENCE_S = 4 << 30, 5.0
 KINDS = ("a scan", "a clear error", "a clear error of a reader that was lost", "an exception")
 
 
@@ -40,6 +40,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--keep", type=Path, default=Path("fuzz_failures"), help="folder for inputs to look at")
     parser.add_argument("-o", "--output", type=Path)
     asked = parser.parse_args(arguments)
+    reading.PATIENCE_S = PATIENCE_S  # the files are tiny
     resource.setrlimit(resource.RLIMIT_AS, (MEMORY, MEMORY))  # of the readers' process, too
     with tempfile.TemporaryDirectory() as folder:
         seeds = write_seeds(Path(folder))

@@ -33,6 +33,7 @@ def test_what_ends_badly_is_counted_kept_and_fails(
     real = write_seeds(tmp_path / "seeds")
     monkeypatch.setattr("benchmarks.fuzz.write_seeds", lambda _: real)
     monkeypatch.setattr("benchmarks.fuzz.load", refuse)
+    monkeypatch.setattr("dainr.io.reading.PATIENCE_S", 60.0)  # put back in the end
     monkeypatch.setattr("resource.setrlimit", lambda *_: None)  # of this process
     with pytest.raises(SystemExit):
         main(["--inputs", "12", "--keep", str(tmp_path / "kept")])
