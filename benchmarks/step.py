@@ -82,7 +82,7 @@ def warped_parts(model: WarpedCine, objective: Objective, batch: Batch) -> Parts
     images, canonical, control, maps = map(_leaf, (rendered.images, rendered.canonical, rendered.control, coil_maps))
     space = _leaf(torch.randn(model.config.maps, *matrix, dtype=torch.complex64, device=images.device))
     mixing = _leaf(torch.randn(len(frames), model.config.maps, dtype=torch.complex64, device=images.device))
-    shown, chosen = Series(images, canonical, control), slice(min(batch.frames), max(batch.frames) + 1)
+    shown = Series(images, canonical, control)
     weight = objective._weight(batch)
 
     def mixture() -> Tensor:
@@ -97,7 +97,7 @@ def warped_parts(model: WarpedCine, objective: Objective, batch: Batch) -> Parts
         "warp": lambda: _backward(warp(canonical, model._displacement(control, matrix)), rendered.images),
         "coil maps": lambda: _backward(model.coil_maps(), coil_maps),
         "data term": data_term,
-        "priors": lambda: objective._priors(model, shown, chosen, PROGRESS).backward(),
+        "priors": lambda: objective._priors(model, shown, frames, PROGRESS).backward(),
     }
 
 

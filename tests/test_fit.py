@@ -56,7 +56,7 @@ def data(seed: int = 1, noise: float = 0.0) -> FrameData:
         density=torch.ones(clean.shape[1]),
         times=torch.arange(N_FRAMES, dtype=torch.float64),
         operator=operator,
-        frames=tuple(range(N_FRAMES)),
+        frames=tuple(map(float, range(N_FRAMES))),
         starts=tuple(range(0, clean.shape[1] + 1, LINES * 8)),
     )
 

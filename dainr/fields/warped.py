@@ -106,7 +106,7 @@ class WarpedCine(DynamicField):
 
     def forward(self, batch: Batch) -> Complex[Tensor, "frame y x"]:
         """The frames of a batch on the matrix of the scan."""
-        return self.series([float(f) for f in batch.frames], self.matrix).images
+        return self.series(batch.frames, self.matrix).images
 
     def render(self, times: Sequence[float], matrix: tuple[int, int]) -> Complex[Tensor, "frame y x"]:
         """Images at any times (s) on a matrix (ny, nx) over the same field of view.
@@ -117,8 +117,12 @@ class WarpedCine(DynamicField):
         return self.series([frame_number(known, time) for time in times], matrix).images
 
     def series(self, frames: Sequence[float], matrix: tuple[int, int], innovate: bool = True) -> Series:
-        """Everything at fractional frame numbers on a matrix; without the innovation where the fit has none yet."""
-        k = self.config.maps
+        """Everything at fractional frame numbers on a matrix; without the innovation where the fit has none yet.
+
+        Before the first frame and after the last one a cycle goes on and another series stands still.
+        """
+        k, last = self.config.maps, len(self.frame_times) - 1
+        frames = frames if self.cyclic else [min(max(frame, 0.0), float(last)) for frame in frames]
         basis = self._over_time(self.basis, frames)
         mixing = torch.complex(basis[:, :k] + (torch.arange(k, device=basis.device) == 0), basis[:, k:])
         canonical = torch.einsum("tk,kyx->tyx", mixing, self.canonical_maps(matrix))
@@ -205,13 +209,14 @@ class WarpedCine(DynamicField):
         return torch.cat([angles.sin(), angles.cos()], 1)
 
     def _innovation(self, frames: Sequence[float], matrix: tuple[int, int]) -> Complex[Tensor, "frame y x"]:
-        """The innovation, in the units of the images, linear in time between frames, by its Fourier series between pixels."""
-        whole = [int(f) for f in frames]
+        """The innovation in the units of the images: linear between frames, by its Fourier series between pixels."""
+        whole = [math.floor(f) for f in frames]
         chosen = torch.view_as_complex(GAIN * self.innovation)
         if list(frames) != list(range(len(chosen))):
             part = torch.tensor([f - w for f, w in zip(frames, whole, strict=True)], device=chosen.device)
-            after = [min(w + 1, len(chosen) - 1) for w in whole]
-            chosen = torch.lerp(chosen[whole], chosen[after], part[:, None, None].to(chosen.dtype))
+            n = len(chosen)
+            after = [(w + 1) % n if self.cyclic else min(w + 1, n - 1) for w in whole]
+            chosen = torch.lerp(chosen[[w % n for w in whole]], chosen[after], part[:, None, None].to(chosen.dtype))
         return chosen if matrix == self.matrix else resample(chosen, matrix)
 
     def _displacement(self, control: Tensor, matrix: tuple[int, int]) -> Float[Tensor, "frame 2 y x"]:

@@ -11,6 +11,7 @@ fit: the density makes the beginning fast, at the end it would amplify the noise
 noise, one set of weights serves any number of coils, readouts and frames.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import torch
@@ -71,23 +72,21 @@ class Objective:
         self.prediction, self.motion = state.get("p"), state.get("m")
 
     def __call__(self, model: FrameModel, batch: Batch) -> Float[Tensor, ""]:
-        """The objective of a warped field on a batch of neighbouring frames."""
+        """The objective of a warped field on a batch of neighbouring frames, or moments."""
         assert isinstance(model, WarpedCine)
         config, progress = self.config, batch.progress
-        first, last = min(batch.frames), max(batch.frames)
-        series = model.series(
-            [float(f) for f in range(first, last + 1)], model.matrix, innovate=progress >= config.innovation_from
-        )
+        shown = _without_gaps(batch.frames)
+        series = model.series(shown, model.matrix, innovate=progress >= config.innovation_from)
         images = series.images
-        if len(batch.frames) < len(images):
-            images = images[[f - first for f in batch.frames]]
+        if len(batch.frames) < len(shown):
+            images = images[[shown.index(frame) for frame in batch.frames]]
         maps = model.coil_maps()
         if progress < config.coil_maps_from:
             maps = maps.detach()
         if self.restorer is not None and self.prediction is None and progress >= config.prediction_from:
             self.prediction, self.motion = self.restorer(_all_frames(model, len(batch.frames)))
         total = huber_data(images, maps, batch, self._weight(batch), self.noise_std, config.threshold)
-        total = total + self._priors(model, series, slice(first, last + 1), progress)
+        total = total + self._priors(model, series, shown, progress)
         return total / series.images.numel()
 
     def _weight(self, batch: Batch) -> Float[Tensor, " point"]:
@@ -95,25 +94,45 @@ class Objective:
         weight = (batch.density + CENTRE) ** power
         return weight / weight.mean()
 
-    def _priors(self, model: WarpedCine, series: Series, frames: slice, progress: float) -> Float[Tensor, ""]:
-        config, noise = self.config, self.noise_std
-        cyclic = model.cyclic and len(series.images) == len(model.frame_times)
-        rounding = ROUNDING * noise
+    def _priors(
+        self, model: WarpedCine, series: Series, shown: Sequence[float], progress: float
+    ) -> Float[Tensor, ""]:
+        """Those of differences in time are of what is shown, the others a mean over the moments of every frame."""
+        config, noise, rounding = self.config, self.noise_std, ROUNDING * self.noise_std
+        number = [min(max(round(frame), 0), len(model.frame_times) - 1) for frame in shown]
+        frames = slice(number[0], number[-1] + 1)
+        n_frames = number[-1] + 1 - number[0]
+        cyclic, share = model.cyclic and n_frames == len(model.frame_times), n_frames / len(shown)
         pixels_per_control = model.matrix[0] * model.matrix[1] / (model.config.motion_control - 3) ** 2
-        total = config.strain * pixels_per_control * strain_energy(series.control)
+        total = share * config.strain * pixels_per_control * strain_energy(series.control)
         if config.image_variation:
             total = total + config.image_variation / noise * temporal_variation(series.images, cyclic, rounding)
         if config.canonical_variation:
             total = total + config.canonical_variation / noise * temporal_variation(series.canonical, cyclic, rounding)
         if config.spatial_variation:
-            total = total + config.spatial_variation / noise * spatial_variation(series.canonical, rounding)
+            total = total + share * config.spatial_variation / noise * spatial_variation(series.canonical, rounding)
         if config.sparsity and progress >= config.innovation_from:
             innovation = model.innovation_of(frames)
             total = total + config.sparsity / noise * magnitude(innovation, rounding)
         if self.prediction is not None and self.motion is not None:
-            missed = self.motion * (series.images - self.prediction[frames])
+            images = series.images if share == 1 else _means(series.images, [n - number[0] for n in number])
+            missed = self.motion * (images - self.prediction[frames])
             total = total + config.prediction / noise * magnitude(missed, rounding)
         return total
+
+
+def _without_gaps(frames: Sequence[float]) -> list[float]:
+    """Whole frame numbers with those between them that have no readouts; moments as they are."""
+    if all(float(frame).is_integer() for frame in frames):
+        return [float(frame) for frame in range(int(min(frames)), int(max(frames)) + 1)]
+    return list(frames)
+
+
+def _means(images: Complex[Tensor, "moment y x"], frame: list[int]) -> Complex[Tensor, "frame y x"]:
+    """The mean over the moments of each frame."""
+    index = torch.tensor(frame, device=images.device)
+    counts = torch.bincount(index)[:, None, None]
+    return images.new_zeros(len(counts), *images.shape[1:]).index_add(0, index, images) / counts
 
 
 @torch.no_grad()

@@ -94,33 +94,61 @@ def resolve_common(scan: Scan, config: AnyConfig) -> tuple[AnyConfig, dict[str, 
     return replace(config, device=str(device), nufft=nufft), record
 
 
-def frames_that_fit(scan: Scan, device: torch.device) -> int:
-    """How many frames of a slice a step may render at once without taking more than half of the memory."""
+def frames_that_fit(scan: Scan, device: torch.device, moments: int = 1) -> int:
+    """How many frames, or moments, of a slice a step may render at once without taking more than half of the memory."""
     if device.type == "cuda":
         memory = torch.cuda.mem_get_info(device)[1]
     else:
         memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
     frame = 8 * scan.matrix[0] * scan.matrix[1]
     free = memory // 2 - KEPT_COPIES * frame * scan.n_frames
-    return int(min(max(free // (RENDERED_COPIES * frame), 2), scan.n_frames))
+    return int(min(max(free // (RENDERED_COPIES * frame), 2), scan.n_frames * moments))
 
 
-def frame_data(prepared: Prepared, readouts: np.ndarray, nufft: str, device: torch.device) -> FrameData:
-    """Samples and operator of some readouts (a mask) of a prepared slice."""
-    frames, position = np.unique(prepared.frame[readouts], return_inverse=True)
-    trajectory, density = prepared.trajectory[readouts], prepared.density[readouts]
+def frame_data(
+    prepared: Prepared, readouts: np.ndarray, nufft: str, device: torch.device, moments: int = 1
+) -> FrameData:
+    """Samples and operator of some readouts (a mask) of a prepared slice.
+
+    With several moments a frame, its readouts in order of time are parted into as many, each measured at its mean time.
+    Raises BadRequest when the times of the readouts are not known.
+    """
+    frames, position = _moments(prepared, readouts, moments)
+    order = np.argsort(position, kind="stable")
+    chosen, position = np.flatnonzero(readouts)[order], position[order]
+    trajectory, density = prepared.trajectory[chosen], prepared.density[chosen]
     n_samples = trajectory.shape[1]
     starts = np.concatenate([[0], np.cumsum(np.bincount(position, minlength=len(frames)))]) * n_samples
     operator = acquisition(prepared.coil_maps, trajectory, position, len(frames), prepared.cartesian, nufft, device)
-    kspace = np.ascontiguousarray(prepared.kspace[:, readouts]).reshape(len(prepared.kspace), -1)
+    kspace = np.ascontiguousarray(prepared.kspace[:, chosen]).reshape(len(prepared.kspace), -1)
+    times = np.interp(frames, np.arange(len(prepared.frame_times)), prepared.frame_times)
     return FrameData(
         kspace=torch.from_numpy(kspace).to(device),
         density=torch.from_numpy(np.ascontiguousarray(density.reshape(-1))).to(device),
-        times=torch.from_numpy(prepared.frame_times[frames]),
+        times=torch.from_numpy(times),
         operator=operator,
-        frames=tuple(int(f) for f in frames),
+        frames=tuple(frames.tolist()),
         starts=tuple(int(s) for s in starts),
     )
+
+
+def _moments(prepared: Prepared, readouts: np.ndarray, moments: int) -> tuple[np.ndarray, np.ndarray]:
+    """The frame numbers at which readouts are measured, and which of them each is measured at."""
+    frame = prepared.frame[readouts]
+    if moments == 1:
+        return np.unique(frame.astype(np.float64), return_inverse=True)
+    if prepared.number is None:
+        raise BadRequest(
+            f"moments={moments}", "the readouts of a frame are not measured one after another", "leave it out"
+        )
+    number = prepared.number[readouts]
+    order = np.lexsort((number, frame))
+    counts = np.bincount(frame)
+    rank = np.arange(len(frame)) - np.repeat(np.cumsum(counts) - counts, counts)
+    part = np.empty(len(frame), np.int64)
+    part[order] = frame[order] * moments + rank * moments // np.repeat(counts, counts)
+    _, position = np.unique(part, return_inverse=True)
+    return np.bincount(position, number) / np.bincount(position), position
 
 
 @torch.no_grad()

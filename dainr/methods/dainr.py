@@ -60,9 +60,10 @@ class Dainr:
             if config.field == "warped":
                 Restorer(network, cyclic=False)
         if config.field == "warped":
-            at_once = config.fit.frames_at_once or frames_that_fit(scan, torch.device(config.device))
-            if at_once < scan.n_frames:
-                log.info("memory: %d of %d frames are rendered at once", at_once, scan.n_frames)
+            shown = scan.n_frames * config.moments
+            at_once = config.fit.frames_at_once or frames_that_fit(scan, torch.device(config.device), config.moments)
+            if at_once < shown:
+                log.info("memory: %d of %d frames are rendered at once", at_once, shown)
             return replace(config, fit=replace(config.fit, frames_at_once=at_once)), record
         grid = choose_grid(config.grid, config.canonical.table, torch.device(config.device))
         if config.deformation.encoding == "hash":
@@ -156,9 +157,11 @@ def _fit_slice(
     prepared = prepare_slice(scan, index, config.prepare, config.seed)
     log.info("slice %d: noise from the %s", index, prepared.record["noise_from"])
     log.info("slice %d: coil maps %s", index, prepared.record["coil_maps"])
-    data = frame_data(prepared, ~prepared.held_out, config.nufft, device)
-    heldout = frame_data(prepared, prepared.held_out, config.nufft, device) if prepared.held_out.any() else None
-    gridded = grid_frames(data)
+    binned = frame_data(prepared, ~prepared.held_out, config.nufft, device)
+    gridded = grid_frames(binned)
+    moments = (config.nufft, device, config.moments)
+    data = binned if config.moments == 1 else frame_data(prepared, ~prepared.held_out, *moments)
+    heldout = frame_data(prepared, prepared.held_out, *moments) if prepared.held_out.any() else None
     fit = start_fit(config, prepared, data, heldout, gridded, (index, scan.n_slices))
     model = fit.model
     assert isinstance(model, DynamicField)
@@ -168,7 +171,7 @@ def _fit_slice(
     elif resume.current and resume.current[0] == index:
         fit.restore(resume.current[1])
     elif isinstance(model, WarpedCine):
-        start_warped(model, config, prepared, grid_average(data))
+        start_warped(model, config, prepared, grid_average(binned))
     prepare_seconds = time.perf_counter() - started
     if not done:
         fit.run(observers)
@@ -179,6 +182,13 @@ def _fit_slice(
     return _SliceFit(
         model, fit.state, prepared.scale, (prepared.scale * gridded.abs()).cpu().numpy(), record, prepare_seconds
     )
+
+
+def _frame_errors(error: np.ndarray, signal: np.ndarray, frames: Sequence[float]) -> list[float]:
+    """Relative errors of the frames, over the moments of each."""
+    number = np.maximum(np.round(frames), 0).astype(int)
+    of_frames = [np.bincount(number, energies)[np.unique(number)] for energies in (error, signal)]
+    return np.sqrt(of_frames[0] / of_frames[1]).round(5).tolist()
 
 
 def _summary(
@@ -196,7 +206,7 @@ def _summary(
         "seconds": state.seconds,
         "in_sample_error": math.sqrt(error.sum() / signal.sum()),
         "noise_error": math.sqrt(noise / signal.sum()),
-        "frame_errors": [round(math.sqrt(e / s), 5) for e, s in zip(error, signal, strict=True)],
+        "frame_errors": _frame_errors(error, signal, data.frames),
         "largest_displacement_pixels": round(max(float(m.kthvalue(math.ceil(0.99 * len(m))).values) for m in moved), 2),
         "validations": [asdict(v) for v in state.validations],
     }

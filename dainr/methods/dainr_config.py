@@ -23,6 +23,7 @@ class DainrConfig(MethodConfig):
 
     field: Literal["warped", "pointwise"] = "warped"
     fit: FitConfig = dataclasses.field(default_factory=FitConfig)
+    moments: int = 1  # a frame's readouts are measured at; more than one: nearly each at its own time, at their cost
     features: Literal["none", "mdsr"] = "mdsr"  # warped: a prior from restored frames; pointwise: a condition
     mdsr_weights: str = "mdsr_cine"  # a name that dainr weights lists, or a checkpoint's path
     # of the warped field
@@ -49,5 +50,7 @@ class DainrConfig(MethodConfig):
                     f"the {self.field} field has no such part",
                     f"leave it out, or set field={'pointwise' if self.field == 'warped' else 'warped'}",
                 )
+        if self.moments < 1:
+            raise BadRequest(f"moments={self.moments}", "it is a number of times within a frame", "choose 1 or more")
         if min(self.start_steps, self.coarse_steps) < 0:
             raise BadRequest("start_steps, coarse_steps", "a number of steps is negative", "choose 0 or more")

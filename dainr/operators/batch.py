@@ -18,7 +18,7 @@ class Batch:
     A neural field reads only `frames` or `times`; an unrolled network reads the samples and the operator as well.
     """
 
-    frames: tuple[int, ...]
+    frames: tuple[float, ...]  # numbers in the series; fractions where readouts are measured at their own times
     times: Float[Tensor, " frame"]  # s
     kspace: Complex[Tensor, "coil point"]
     density: Float[Tensor, " point"]
@@ -34,7 +34,7 @@ class FrameData:
     density: Tensor  # point
     times: Tensor  # frame, s
     operator: Acquisition
-    frames: tuple[int, ...]  # the series' numbers of the frames that have readouts here
+    frames: tuple[float, ...]  # numbers in the series of the frames, or moments between them, that have readouts here
     starts: tuple[int, ...]  # frame -> first point, and the end
 
     def batch(self, positions: Sequence[int] | None = None, progress: float = 1.0) -> Batch:

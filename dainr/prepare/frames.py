@@ -106,6 +106,24 @@ def frame_times(
     return np.arange(n_frames) / n_frames, False
 
 
+def frame_numbers(
+    times: Float[np.ndarray, " readout"], frame: Integer[np.ndarray, " readout"]
+) -> Float[np.ndarray, " readout"] | None:
+    """When each readout was measured, in frames: n where it is at the mean time of frame n, linear between frames.
+
+    None where the readouts of a frame do not follow those of the frame before.
+    """
+    n_frames = int(frame.max()) + 1
+    first, last = np.full(n_frames, np.inf), np.full(n_frames, -np.inf)
+    np.minimum.at(first, frame, times)
+    np.maximum.at(last, frame, times)
+    if n_frames < 2 or (first[1:] < last[:-1]).any() or not (last > first).any():
+        return None
+    mean = np.bincount(frame, weights=times) / np.bincount(frame)
+    before, after = 2 * mean[0] - mean[1], 2 * mean[-1] - mean[-2]
+    return np.interp(times, [before, *mean, after], np.arange(-1, n_frames + 1))
+
+
 def hold_out(
     trajectory: Float[np.ndarray, "readout sample 2"],
     frame: Integer[np.ndarray, " readout"],

@@ -11,7 +11,7 @@ from dainr.prepare.coil_maps import estimate_coil_maps
 from dainr.prepare.compress import combine_coils, compression_matrix
 from dainr.prepare.delays import Delays, estimate_delays
 from dainr.prepare.density import even_density, passes_centre, ramp_density
-from dainr.prepare.frames import frame_times, hold_out
+from dainr.prepare.frames import frame_numbers, frame_times, hold_out
 from dainr.prepare.whiten import noise_covariance, unit_norm, whiten, whiten_maps
 from dainr.scan import Scan
 
@@ -46,6 +46,7 @@ class Prepared:
     density: Float[np.ndarray, "readout sample"]
     frame: Integer[np.ndarray, " readout"]
     frame_times: Float[np.ndarray, " frame"]  # s
+    number: Float[np.ndarray, " readout"] | None  # when each readout was measured, in frames; None: not known
     held_out: Bool[np.ndarray, " readout"]
     coil_maps: Complex[np.ndarray, "coil y x"]
     matrix: tuple[int, int]
@@ -102,6 +103,7 @@ def prepare_slice(scan: Scan, index: int, config: PrepareConfig, seed: int) -> P
         density=density,
         frame=scan.frame.astype(np.int64),
         frame_times=times,
+        number=frame_numbers(scan.times[index], scan.frame),
         held_out=held_out,
         coil_maps=maps,
         matrix=scan.matrix,

@@ -55,7 +55,7 @@ def measure(field: WarpedCine, frames: tuple[int, ...] = tuple(range(N_FRAMES)))
         density=torch.rand(clean.shape[1], generator=torch.Generator().manual_seed(2)),
         times=torch.tensor(frames, dtype=torch.float64),
         operator=operator,
-        frames=frames,
+        frames=tuple(map(float, frames)),
         starts=tuple(range(0, clean.shape[1] + 1, LINES * MATRIX[1])),
     )
 

@@ -26,7 +26,7 @@ def data(backend: str) -> FrameData:
     """Three frames of unequal numbers of readouts."""
     starts = [0, *torch.tensor(COUNTS).cumsum(0).tolist()]
     kspace, density = random_complex(3, sum(COUNTS), seed=1), torch.ones(sum(COUNTS))
-    return FrameData(kspace, density, torch.arange(3.0), make(backend), (0, 1, 2), tuple(starts))
+    return FrameData(kspace, density, torch.arange(3.0), make(backend), (0.0, 1.0, 2.0), tuple(starts))
 
 
 def formula(images: Tensor, maps: Tensor, batch: Batch, weight: Tensor) -> Tensor:
@@ -88,7 +88,7 @@ def test_the_loss_and_its_gradients_are_zero_at_the_truth(backend: str) -> None:
 def one_sample(residual: complex, noise_std: float, threshold: float) -> float:
     """The loss of a single sample with that residual."""
     operator = Acquisition(torch.ones(1, 1, 1) + 0j, Pixels((1, 1), [1]))
-    batch = Batch((0,), torch.zeros(1), torch.zeros(1, 1) + 0j, torch.ones(1), operator)
+    batch = Batch((0.0,), torch.zeros(1), torch.zeros(1, 1) + 0j, torch.ones(1), operator)
     image = torch.full((1, 1, 1), residual, dtype=torch.complex64)
     return float(huber_data(image, torch.ones(1, 1, 1) + 0j, batch, torch.ones(1), noise_std, threshold))
 

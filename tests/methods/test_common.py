@@ -30,7 +30,7 @@ def measure(images: Tensor, every: int = 1) -> FrameData:
         density=torch.ones(kspace.shape[1]),
         times=torch.arange(N_FRAMES, dtype=torch.float64),
         operator=operator,
-        frames=tuple(range(N_FRAMES)),
+        frames=tuple(map(float, range(N_FRAMES))),
         starts=tuple(starts.tolist()),
     )
 

@@ -18,7 +18,7 @@ def data() -> FrameData:
         density=torch.arange(float(sum(COUNTS))),
         times=torch.tensor([0.1, 0.4, 0.5]),
         operator=make("finufft"),
-        frames=(1, 4, 5),
+        frames=(1.0, 4.0, 5.0),
         starts=STARTS,
     )
 
