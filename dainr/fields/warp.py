@@ -1,6 +1,6 @@
 """Carrying images along a displacement: bicubic interpolation (Keys, IEEE Trans ASSP 1981;29:1153, a = -3/4).
 
-    y(r) = x(r + d(r)),    pixels beyond the edge are those of the edge
+y(r) = x(r + d(r)),    pixels beyond the edge are those of the edge
 """
 
 import torch

@@ -1,7 +1,7 @@
 """The warp on the CPU: one compiled pass forward and one backward, no image permuted or copied.
 
-The weights of a row of pixels are worked out together, in vector registers. Frames are shared among the threads, so that
-no two write to one image and the result is the same from run to run.
+The weights of a row of pixels are worked out together, in vector registers. Frames are shared among the threads, so
+that no two write to one image and the result is the same from run to run.
 """
 
 from typing import Any
@@ -44,9 +44,7 @@ class _Warp(torch.autograd.Function):
         to_images, to_displacement = torch.zeros_like(images), torch.empty_like(displacement)
         gradient = gradients[0].resolve_conj().contiguous()
         share_threads()
-        _backward(
-            _lanes(images), displacement.numpy(), _lanes(gradient), _lanes(to_images), to_displacement.numpy()
-        )
+        _backward(_lanes(images), displacement.numpy(), _lanes(gradient), _lanes(to_images), to_displacement.numpy())
         return to_images, to_displacement
 
 

@@ -94,9 +94,7 @@ class Objective:
         weight = (batch.density + CENTRE) ** power
         return weight / weight.mean()
 
-    def _priors(
-        self, model: WarpedCine, series: Series, shown: Sequence[float], progress: float
-    ) -> Float[Tensor, ""]:
+    def _priors(self, model: WarpedCine, series: Series, shown: Sequence[float], progress: float) -> Float[Tensor, ""]:
         """Those of differences in time are of what is shown, the others a mean over the moments of every frame."""
         config, noise, rounding = self.config, self.noise_std, ROUNDING * self.noise_std
         number = [min(max(round(frame), 0), len(model.frame_times) - 1) for frame in shown]

@@ -53,7 +53,7 @@ class Images(nn.Module):
 
     images: Tensor
 
-    def __init__(self, images: Complex[Tensor, "frame y x"], frames: Sequence[int]) -> None:
+    def __init__(self, images: Complex[Tensor, "frame y x"], frames: Sequence[float]) -> None:
         super().__init__()
         self.register_buffer("images", images)
         self.position = {frame: position for position, frame in enumerate(frames)}

@@ -25,13 +25,14 @@ def combine(
             of_maps += (coil_images * images[:, None].conj()).sum(0)
         return (coil_images * maps.conj()).sum(1)
     combined = torch.empty_like(coil_images[:, 0])
+    if images is None or of_maps is None:
+        images = of_maps = combined[:0]
     share_threads()
-    _combine(*map(_array, (coil_images, maps, combined, *((combined[:0],) * 2 if images is None else (images, of_maps)))))
+    _combine(*map(_array, (coil_images, maps, combined, images, of_maps)))
     return combined
 
 
-def _array(z: Tensor | None) -> np.ndarray:
-    assert z is not None
+def _array(z: Tensor) -> np.ndarray:
     return z.resolve_conj().contiguous().numpy()
 
 

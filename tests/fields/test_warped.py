@@ -117,6 +117,15 @@ def test_forward_renders_the_frames_of_the_batch(cyclic: bool) -> None:
     torch.testing.assert_close(field(batch([0.3, 0.0], [2, 0])), images[[2, 0]], rtol=1e-4, atol=1e-5)
 
 
+def test_beyond_its_ends_a_cycle_goes_on_and_another_series_stands_still() -> None:
+    cycle, line, n = make(cyclic=True), make(cyclic=False), len(TIMES)
+    ends, around = (cycle.series(at, MATRIX).images for at in ([-0.3, n - 0.4], [n - 0.3, -0.4]))
+    torch.testing.assert_close(ends, around, rtol=1e-4, atol=1e-4)
+    assert largest_change(ends[1], cycle.series([n - 1.0], MATRIX).images[0]) > 1e-3
+    ends, still = (line.series(at, MATRIX).images for at in ([-0.3, n - 0.4], [0.0, n - 1.0]))
+    torch.testing.assert_close(ends, still, rtol=1e-5, atol=1e-5)
+
+
 def test_half_way_between_frames_the_innovation_is_the_mean_of_both() -> None:
     field = make(motion=False)
     hold(field.basis, 0.0)

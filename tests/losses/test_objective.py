@@ -39,12 +39,17 @@ def make(cyclic: bool = False) -> WarpedCine:
     return field
 
 
+def lines(n_frames: int) -> np.ndarray:
+    """Some lines of each frame, `readout sample 2`."""
+    random = np.random.default_rng(1)
+    ky = np.concatenate([random.permutation(MATRIX[0])[:LINES] - MATRIX[0] // 2 for _ in range(n_frames)]) / MATRIX[0]
+    kx = (np.arange(MATRIX[1]) - MATRIX[1] // 2) / MATRIX[1]
+    return np.stack(np.broadcast_arrays(ky[:, None], kx), -1).astype(np.float32)
+
+
 def measure(field: WarpedCine, frames: tuple[int, ...] = tuple(range(N_FRAMES))) -> FrameData:
     """Lines of some frames of the field itself, with noise."""
-    random = np.random.default_rng(1)
-    ky = np.concatenate([random.permutation(MATRIX[0])[:LINES] - MATRIX[0] // 2 for _ in frames]) / MATRIX[0]
-    kx = (np.arange(MATRIX[1]) - MATRIX[1] // 2) / MATRIX[1]
-    trajectory = np.stack(np.broadcast_arrays(ky[:, None], kx), -1).astype(np.float32)
+    trajectory = lines(len(frames))
     with torch.no_grad():
         images, maps = field.render([float(f) for f in frames], MATRIX), field.coil_maps()
     frame = np.repeat(np.arange(len(frames)), LINES)
@@ -81,6 +86,31 @@ def test_the_unit_of_the_data_does_not_matter(progress: float, cyclic: bool) -> 
     theirs = Objective(CONFIG, factor * NOISE)(scaled(field, factor), brighter.batch(None, progress))
     torch.testing.assert_close(ours, theirs, rtol=1e-3, atol=0.0)
     assert not torch.isclose(ours, Objective(CONFIG, factor * NOISE)(field, data.batch(None, progress)), rtol=0.1)
+
+
+@pytest.mark.parametrize("cyclic", [False, True])
+def test_what_stands_still_counts_as_much_at_several_moments_a_frame(cyclic: bool) -> None:
+    field = make(cyclic)
+    with torch.no_grad():
+        field.innovation.copy_(field.innovation[:1].expand_as(field.innovation))
+        for network in (field.basis, field.motion_basis):
+            torch.nn.init.zeros_(network.layers[-1].weight)
+    data = measure(field)
+    n = N_FRAMES * LINES
+    maps, cpu = data.operator.maps.detach().numpy(), torch.device("cpu")
+    every_line = acquisition(maps, lines(N_FRAMES), np.arange(n), n, True, "auto", cpu)
+    moments = tuple(frame + move for frame in data.frames for move in np.linspace(-0.4, 0.4, LINES).tolist())
+    parted = replace(
+        data,
+        frames=moments,
+        starts=tuple(range(0, n * MATRIX[1] + 1, MATRIX[1])),
+        times=torch.tensor(moments),
+        operator=every_line,
+    )
+    ours, theirs = (
+        float(Objective(CONFIG, NOISE, Doubling())(field, d.batch(None, 0.9)).detach()) * len(d.frames) for d in (data, parted)
+    )
+    assert ours == pytest.approx(theirs, rel=1e-3)
 
 
 @pytest.mark.parametrize("name", ["grid.table", "value.layers.0.weight", "motion", "coil_correction", "innovation"])

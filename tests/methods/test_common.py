@@ -1,13 +1,27 @@
 """What methods share: the time average, the scale of gridded frames, and whether a series is a cycle."""
 
+from dataclasses import replace
+from typing import Any
+
 import numpy as np
 import pytest
 import torch
 from torch import Tensor
 
-from dainr.methods.common import KEPT_COPIES, RENDERED_COPIES, closes_cycle, frames_that_fit, grid_average, grid_frames
+from dainr.errors import BadRequest
+from dainr.methods.common import (
+    KEPT_COPIES,
+    RENDERED_COPIES,
+    closes_cycle,
+    frame_data,
+    frames_that_fit,
+    grid_average,
+    grid_frames,
+)
 from dainr.operators import FrameData, acquisition
+from dainr.prepare import PrepareConfig, Prepared, prepare_slice
 from dainr.scan import Scan
+from dainr.simulate import SimulationConfig, simulate_phantom
 from tests.helper import random_complex
 
 N_FRAMES, MATRIX = 4, (10, 8)
@@ -33,6 +47,42 @@ def measure(images: Tensor, every: int = 1) -> FrameData:
         frames=tuple(map(float, range(N_FRAMES))),
         starts=tuple(starts.tolist()),
     )
+
+
+def prepared(**changes: Any) -> Prepared:
+    scan = simulate_phantom(SimulationConfig(spokes=7, frames=4, coils=2, matrix=16))
+    return replace(prepare_slice(scan, 0, PrepareConfig(), 0), **changes)
+
+
+def test_at_several_moments_a_frame_the_samples_are_the_same_in_order_of_time() -> None:
+    slice_ = prepared()
+    seen = ~slice_.held_out
+    assert slice_.number is not None
+    shuffled = np.random.default_rng(0).permutation(len(seen))  # within the frames
+    shuffled = shuffled[np.argsort(slice_.frame[shuffled], kind="stable")]
+    parts = ("kspace", "trajectory", "density", "number", "held_out")
+    mixed = {n: getattr(slice_, n)[:, shuffled] if n == "kspace" else getattr(slice_, n)[shuffled] for n in parts}
+    cpu = torch.device("cpu")
+    for moments in (2, 3, 7, 50):
+        whole, fine = (frame_data(slice_, seen, "finufft", cpu, m) for m in (1, moments))
+        again = frame_data(replace(slice_, **mixed), ~mixed["held_out"], "finufft", cpu, moments)
+        assert again.frames == pytest.approx(fine.frames)
+        if moments >= 7:  # each alone
+            torch.testing.assert_close(again.kspace, fine.kspace)
+        torch.testing.assert_close(fine.kspace, whole.kspace)  # the phantom's readouts are in order of time
+        assert len(fine.frames) == min(moments, 7) * 4 - (moments >= 7) * int(slice_.held_out.sum())
+        assert list(fine.frames) == sorted(fine.frames)
+        assert fine.starts[-1] == fine.kspace.shape[1]
+        image = random_complex(16, 16)
+        measured = [data.operator(image.expand(len(data.frames), 16, 16)) for data in (whole, fine)]
+        torch.testing.assert_close(measured[0], measured[1], rtol=1e-3, atol=1e-3)
+    assert fine.frames == pytest.approx(slice_.number[seen])
+
+
+def test_moments_of_readouts_without_times_are_refused() -> None:
+    slice_ = prepared(number=None)
+    with pytest.raises(BadRequest, match="moments=3"):
+        frame_data(slice_, ~slice_.held_out, "finufft", torch.device("cpu"), 3)
 
 
 def test_fully_sampled_frames_are_gridded_as_they_are() -> None:

@@ -24,6 +24,7 @@ from dainr.prepare.frames import frames_as_stored
 from dainr.recon import Recon
 from dainr.scan import Scan
 from dainr.settings import build_config
+from dainr.simulate import SimulationConfig, simulate_phantom
 from dainr.verdict import judge
 from tests.conftest import TINY, TINY_PAPER, as_points
 from tests.methods.test_gridding import grid, stack
@@ -63,6 +64,25 @@ def test_points_of_a_grid_are_fitted_as_their_lines_are(cartesian_scan: Scan) ->
         for scan in (cartesian_scan, as_points(cartesian_scan))
     )
     assert points.whole.psnr > lines.whole.psnr - 1
+
+
+def test_readouts_at_their_own_moments_blur_long_frames_less() -> None:
+    scan = simulate_phantom(SimulationConfig(spokes=20, frames=4, matrix=48, coils=4))
+    pairs = ("iterations=60", "features=none")
+    binned, moments = (
+        evaluate(fit(scan, "warped", *pairs, f"moments={n}").cine.data, scan.reference).dynamic.psnr for n in (1, 3)
+    )
+    assert moments > binned + 0.25
+
+
+@both
+def test_moments_of_a_scan_without_times_and_less_than_one_are_refused(radial_scan: Scan, form: str) -> None:
+    at_once = replace(radial_scan, times=np.zeros_like(radial_scan.times))
+    with pytest.raises(BadRequest, match="moments=2"):
+        fit(at_once, form, "iterations=1", "moments=2")
+    with pytest.raises(BadRequest, match="moments=0"):
+        configure(radial_scan, form, "moments=0")
+    assert fit(radial_scan, form, "iterations=2", "moments=2").cine.data.shape == (1, 6, 32, 32)
 
 
 @both

@@ -12,6 +12,7 @@ from dainr.prepare.frames import (
     bin_given,
     bin_phases,
     bin_spokes,
+    frame_numbers,
     frame_times,
     frames_as_stored,
     hold_out,
@@ -48,6 +49,23 @@ def assert_positions_and_phases(scan):
     np.testing.assert_allclose(scan.trajectory[:, :, 0, 0], times / 10, atol=1e-6)
     np.testing.assert_allclose(np.exp(2j * np.pi * scan.phase), np.exp(4j * np.pi * times[0]), atol=1e-5)
     assert (np.diff(scan.frame) >= 0).all()
+
+
+def test_numbers_of_readouts_are_those_of_their_frames_in_the_mean_and_follow_the_time():
+    scan = simulate_phantom(SimulationConfig(spokes=7, coils=1, frames=5, matrix=16))
+    number = frame_numbers(scan.times[0], scan.frame)
+    np.testing.assert_allclose(np.bincount(scan.frame, number) / 7, np.arange(5), atol=1e-9)
+    np.testing.assert_allclose(np.diff(number), 1 / 7)
+    assert number.min() < 0 and number.max() > 4
+
+
+@pytest.mark.parametrize(
+    ("times", "frame"),
+    [([0.0, 1.0, 2.0, 3.0], [0, 1, 0, 1]), ([0.0, 1.0, 2.0, 3.0], [0, 0, 0, 0]), ([0.0, 0.0, 1.0, 1.0], [0, 0, 1, 1])],
+    ids=["interleaved", "one frame", "frames at once"],
+)
+def test_readouts_that_do_not_follow_each_other_have_no_numbers(times, frame):
+    assert frame_numbers(np.array(times), np.array(frame)) is None
 
 
 def test_consecutive_readouts_in_time_share_a_frame_and_the_rest_is_dropped():
