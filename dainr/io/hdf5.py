@@ -26,7 +26,7 @@ def open_hdf5(path: Path) -> Iterator[h5py.File]:
     try:
         with h5py.File(path, "r") as file:
             yield file
-    except (OSError, RuntimeError, KeyError, UnicodeDecodeError) as error:  # the last of a damaged name
+    except (OSError, RuntimeError, KeyError, ValueError, TypeError) as error:  # of structure, of names, of types
         raise BadScan(
             str(path), f"the file is truncated or damaged ({_first_line(error)})", "copy or export it again"
         ) from error

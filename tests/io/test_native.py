@@ -10,6 +10,7 @@ import pytest
 from dainr.errors import BadRequest, BadScan, DainrError
 from dainr.io import native
 from dainr.io.formats import read
+from dainr.io.hdf5 import open_hdf5
 from tests.io import random_complex, small_scan
 
 PARTS = ("kspace", "trajectory", "times", "frame", "phase", "coil_maps", "noise", "reference", "affine")
@@ -214,3 +215,21 @@ def test_a_damaged_file_is_read_or_refused_and_nothing_else(tmp_path):
             read(path)
         except DainrError as error:
             assert str(path) in str(error)
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        OSError("a"),
+        RuntimeError("a"),
+        KeyError("a"),
+        ValueError("a"),
+        TypeError("a"),
+        UnicodeDecodeError("utf-8", b"\xff", 0, 1, "a"),
+    ],
+    ids=lambda error: type(error).__name__,
+)
+def test_whatever_its_library_raises_while_a_file_is_read_is_a_damaged_file(error, tmp_path):
+    native.write(small_scan(), tmp_path / "scan.h5")
+    with pytest.raises(BadScan, match="truncated or damaged"), open_hdf5(tmp_path / "scan.h5"):
+        raise error

@@ -108,7 +108,8 @@ def test_what_stands_still_counts_as_much_at_several_moments_a_frame(cyclic: boo
         operator=every_line,
     )
     ours, theirs = (
-        float(Objective(CONFIG, NOISE, Doubling())(field, d.batch(None, 0.9)).detach()) * len(d.frames) for d in (data, parted)
+        float(Objective(CONFIG, NOISE, Doubling())(field, d.batch(None, 0.9)).detach()) * len(d.frames)
+        for d in (data, parted)
     )
     assert ours == pytest.approx(theirs, rel=1e-3)
 
