@@ -112,9 +112,11 @@ def _read_acquisitions(path: Path, group: str) -> tuple[Any, _Readouts]:
     readouts = _Readouts([], [], {})
     try:
         with open_hdf5(path) as file:
-            with warnings.catch_warnings():
-                warnings.simplefilter("error")  # of a value in the header that is not what it should be
-                header = ismrmrd.xsd.CreateFromDocument(file[group]["xml"][0])
+            document = file[group]["xml"][0]
+        with warnings.catch_warnings():
+            warnings.simplefilter("error")  # of a value in the header that is not what it should be
+            header = ismrmrd.xsd.CreateFromDocument(document)
+        with open_hdf5(path) as file:
             for acquisition in _acquisitions(file[group]["data"]):
                 _sort_acquisition(acquisition, readouts)
     except (OSError, RuntimeError, LookupError, ValueError, TypeError, Warning) as error:

