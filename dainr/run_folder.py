@@ -4,6 +4,7 @@
     log.jsonl           a line per logged step     state.safetensors     the fitted fields; resumable
     cine.h5             the reconstruction         report.html           the report
     features.safetensors  feature maps, where the method uses them: constant, so kept out of the state
+    state.000.safetensors ...  while the run lasts, the slices that are fitted: written once, and out of memory
 
 Every file is replaced whole, so that a run killed at any moment leaves a folder that resumes.
 """
@@ -36,7 +37,6 @@ class RunFolder:
         self.path = path
         self.checkpoint_every_s = checkpoint_every_s
         self._saved_at = time.monotonic()
-        self._finished: dict[int, Checkpoint] = {}
 
     def file(self, name: str) -> Path:
         """A file of the folder."""
@@ -84,6 +84,7 @@ class RunFolder:
         """Take the files of a run away again, and the folder if nothing else is in it."""
         for name in FILES:
             self.file(name).unlink(missing_ok=True)
+        self._discard_slices()
         if self.path.is_dir() and not any(self.path.iterdir()):
             self.path.rmdir()
 
@@ -133,23 +134,25 @@ class RunFolder:
         if step.stopped not in ("", "interrupted"):
             whole = step.checkpoint()
             best = {k.removeprefix("best."): v for k, v in whole.tensors.items() if k.startswith("best.")}
-            self._finished[step.slice] = Checkpoint(best, replace(whole.state, stopped=step.stopped))
-            self._save(None)
+            done = Checkpoint(best, replace(whole.state, stopped=step.stopped))
+            self._save(f"state.{step.slice:03d}.safetensors", {f"finished.{step.slice}": done})
+            self.file(STATE).unlink(missing_ok=True)
         elif time.monotonic() - self._saved_at > self.checkpoint_every_s:
             self.save_now(step)
 
     def save_now(self, step: Step) -> None:
         """Write the state of the slice in progress."""
-        self._save((step.slice, step.checkpoint()))
+        self._save(STATE, {f"current.{step.slice}": step.checkpoint()})
 
     def save_fields(self, fields: dict[int, Checkpoint]) -> None:
         """Write the fields of a run that has ended, in place of the state to resume from."""
-        self._finished = fields
-        self._save(None)
+        self._save(STATE, {f"finished.{index}": checkpoint for index, checkpoint in fields.items()})
+        self._discard_slices()
 
     def discard_state(self) -> None:
         """Take the state away once a run without fields has ended: there is nothing to resume or render."""
         self.file(STATE).unlink(missing_ok=True)
+        self._discard_slices()
 
     def save_features(self, maps: dict[str, torch.Tensor]) -> None:
         """Write the feature maps of the slices."""
@@ -165,31 +168,35 @@ class RunFolder:
         Raises BadScan when the file is damaged.
         """
         state = RunState()
-        if self.file(STATE).is_file():
-            tensors, metadata = self._load_tensors(STATE)
+        for path in (*self._slices(), self.file(STATE)):
+            if not path.is_file():
+                continue
+            tensors, metadata = self._load_tensors(path.name)
             if "dainr" not in metadata:
-                raise BadScan(str(self.file(STATE)), "it holds no state of a fit", "fit the scan again with --force")
+                raise BadScan(str(path), "it holds no state of a fit", "fit the scan again with --force")
             for key, stored in json.loads(metadata["dainr"]).items():
                 group, index = key.split(".")
                 mine = {k.removeprefix(f"{key}."): v for k, v in tensors.items() if k.startswith(f"{key}.")}
-                restored = _state_from(stored)
+                checkpoint = Checkpoint(mine, _state_from(stored))
                 if group == "finished":
-                    state.finished[int(index)] = Checkpoint(mine, restored)
-                else:
-                    state = replace(state, current=(int(index), Checkpoint(mine, restored)))
-        self._finished = dict(state.finished)
+                    state.finished[int(index)] = checkpoint
+                elif int(index) not in state.finished:  # killed as it ended
+                    state = replace(state, current=(int(index), checkpoint))
         return state
 
-    def _save(self, current: tuple[int, Checkpoint] | None) -> None:
+    def _slices(self) -> list[Path]:
+        return sorted(self.path.glob("state.*.safetensors"))
+
+    def _discard_slices(self) -> None:
+        for path in self._slices():
+            path.unlink()
+
+    def _save(self, name: str, parts: dict[str, Checkpoint]) -> None:
         tensors: dict[str, torch.Tensor] = {}
-        states = {}
-        parts = {f"finished.{index}": checkpoint for index, checkpoint in self._finished.items()}
-        if current is not None:
-            parts[f"current.{current[0]}"] = current[1]
         for key, checkpoint in parts.items():
-            tensors |= {f"{key}.{name}": value.contiguous() for name, value in checkpoint.tensors.items()}
-            states[key] = asdict(checkpoint.state)
-        self._save_tensors(STATE, tensors, {"dainr": json.dumps(states)})
+            tensors |= {f"{key}.{part}": value.contiguous() for part, value in checkpoint.tensors.items()}
+        states = {key: asdict(checkpoint.state) for key, checkpoint in parts.items()}
+        self._save_tensors(name, tensors, {"dainr": json.dumps(states)})
         self._saved_at = time.monotonic()
 
     def _save_tensors(self, name: str, tensors: dict[str, torch.Tensor], metadata: dict[str, str]) -> None:

@@ -93,6 +93,31 @@ def test_a_slice_that_ended_keeps_its_best_state(folder: RunFolder) -> None:
     assert (state.current[0], state.current[1].state.step) == (1, 4)
 
 
+def test_a_slice_that_ended_is_written_once_and_joins_the_others_in_the_end(folder: RunFolder) -> None:
+    folder.save_now(step_at(4))
+    folder.checkpoint(step_at(9, stopped="budget"))
+    first = folder.file("state.000.safetensors")
+    assert first.is_file() and not folder.file(STATE).exists()
+    written = first.stat().st_mtime_ns
+    folder.checkpoint(step_at(7, index=1, stopped="budget"))
+    assert first.stat().st_mtime_ns == written
+    ended = RunFolder(folder.path).load_state().finished
+    assert sorted(ended) == [0, 1]
+    folder.save_fields(ended)
+    assert [path.name for path in folder.path.glob("*.safetensors")] == [STATE]
+    assert sorted(folder.load_state().finished) == [0, 1]
+    folder.checkpoint(step_at(7, index=1, stopped="budget"))
+    folder.discard_state()
+    assert not list(folder.path.glob("*.safetensors"))
+
+
+def test_killed_as_a_slice_ended_it_has_ended(folder: RunFolder) -> None:
+    folder.checkpoint(step_at(9, stopped="budget"))
+    folder.save_now(step_at(8))
+    state = RunFolder(folder.path).load_state()
+    assert (list(state.finished), state.current) == ([0], None)
+
+
 def test_a_slice_that_was_interrupted_has_not_ended(folder: RunFolder) -> None:
     folder.checkpoint_every_s = -1.0
     folder.checkpoint(step_at(9, stopped="interrupted"))

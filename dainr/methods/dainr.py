@@ -85,8 +85,9 @@ class Dainr:
         resume = resume or RunState()
         fits, started = [], time.perf_counter()
         images = np.empty((scan.n_slices, scan.n_frames, *scan.matrix), np.complex64)
+        gridded = np.empty(images.shape, np.float32)
         for index in range(scan.n_slices):
-            fits.append(_fit_slice(scan, index, config, observers, resume))
+            fits.append(_fit_slice(scan, index, config, observers, resume, gridded[index]))
             images[index] = fits[-1].scale * render_series(fits[-1].model)
             if fits[-1].state.stopped == "interrupted":
                 break
@@ -104,7 +105,7 @@ class Dainr:
             method="dainr",
             cine=Cine(images[: len(fits)], times, scan.fov_mm, scan.slice_thickness_mm, scan.affine),
             record=record,
-            gridded=np.stack([f.gridded for f in fits]),
+            gridded=gridded[: len(fits)],
             fields=tuple(f.model for f in fits),
             scales=tuple(f.scale for f in fits),
             histories=tuple(f.state for f in fits),
@@ -138,7 +139,6 @@ class _SliceFit:
     model: DynamicField
     state: FitState
     scale: float
-    gridded: Float[np.ndarray, "frame y x"]
     record: dict[str, Any]
     prepare_seconds: float
 
@@ -150,8 +150,14 @@ def render_series(model: DynamicField) -> np.ndarray:
 
 
 def _fit_slice(
-    scan: Scan, index: int, config: DainrConfig, observers: Sequence[Observer], resume: RunState
+    scan: Scan,
+    index: int,
+    config: DainrConfig,
+    observers: Sequence[Observer],
+    resume: RunState,
+    shown: Float[np.ndarray, "frame y x"],
 ) -> _SliceFit:
+    """Fit a slice; `shown` takes the magnitudes of its gridded frames."""
     started = time.perf_counter()
     device = resolve_device(config.device)
     prepared = prepare_slice(scan, index, config.prepare, config.seed)
@@ -159,6 +165,7 @@ def _fit_slice(
     log.info("slice %d: coil maps %s", index, prepared.record["coil_maps"])
     binned = frame_data(prepared, ~prepared.held_out, config.nufft, device)
     gridded = grid_frames(binned)
+    shown[:] = (prepared.scale * gridded.abs()).cpu().numpy()
     moments = (config.nufft, device, config.moments)
     data = binned if config.moments == 1 else frame_data(prepared, ~prepared.held_out, *moments)
     heldout = frame_data(prepared, prepared.held_out, *moments) if prepared.held_out.any() else None
@@ -179,9 +186,7 @@ def _fit_slice(
         model.load_state_dict(fit.best)
     model.zero_grad(set_to_none=True)  # no later slice needs its memory
     record = {"prepare": prepared.record, "fit": _summary(fit.state, model, data, heldout, prepared)}
-    return _SliceFit(
-        model, fit.state, prepared.scale, (prepared.scale * gridded.abs()).cpu().numpy(), record, prepare_seconds
-    )
+    return _SliceFit(model, fit.state, prepared.scale, record, prepare_seconds)
 
 
 def _frame_errors(error: np.ndarray, signal: np.ndarray, frames: Sequence[float]) -> list[float]:
