@@ -56,14 +56,16 @@ def simulate_subjects(work: Path, matrix: int = 128, frames: int = 25) -> list[S
     """Phantoms: radial with fewer and fewer spokes a frame, and Cartesian."""
     configs = {f"radial{n}": SimulationConfig(spokes=n, matrix=matrix, frames=frames) for n in SPOKES}
     configs["vista8"] = SimulationConfig(pattern="vista", acceleration=8, matrix=matrix, frames=frames)
-    subjects = []
-    for name, config in configs.items():
-        path = write_phantom(work, name, config)
-        scan, reference = load(path), work / f"{name}_reference.npy"
-        assert scan.reference is not None
-        np.save(reference, scan.reference)
-        subjects.append(Subject(name, path, reference, "the phantom itself", _describe(scan)))
-    return subjects
+    return [simulate_subject(work, name, config) for name, config in configs.items()]
+
+
+def simulate_subject(work: Path, name: str, config: SimulationConfig) -> Subject:
+    """One phantom."""
+    path = write_phantom(work, name, config)
+    scan, reference = load(path), work / f"{name}_reference.npy"
+    assert scan.reference is not None
+    np.save(reference, scan.reference)
+    return Subject(name, path, reference, "the phantom itself", _describe(scan))
 
 
 def _reference(path: Path, scan: Scan, given: Mapping[str, Path], work: Path) -> tuple[Path, str] | None:

@@ -37,6 +37,7 @@ def batch(
     budget: options.Budget = None,
     spokes_per_frame: options.SpokesPerFrame = None,
     frames_per_cycle: options.FramesPerCycle = None,
+    respiratory_bins: options.RespiratoryBins = None,
     slices: options.Slices = None,
     matrix: options.Matrix = None,
     device: options.Device = None,
@@ -59,7 +60,7 @@ def batch(
         preset = str(Path(preset).resolve())  # workers of a cluster are elsewhere
     given = {"--method": method, "--preset": preset, "--iterations": iterations, "--budget": budget}
     given |= {"--spokes-per-frame": spokes_per_frame, "--frames-per-cycle": frames_per_cycle, "--slices": slices}
-    given |= {"--matrix": matrix, "--device": device, "--seed": seed}
+    given |= {"--respiratory-bins": respiratory_bins, "--matrix": matrix, "--device": device, "--seed": seed}
     asked = [text for key, value in given.items() if value is not None for text in (key, str(value))]
     asked += [text for pair in pairs or [] for text in ("--set", pair)]
     cases = find_cases(folder.resolve(), output)

@@ -16,12 +16,14 @@ WAYS = ("spokes_per_frame", "frames_per_cycle", "frames")
 def as_given(
     spokes_per_frame: int | None,
     frames_per_cycle: int | None,
+    respiratory_bins: int | None,
     frames: Path | None,
     slices: str | None,
     matrix: str | None,
 ) -> dict[str, Any]:
     """What was given of them, ready for TOML."""
     options: dict[str, Any] = {"spokes_per_frame": spokes_per_frame, "frames_per_cycle": frames_per_cycle}
+    options |= {"respiratory_bins": respiratory_bins}
     options |= {"frames": None if frames is None else str(frames), "slices": slices, "matrix": matrix}
     return {key: value for key, value in options.items() if value is not None}
 
@@ -48,11 +50,15 @@ def _in_frames(scan: "Scan", binning: dict[str, Any]) -> "Scan":
             "they are asked for in several ways",
             "give one of --spokes-per-frame, --frames-per-cycle, --frames",
         )
+    if "respiratory_bins" in binning and "frames_per_cycle" not in ways:
+        raise BadRequest(
+            "--respiratory-bins", "only frames of the cardiac cycle have room for it", "add --frames-per-cycle"
+        )
     if not ways:
         return frames_as_stored(scan)
     asked = binning[ways[0]]
     if ways[0] == "spokes_per_frame":
         return bin_spokes(scan, asked)
     if ways[0] == "frames_per_cycle":
-        return bin_phases(scan, asked)
+        return bin_phases(scan, asked, binning.get("respiratory_bins", 1))
     return bin_given(scan, read_frame_list(Path(asked)))

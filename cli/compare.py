@@ -34,6 +34,7 @@ def compare(
     ] = None,
     spokes_per_frame: options.SpokesPerFrame = None,
     frames_per_cycle: options.FramesPerCycle = None,
+    respiratory_bins: options.RespiratoryBins = None,
     frames: options.Frames = None,
     slices: options.Slices = None,
     matrix: options.Matrix = None,
@@ -69,7 +70,7 @@ def compare(
     loaded = load(scan)
     if reference is None and loaded.reference is None:
         raise BadRequest(str(scan), "it holds no reference to score against", "give one with --reference")
-    prepared = binned(loaded, as_given(spokes_per_frame, frames_per_cycle, frames, slices, matrix))
+    prepared = binned(loaded, as_given(spokes_per_frame, frames_per_cycle, respiratory_bins, frames, slices, matrix))
     truth = ReferenceFile(reference or scan, options.parse_slices(slices))
     comparison = _run(prepared, scan, contenders, truth, output, Progress(quiet or as_json))
     if as_json:

@@ -13,6 +13,10 @@ Iterations = Annotated[int | None, typer.Option(help="Steps of the fit, each sli
 Budget = Annotated[str | None, typer.Option(help="Wall-clock for the steps of each slice: 60s, 5m, 1h.")]
 SpokesPerFrame = Annotated[int | None, typer.Option(help="Bin readouts into frames of N, in order of time.")]
 FramesPerCycle = Annotated[int | None, typer.Option(help="Bin readouts into N phases of the cardiac cycle.")]
+RespiratoryBins = Annotated[
+    int | None,
+    typer.Option(help="With --frames-per-cycle: of N bins of breathing, keep the one where the chest rests."),
+]
 Frames = Annotated[Path | None, typer.Option(help="Text file with the frame number of every readout.")]
 Slices = Annotated[str | None, typer.Option(help="Slices to reconstruct: 0-3 or 0,2.  [default: all]")]
 Matrix = Annotated[str | None, typer.Option(help="Reconstruction matrix: 128 or 192x156.  [default: the file's]")]

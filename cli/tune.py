@@ -40,6 +40,7 @@ def tune(
     ] = None,
     spokes_per_frame: options.SpokesPerFrame = None,
     frames_per_cycle: options.FramesPerCycle = None,
+    respiratory_bins: options.RespiratoryBins = None,
     frames: options.Frames = None,
     slices: options.Slices = None,
     matrix: options.Matrix = None,
@@ -62,7 +63,9 @@ def tune(
     overrides = options.as_pairs(device=device, seed=seed, pairs=pairs)
     config = build_config(DainrConfig, preset_settings(WITH_PRESETS, preset), overrides)
     progress = Progress(quiet or as_json)
-    scans = _scans(scan, output, as_given(spokes_per_frame, frames_per_cycle, frames, slices, matrix), progress)
+    scans = _scans(
+        scan, output, as_given(spokes_per_frame, frames_per_cycle, respiratory_bins, frames, slices, matrix), progress
+    )
     try:
         if trials is None:
             found = _sweep(scan.name, scans, config, seconds, reference, output, progress)

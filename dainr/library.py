@@ -23,6 +23,7 @@ def reconstruct(
     iterations: int | None = None,
     spokes_per_frame: int | None = None,
     frames_per_cycle: int | None = None,
+    respiratory_bins: int = 1,
     device: str = "auto",
     seed: int = 0,
     settings: Mapping[str, Any] | None = None,
@@ -45,14 +46,18 @@ def reconstruct(
     pairs += [f"{name}={value}" for name, value in (settings or {}).items()]
     kind = get_method(method)
     config = build_config(kind.Config, preset_settings(method, choose_preset(method, preset)), pairs)
-    binned = _binned(scan, spokes_per_frame, frames_per_cycle)
+    binned = _binned(scan, spokes_per_frame, frames_per_cycle, respiratory_bins)
     config, _ = kind.resolve(binned, config)
     return kind(binned, config, observers)
 
 
-def _binned(scan: Scan, spokes_per_frame: int | None, frames_per_cycle: int | None) -> Scan:
+def _binned(scan: Scan, spokes_per_frame: int | None, frames_per_cycle: int | None, respiratory_bins: int) -> Scan:
+    if respiratory_bins != 1 and frames_per_cycle is None:
+        raise BadRequest(
+            "respiratory_bins", "only frames of the cardiac cycle have room for it", "add frames_per_cycle"
+        )
     if spokes_per_frame is not None:
         return bin_spokes(scan, spokes_per_frame)
     if frames_per_cycle is not None:
-        return bin_phases(scan, frames_per_cycle)
+        return bin_phases(scan, frames_per_cycle, respiratory_bins)
     return frames_as_stored(scan)

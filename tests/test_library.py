@@ -48,6 +48,7 @@ def test_other_methods_and_binnings_are_there(radial_scan: Scan) -> None:
     "options",
     [
         {"spokes_per_frame": 3, "frames_per_cycle": 4},
+        {"respiratory_bins": 3},
         {"budget": "soon"},
         {"preset": "best"},
         {"settings": {"iteration": 3}},

@@ -20,7 +20,7 @@ from dainr.scan import Scan
 
 SERVE = "import sys; sys.path[:] = sys.argv[1:]; from dainr.io.reading import serve; serve()"
 PATIENCE_S, BYTES_PER_S = 60.0, 5e6  # a sound file takes no longer than this and its size over a slow disk's rate
-LOST = "it is damaged: its reader crashed or found no end"
+LOST = "its reader crashed or found no end: it is damaged, or too large for this machine"
 IDLE_S = 5.0  # how long a process waits for another file
 
 

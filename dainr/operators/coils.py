@@ -24,7 +24,7 @@ def combine(
         if images is not None and of_maps is not None:
             of_maps += (coil_images * images[:, None].conj()).sum(0)
         return (coil_images * maps.conj()).sum(1)
-    combined = torch.empty_like(coil_images[:, 0])
+    combined = coil_images.new_empty(len(coil_images), *coil_images.shape[2:])
     if images is None or of_maps is None:
         images = of_maps = combined[:0]
     share_threads()

@@ -55,7 +55,7 @@ class FourierOperator(LinearOperator):
     ) -> tuple[Complex[Tensor, "frame y x"], Complex[Tensor, "coil y x"] | None]:
         """Adjoint of `measure` with respect to the images and, where these are given, with respect to the maps."""
         of_images = y.new_empty(len(self.frames), *self.matrix)
-        of_maps, first = None if images is None else torch.zeros_like(maps), 0
+        of_maps, first = None if images is None else maps.new_zeros(maps.shape), 0
         for chosen in self._chunks(maps.numel(), ELEMENTS_AT_A_TIME[maps.device.type]):
             operator = self._part(chosen)
             last = first + sum(self.n_points[frame] for frame in operator.frames)

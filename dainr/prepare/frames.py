@@ -8,7 +8,7 @@ from jaxtyping import Bool, Float, Integer
 
 from dainr.errors import BadRequest, BadScan
 from dainr.prepare.gating import find_beats
-from dainr.prepare.self_gating import self_gated_phase
+from dainr.prepare.self_gating import chest_at_rest, self_gated_phase
 from dainr.scan import Scan
 
 CENTRE_SAMPLES = 2.5  # from the k-space centre to where a readout may be held out
@@ -30,11 +30,12 @@ def bin_spokes(scan: Scan, spokes_per_frame: int) -> Scan:
     return replace(_reorder(scan, order, np.arange(n_kept) // spokes_per_frame, note), cyclic=False)
 
 
-def bin_phases(scan: Scan, frames_per_cycle: int) -> Scan:
+def bin_phases(scan: Scan, frames_per_cycle: int, respiratory_bins: int = 1) -> Scan:
     """Readouts by their cardiac phase into evenly wide bins of the cycle, those of arrhythmic beats set aside.
 
-    Where no phases are stored, spokes of a single slice tell them. Times become those within a heartbeat of median
-    length, where it is known. Raises BadRequest without phases.
+    Where no phases are stored, spokes of a single slice tell them. Of several respiratory bins, which spokes tell too,
+    only the one where the chest rests is kept. Times become those within a heartbeat of median length, where it is
+    known. Raises BadRequest without phases.
     """
     if not 1 <= frames_per_cycle <= scan.n_readouts:
         raise BadRequest(
@@ -51,16 +52,27 @@ def bin_phases(scan: Scan, frames_per_cycle: int) -> Scan:
     phase = scan.phase
     assert phase is not None
     beats = find_beats(scan.times[0], phase)
+    kept = ~beats.arrhythmic[beats.of_readout]
+    if respiratory_bins != 1:
+        kept &= _at_rest(scan, respiratory_bins)
     if beats.length > 0:
         scan = replace(scan, times=np.broadcast_to(beats.length * phase.astype(np.float64), scan.times.shape))
         note += f" of {1e3 * beats.length:.0f} ms"
     if beats.arrhythmic.any():
         note += f", {beats.arrhythmic.sum()} of {len(beats.lengths)} heartbeats set aside for their length"
+    if respiratory_bins != 1:
+        note += f", {kept.sum()} of {len(kept)} readouts kept, where the chest rests"
     frame = np.minimum((phase * frames_per_cycle).astype(int), frames_per_cycle - 1)
     order = np.argsort(frame, kind="stable")
-    order = order[~beats.arrhythmic[beats.of_readout[order]]]
+    order = order[kept[order]]
     everywhere = np.broadcast_to(order, (scan.n_slices, len(order)))
     return replace(_reorder(scan, everywhere, frame[order], note), cyclic=True)
+
+
+def _at_rest(scan: Scan, respiratory_bins: int) -> Bool[np.ndarray, " readout"]:
+    if scan.n_slices > 1:
+        raise BadRequest("--respiratory-bins", "the slices breathe each at its own time", "choose one: --slices 0")
+    return chest_at_rest(scan.kspace[0], scan.trajectory[0], scan.times[0], respiratory_bins)
 
 
 def bin_given(scan: Scan, frame: Integer[np.ndarray, " readout"]) -> Scan:

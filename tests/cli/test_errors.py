@@ -116,6 +116,8 @@ BAD_REQUESTS: dict[str, tuple[int, tuple[str, ...]]] = {
     "cycles of no frames": (2, ("--frames-per-cycle", "0")),
     "more phases than readouts": (2, ("--frames-per-cycle", "500")),
     "missing list of frames": (2, ("--frames", "missing.txt")),
+    "breathing without a cycle": (2, ("--respiratory-bins", "4")),
+    "breathing of a second": (2, ("--frames-per-cycle", "4", "--respiratory-bins", "4")),
     "two kinds of frames": (2, ("--spokes-per-frame", "9", "--frames-per-cycle", "6")),
     "setting of the other form": (2, ("--set", "canonical.width=32")),
     "missing weights": (2, (*POINTWISE, "--set", "features=mdsr", "--set", "mdsr_weights=missing.safetensors")),

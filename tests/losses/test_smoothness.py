@@ -54,6 +54,7 @@ def test_compiled_and_plain_forms_agree(shape: tuple[int, int, int], cyclic: boo
     for plain, compiled in (
         (smoothness._temporal(series, cyclic, ROUNDING), smoothness.temporal_cpu(series, cyclic, ROUNDING)),
         (smoothness._spatial(series, ROUNDING), smoothness.spatial_cpu(series, ROUNDING)),
+        (smoothness._magnitude(series, ROUNDING), smoothness.magnitude_cpu(series, ROUNDING)),
     ):
         torch.testing.assert_close(compiled, plain, rtol=1e-5, atol=1e-6)
 

@@ -7,30 +7,45 @@ import pytest
 
 from dainr.errors import BadRequest
 from dainr.prepare.frames import bin_phases
-from dainr.prepare.self_gating import self_gated_phase
+from dainr.prepare.self_gating import chest_at_rest, self_gated_phase
 from dainr.scan import Scan
 from dainr.simulate import SimulationConfig, simulate_phantom
 
 STEP = 0.01  # s a spoke
 
 
-@pytest.fixture(scope="module")
-def free_running() -> tuple[Scan, np.ndarray]:
-    """Ten beats of 0.8 to 1.2 s, a spoke every 10 ms, without stamps; and the true phases."""
+def beats(seconds: float) -> tuple[Scan, np.ndarray]:
+    """Heartbeats of 0.8 to 1.2 s, a spoke every 10 ms, without stamps; and the true phases."""
     one_beat = simulate_phantom(SimulationConfig(matrix=32, frames=100, spokes=8, coils=4, snr=30))
-    rate = 1 + 0.2 * np.sin(np.arange(1000) / 150)
+    n = round(seconds / STEP)
+    rate = 1 + 0.2 * np.sin(np.arange(n) / 150)
     true = np.cumsum(rate * STEP) % 1
     beat = np.minimum((true * one_beat.n_readouts).astype(int), one_beat.n_readouts - 1)
     scan = replace(
         one_beat,
         kspace=one_beat.kspace[:, :, beat],
         trajectory=one_beat.trajectory[:, beat],
-        times=(STEP * np.arange(1000))[None],
+        times=(STEP * np.arange(n))[None],
         frame=None,
         phase=None,
         reference=None,
     )
     return scan, true
+
+
+@pytest.fixture(scope="module")
+def free_running() -> tuple[Scan, np.ndarray]:
+    """Ten beats."""
+    return beats(10)
+
+
+@pytest.fixture(scope="module")
+def breathing() -> tuple[Scan, np.ndarray]:
+    """A minute in which the chest, at rest most of the time, rises every 4 s; and how far it has risen, 0 to 1."""
+    scan, _ = beats(60)
+    risen = np.sin(np.pi * scan.times[0] / 4) ** 6
+    seen = 1 + np.array([0.2, 0.1, -0.15, -0.05])[:, None] * risen
+    return replace(scan, kspace=(scan.kspace * seen[:, :, None]).astype(np.complex64)), risen
 
 
 def spread(phase: np.ndarray, true: np.ndarray) -> float:
@@ -67,6 +82,43 @@ def test_noise_is_no_heartbeat(free_running: tuple[Scan, np.ndarray]) -> None:
     noise = random.standard_normal(scan.kspace.shape) + 1j * random.standard_normal(scan.kspace.shape)
     with pytest.raises(BadRequest, match="no heartbeat is seen"):
         self_gated_phase(noise[0], scan.trajectory[0], scan.times[0])
+
+
+@pytest.mark.parametrize("n_bins", [2, 3, 4])
+def test_of_breathing_the_bin_at_rest_is_found(breathing: tuple[Scan, np.ndarray], n_bins: int) -> None:
+    scan, risen = breathing
+    rest = chest_at_rest(scan.kspace[0], scan.trajectory[0], scan.times[0], n_bins)
+    assert abs(rest.mean() - 1 / n_bins) < 0.01
+    assert risen[rest].mean() < 0.25 * risen.mean()
+    assert risen[rest].max() < 0.5
+
+
+def test_frames_of_the_cycle_keep_the_readouts_at_rest(breathing: tuple[Scan, np.ndarray]) -> None:
+    scan, _ = breathing
+    everything, resting = bin_phases(scan, 10), bin_phases(scan, 10, respiratory_bins=3)
+    assert resting.n_readouts < 0.4 * everything.n_readouts
+    assert resting.n_frames == 10 and resting.readouts_per_frame.min() > 20
+    assert resting.notes[-1].endswith(f" {resting.n_readouts} of 6000 readouts kept, where the chest rests")
+
+
+def test_without_breathing_or_with_bins_that_make_no_sense_respiratory_bins_are_refused(
+    breathing: tuple[Scan, np.ndarray], free_running: tuple[Scan, np.ndarray]
+) -> None:
+    scan, _ = breathing
+    random = np.random.default_rng(0)
+    noise = random.standard_normal(scan.kspace[0].shape) + 1j * random.standard_normal(scan.kspace[0].shape)
+    with pytest.raises(BadRequest, match="no breathing is seen"):
+        chest_at_rest(noise, scan.trajectory[0], scan.times[0], 4)
+    short, _ = free_running
+    with pytest.raises(BadRequest, match="over 40 s"):
+        bin_phases(short, 10, respiratory_bins=4)
+    for n_bins in (0, -3, 6001):
+        with pytest.raises(BadRequest, match=f"--respiratory-bins {n_bins}"):
+            bin_phases(scan, 10, respiratory_bins=n_bins)
+    two = replace(scan, phase=np.zeros(6000, np.float32))
+    two = replace(two, **{n: np.repeat(getattr(two, n), 2, 0) for n in ("kspace", "trajectory", "times")})
+    with pytest.raises(BadRequest, match="--slices 0"):
+        bin_phases(two, 1, respiratory_bins=4)
 
 
 def test_lines_and_short_scans_are_refused(free_running: tuple[Scan, np.ndarray], cartesian_scan: Scan) -> None:

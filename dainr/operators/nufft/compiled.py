@@ -63,7 +63,7 @@ class CompiledNufftOperator(FourierOperator):
     ) -> tuple[Complex[Tensor, "frame y x"], Complex[Tensor, "coil y x"] | None]:
         """Both sums over the coil images in one pass."""
         of_images = torch.empty(len(self.frames), *self.matrix, dtype=torch.complex64)
-        of_maps = torch.zeros_like(maps) if images is not None else maps[:0]
+        of_maps = maps.new_zeros(maps.shape) if images is not None else maps.new_zeros(0, *self.matrix)
         factors, seen = _array(maps * self.apodisation), of_images if images is None else images
         for chosen, grids in self._to_grids(y):
             _gather(_array(grids), _array(seen[chosen]), factors, _array(of_images[chosen]), _array(of_maps))
