@@ -3,7 +3,6 @@
 from typing import Any
 
 import numpy as np
-import torch
 from jaxtyping import Complex
 from numba import njit, prange
 from torch import Tensor
