@@ -17,8 +17,8 @@ from dainr.threads import share_threads
 F = np.float32  # numba makes float32 times an integer float64
 A = F(-0.75)
 ONE, TWO = np.uint64(1), np.uint64(2)  # unsigned: no look at negative indices
-# Not all of fastmath: NaN must stay NaN, to be seen as divergence, and sums keep their order: reassociated, the code that
-# numba kept on disk rounded otherwise than the same code just compiled.
+# Not all of fastmath: NaN must stay NaN, to be seen as divergence, and sums keep their order: reassociated, the code
+# that numba kept on disk rounded otherwise than the same code just compiled.
 FAST = {"contract", "nsz"}
 compiled: Any = njit(parallel=True, fastmath=FAST, cache=True)
 
