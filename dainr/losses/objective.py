@@ -97,7 +97,7 @@ class Objective:
     def _priors(self, model: WarpedCine, series: Series, shown: Sequence[float], progress: float) -> Float[Tensor, ""]:
         """Those of differences in time are of what is shown, the others a mean over the moments of every frame."""
         config, noise, rounding = self.config, self.noise_std, ROUNDING * self.noise_std
-        number = [min(max(round(frame), 0), len(model.frame_times) - 1) for frame in shown]
+        number = [round(frame) for frame in shown]  # moments are nearest to their own frame
         frames = slice(number[0], number[-1] + 1)
         n_frames = number[-1] + 1 - number[0]
         cyclic, share = model.cyclic and n_frames == len(model.frame_times), n_frames / len(shown)

@@ -26,6 +26,8 @@ log = logging.getLogger(__name__)
 # and those a step needs while it renders (canonical space, images, their gradients, differences of the priors)
 KEPT_COPIES, RENDERED_COPIES = 12, 24
 
+NEARER = 0.49  # frames from its own to a moment, at most: it stays nearest to it, however unevenly that was measured
+
 NufftName = Literal["auto", "compiled", "finufft", "cufinufft", "sparse", "torchkbnufft"]
 
 
@@ -147,8 +149,10 @@ def _moments(prepared: Prepared, readouts: np.ndarray, moments: int) -> tuple[np
     rank = np.arange(len(frame)) - np.repeat(np.cumsum(counts) - counts, counts)
     part = np.empty(len(frame), np.int64)
     part[order] = frame[order] * moments + rank * moments // np.repeat(counts, counts)
-    _, position = np.unique(part, return_inverse=True)
-    return np.bincount(position, number) / np.bincount(position), position
+    parts, position = np.unique(part, return_inverse=True)
+    own = parts // moments
+    mean = np.bincount(position, number) / np.bincount(position)
+    return np.clip(mean, own - NEARER, own + NEARER), position
 
 
 @torch.no_grad()

@@ -191,8 +191,8 @@ def _fit_slice(
 
 def _frame_errors(error: np.ndarray, signal: np.ndarray, frames: Sequence[float]) -> list[float]:
     """Relative errors of the frames, over the moments of each."""
-    number = np.maximum(np.round(frames), 0).astype(int)
-    of_frames = [np.bincount(number, energies)[np.unique(number)] for energies in (error, signal)]
+    number = np.unique(np.round(frames), return_inverse=True)[1]
+    of_frames = [np.bincount(number, energies) for energies in (error, signal)]
     return np.sqrt(of_frames[0] / of_frames[1]).round(5).tolist()
 
 

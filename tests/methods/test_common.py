@@ -79,6 +79,14 @@ def test_at_several_moments_a_frame_the_samples_are_the_same_in_order_of_time() 
     assert fine.frames == pytest.approx(slice_.number[seen])
 
 
+def test_moments_stay_nearest_to_their_own_frame_however_unevenly_it_was_measured() -> None:
+    slice_ = prepared()
+    ends = np.where(np.arange(len(slice_.frame)) % 2, 0.8, -0.8)  # of every frame, next to its neighbours
+    data = frame_data(replace(slice_, number=slice_.frame + ends), ~slice_.held_out, "finufft", torch.device("cpu"), 2)
+    assert len(data.frames) == 8
+    assert [round(frame) for frame in data.frames] == [0, 0, 1, 1, 2, 2, 3, 3]
+
+
 def test_moments_of_readouts_without_times_are_refused() -> None:
     slice_ = prepared(number=None)
     with pytest.raises(BadRequest, match="moments=3"):
