@@ -1,4 +1,4 @@
-"""Seconds per step and peak memory of a preset against pixels, frames and coils, on phantoms.
+"""Seconds per step and peak memory of a preset against pixels, frames, coils and slices, on phantoms.
 
     python -m benchmarks.scaling [--device cuda] [--quick] [-o scaling.md]
 
@@ -14,10 +14,15 @@ import tempfile
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
-from benchmarks.common import Report, add_common, heading, run_dainr, say, table, warm_up, write_phantom
+import numpy as np
+
+from benchmarks.common import Report, add_common, heading, run_dainr, say, table, warm_up
+from dainr.io import native
+from dainr.scan import Scan
 from dainr.settings import DEFAULT_PRESET
-from dainr.simulate import SimulationConfig
+from dainr.simulate import SimulationConfig, simulate_phantom
 
 
 @dataclass(frozen=True)
@@ -27,14 +32,15 @@ class Sweep:
     matrix: tuple[int, ...]
     frames: tuple[int, ...]
     coils: tuple[int, ...]
+    slices: tuple[int, ...]
     base: SimulationConfig
     steps: int
     validate_every: int
 
 
-FULL = Sweep((96, 128, 192, 256), (12, 25, 50), (4, 8, 16), SimulationConfig(matrix=128), 30, 10)
-QUICK = Sweep((48, 64, 96), (6, 12), (4, 8), SimulationConfig(matrix=64, frames=12, coils=4), 10, 5)
-SIZES = {"matrix": "pixels a side", "frames": "frames", "coils": "coils"}
+FULL = Sweep((96, 128, 192, 256), (12, 25, 50), (4, 8, 16), (1, 4, 10), SimulationConfig(matrix=128), 30, 10)
+QUICK = Sweep((48, 64, 96), (6, 12), (4, 8), (1, 3), SimulationConfig(matrix=64, frames=12, coils=4), 10, 5)
+SIZES = {"matrix": "pixels a side", "frames": "frames", "coils": "coils"}  # of a slice
 
 
 @dataclass(frozen=True)
@@ -57,29 +63,32 @@ def main(arguments: Sequence[str] | None = None) -> None:
     asked = parser.parse_args(arguments)
     sweep = QUICK if asked.quick else FULL
     report = Report(asked.output)
-    base = ", ".join(f"{getattr(sweep.base, key)} {words}" for key, words in SIZES.items())
+    base = ", ".join(f"{getattr(sweep.base, key)} {words}" for key, words in SIZES.items()) + ", one slice"
     report.add(heading("Scaling", "scaling", arguments, asked.device))
     report.add(
         f"Preset `{asked.preset}`; where nothing else is said {base}, {sweep.base.spokes} spokes a frame. Memory:"
         " resident memory of the process, or on CUDA what was allocated there."
     )
     warm_up([asked.preset], asked.device)
-    known: dict[SimulationConfig, Cost] = {}
-    for key, words in SIZES.items():
+    known: dict[tuple[SimulationConfig, int], Cost] = {}
+    for key, words in {**SIZES, "slices": "slices"}.items():
         rows = []
         for size in getattr(sweep, key):
-            config = replace(sweep.base, **{key: size})
-            if config not in known:
+            case = (sweep.base, size) if key == "slices" else (replace(sweep.base, **{key: size}), 1)
+            if case not in known:
                 say(f"{size} {words}")
-                known[config] = measure(config, sweep, asked.preset, asked.device, asked.pairs)
-            rows.append(_line(size, known[config]))
-        report.add(f"## {words}\n\n" + table((words, "s/step", "s before the first step", "peak MB"), rows))
+                known[case] = measure(case[0], case[1], sweep, asked.preset, asked.device, asked.pairs)
+            rows.append(_line(size, known[case]))
+        report.add(f"## {words}\n\n" + table((words, "s/step", "s before a slice's first step", "peak MB"), rows))
 
 
-def measure(config: SimulationConfig, sweep: Sweep, preset: str, device: str, pairs: Sequence[str]) -> Cost:
-    """Fit a phantom for a few steps in a process of its own."""
+def measure(
+    config: SimulationConfig, slices: int, sweep: Sweep, preset: str, device: str, pairs: Sequence[str]
+) -> Cost:
+    """Fit a phantom, or a stack of the same one, for a few steps a slice in a process of its own."""
     with tempfile.TemporaryDirectory() as folder:
-        scan, run = write_phantom(Path(folder), "phantom", config), Path(folder) / "run"
+        scan, run = Path(folder) / "phantom.h5", Path(folder) / "run"
+        native.write(stacked(simulate_phantom(config), slices), scan)
         settings = [*pairs, f"fit.iterations={sweep.steps}", f"fit.validate_every={sweep.validate_every}"]
         options = [word for pair in settings for word in ("--set", pair)]
         done = run_dainr("fit", scan, "-o", run, "--quiet", "--preset", preset, "--device", device, *options)
@@ -88,13 +97,22 @@ def measure(config: SimulationConfig, sweep: Sweep, preset: str, device: str, pa
         return read_cost(json.loads((run / "run.json").read_text()))
 
 
+def stacked(scan: Scan, slices: int) -> Scan:
+    """A stack of copies of a scan's one slice."""
+    names = [
+        name for name in ("kspace", "trajectory", "times", "coil_maps", "reference") if getattr(scan, name) is not None
+    ]
+    parts: dict[str, Any] = {name: np.repeat(getattr(scan, name), slices, axis=0) for name in names}
+    return replace(scan, **parts)
+
+
 def read_cost(record: dict) -> Cost:
     """The figures in a run's record."""
     validations = record["slices"][0]["fit"]["validations"]
     first, last = validations[0], validations[-1]
     return Cost(
         (last["seconds"] - first["seconds"]) / (last["step"] - first["step"]),
-        record["seconds"]["prepare"],
+        record["seconds"]["prepare"] / len(record["slices"]),
         record["peak_memory_mb"],
     )
 

@@ -1,13 +1,18 @@
 """What a method returns: the cine, the fields it was rendered from if there are any, and the record of the run."""
 
+import tempfile
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
 from jaxtyping import Float
+from safetensors.torch import load_file, save_file
+from torch import nn
 
+from dainr import spool
 from dainr.errors import BadRequest
 from dainr.fields.coordinates import even_times
 from dainr.fields.field import DynamicField
@@ -50,12 +55,13 @@ class Recon:
         new_matrix, new_times = matrix or old, self._times(n_frames, times)
         _check_matrix(new_matrix)
         with torch.no_grad():
-            data = [
-                scale * torch.stack([f.render([time], new_matrix)[0].cpu() for time in new_times]).numpy()
-                for f, scale in zip(self.fields, self.scales, strict=True)
-            ]
+            data = spool.stack(len(self.fields), lambda index: self._rendered(index, new_times, new_matrix))
         affine = None if self.cine.affine is None else resample_affine(self.cine.affine, old, new_matrix)
-        return replace(self.cine, data=np.stack(data), times=np.array(new_times), affine=affine)
+        return replace(self.cine, data=data, times=np.array(new_times), affine=affine)
+
+    def _rendered(self, index: int, times: Sequence[float], matrix: tuple[int, int]) -> np.ndarray:
+        images = [self.fields[index].render([time], matrix)[0].cpu() for time in times]
+        return self.scales[index] * torch.stack(images).numpy()
 
     def _times(self, n_frames: int | None, times: Sequence[float] | None) -> list[float]:
         known = self.cine.times.tolist()
@@ -72,6 +78,17 @@ class Recon:
         if n_frames < 1:
             raise BadRequest(f"--frames {n_frames}", "a cine needs a frame", "choose 1 or more")
         return even_times(known, n_frames)
+
+
+def put_away(model: nn.Module) -> None:
+    """Move the tensors of a network to disk, from where they are read when they are used next, by the CPU."""
+    model.cpu()
+    tensors = dict([*model.named_parameters(), *model.named_buffers()])
+    with tempfile.NamedTemporaryFile(dir=spool.temporary_folder()) as file:
+        with spool.room_needed():
+            save_file({name: tensor.data.contiguous() for name, tensor in tensors.items()}, Path(file.name))
+        for name, stored in load_file(file.name).items():
+            tensors[name].data = stored
 
 
 def _check_matrix(matrix: tuple[int, int]) -> None:

@@ -7,11 +7,13 @@ Nothing here reads or writes files.
 
 from collections.abc import Sequence
 from dataclasses import dataclass, fields, replace
+from functools import cached_property
 from itertools import pairwise
 
 import numpy as np
 from jaxtyping import Complex, Float, Integer
 
+from dainr import spool
 from dainr.errors import BadScan
 
 K_MAX = 0.5  # cycles per pixel: the edge of the k-space a matrix can hold
@@ -50,6 +52,7 @@ class Scan:
         _check_affine(self)
         if self.frame is not None:
             _check_frames(self)
+        self.release()
 
     @property
     def n_slices(self) -> int:
@@ -81,11 +84,15 @@ class Scan:
         """How many readouts each frame holds, `[frame]`."""
         return np.zeros(0, int) if self.frame is None else np.bincount(self.frame, minlength=self.n_frames)
 
-    @property
+    @cached_property
     def is_cartesian(self) -> bool:
         """Whether every sample lies on the grid of the matrix, so that a plain FFT is exact."""
-        position = self.trajectory * np.asarray(self.matrix, np.float32)
-        return bool(np.abs(position - np.rint(position)).max() < GRID_TOLERANCE)
+        return all(_on_grid(trajectory, self.matrix) for trajectory in self.trajectory)
+
+    def release(self) -> None:
+        """Take what lies on disk out of memory, until it is read again."""
+        for array in (self.kspace, self.trajectory, self.coil_maps, self.reference):
+            spool.release(array)
 
     def select_slices(self, slices: Sequence[int]) -> "Scan":
         """The same scan with the given, evenly spaced slices. Raises BadScan if one does not exist."""
@@ -96,21 +103,24 @@ class Scan:
                 )
         keep = list(slices)
         steps = {after - before for before, after in pairwise(keep)} or {1}
-        if not keep or len(steps) > 1:
+        if not keep or len(steps) > 1 or 0 in steps:
             raise BadScan(self.name, f"slices {keep} are no evenly spaced stack", "choose such ones, or one at a time")
+        step = steps.pop()
+        end = keep[-1] + step
+        chosen = slice(keep[0], end if end >= 0 else None, step)
         affine = self.affine
         if affine is not None:
             affine = affine.copy()
             affine[:3, 3] += affine[:3, 2] * keep[0]
-            affine[:3, 2] *= steps.pop()
+            affine[:3, 2] *= step
         return replace(
             self,
-            kspace=self.kspace[keep],
-            trajectory=self.trajectory[keep],
-            times=self.times[keep],
+            kspace=self.kspace[chosen],
+            trajectory=self.trajectory[chosen],
+            times=self.times[chosen],
             affine=affine,
-            coil_maps=None if self.coil_maps is None else self.coil_maps[keep],
-            reference=None if self.reference is None else self.reference[keep],
+            coil_maps=None if self.coil_maps is None else self.coil_maps[chosen],
+            reference=None if self.reference is None else self.reference[chosen],
         )
 
 
@@ -155,6 +165,11 @@ def resample_affine(
         step[axis, axis] = n_old / n_new
         step[axis, 3] = 0.5 * n_old / n_new - 0.5
     return affine @ step
+
+
+def _on_grid(trajectory: np.ndarray, matrix: tuple[int, int]) -> bool:
+    position = trajectory * np.asarray(matrix, np.float32)
+    return bool(np.abs(position - np.rint(position)).max() < GRID_TOLERANCE)
 
 
 def _check_shapes(scan: Scan) -> None:
@@ -206,17 +221,28 @@ def _check_finite(scan: Scan) -> None:
         array = getattr(scan, field.name)
         if field.name == "reference" or not isinstance(array, np.ndarray) or array.dtype.kind not in "fc":
             continue
-        if not np.isfinite(array).all():
-            where = tuple(int(i) for i in np.argwhere(~np.isfinite(array))[0])
+        where = _first_not_finite(array)
+        if where is not None:
             raise BadScan(
                 scan.name, f"{field.name} holds NaN or Inf, first at index {where}", "repair or remove that readout"
             )
-    if not np.abs(scan.kspace).max() > 0:
+    if not any(part.any() for part in scan.kspace):
         raise BadScan(scan.name, "kspace is zero everywhere", "check that the export wrote the samples")
 
 
+def _first_not_finite(array: np.ndarray) -> tuple[int, ...] | None:
+    parts = array if array.ndim > 2 else array[None]  # slice by slice: they may be more than memory holds at once
+    for index, part in enumerate(parts):
+        finite = np.isfinite(part)
+        spool.release(part)
+        if not finite.all():
+            where = tuple(int(i) for i in np.argwhere(~finite)[0])
+            return (index, *where) if parts is array else where
+    return None
+
+
 def _check_range(scan: Scan) -> None:
-    largest = float(np.abs(scan.trajectory).max())
+    largest = max(float(np.abs(trajectory).max()) for trajectory in scan.trajectory)
     if largest > K_MAX + K_TOLERANCE:
         raise BadScan(
             scan.name,

@@ -1,8 +1,12 @@
-"""Checks that hold for every linear operator."""
+"""What tests of several modules check."""
 
+from typing import Any
+
+import numpy as np
 import torch
 from torch import Tensor
 
+from dainr import spool
 from dainr.operators.linear import LinearOperator
 
 
@@ -27,3 +31,11 @@ def assert_gradient_is_adjoint(operator: LinearOperator, x: Tensor, y: Tensor) -
     torch.testing.assert_close(gradient, operator.adjoint(y.detach()))
     (gradient,) = torch.autograd.grad((operator.adjoint(y) * x.detach().conj()).real.sum(), y)
     torch.testing.assert_close(gradient, operator(x.detach()))
+
+
+def on_disk(array: np.ndarray) -> bool:
+    """Whether an array may leave memory at any time."""
+    owner: Any = array
+    while isinstance(owner, np.ndarray):
+        owner = owner.base
+    return isinstance(getattr(owner, "obj", owner), spool.Space)

@@ -6,7 +6,7 @@ import sys
 
 import pytest
 
-from dainr.allocator import PARAMETERS, keep_freed_memory
+from dainr.allocator import PARAMETERS, give_freed_memory_back, keep_freed_memory
 
 glibc = pytest.mark.skipif(
     sys.platform != "linux" or not hasattr(os, "confstr") or "glibc" not in (os.confstr("CS_GNU_LIBC_VERSION") or ""),
@@ -34,3 +34,17 @@ def test_freed_memory_is_kept_unless_the_user_set_otherwise(setting: dict[str, s
 def test_other_systems_are_left_alone(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(sys, "platform", "darwin")
     assert not keep_freed_memory()
+
+
+@glibc
+def test_freed_memory_goes_back_when_told() -> None:
+    given_back = PROGRAM.replace("print", "dainr.allocator.give_freed_memory_back()\nprint").replace(
+        "import numpy, dainr", "import numpy, dainr, dainr.allocator"
+    )
+    run = subprocess.run([sys.executable, "-c", given_back], capture_output=True, text=True, check=True)
+    assert run.stdout.strip() == "False"
+
+
+def test_where_there_is_nothing_to_tell_nothing_happens(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sys, "platform", "darwin")
+    give_freed_memory_back()

@@ -2,6 +2,7 @@
 
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -11,7 +12,9 @@ import dainr
 from dainr.errors import BadRequest
 from dainr.fit import FitConfig, Step
 from dainr.io import native
+from dainr.prepare.frames import frames_as_stored
 from dainr.scan import Scan
+from tests.helper import on_disk
 
 EXAMPLES = sorted((Path(__file__).parents[1] / "examples").glob("*.py"))
 SMALL = {"coarse_steps": 2, "start_steps": 2, "levels": 2, "width": 8, "motion_control": 8}
@@ -29,6 +32,18 @@ def test_a_scan_is_reconstructed_as_the_settings_say(radial_scan: Scan) -> None:
     assert recon.cine.data.shape == (1, radial_scan.n_frames, *radial_scan.matrix)
     rendered = recon.render(n_frames=7, matrix=(40, 36))
     assert rendered.data.shape == (1, 7, 40, 36)
+
+
+@pytest.mark.parametrize("method", ["dainr", "gridding"])
+def test_what_the_slices_of_a_stack_leave_lies_on_disk(method: str, radial_scan: Scan) -> None:
+    twice = {name: np.repeat(getattr(radial_scan, name), 2, axis=0) for name in ("kspace", "trajectory", "times")}
+    stack = replace(radial_scan, reference=None, coil_maps=None, **twice)
+    options = {"iterations": 2, "settings": {"coarse_steps": 0}} if method == "dainr" else {}
+    recon = dainr.reconstruct(stack, method, device="cpu", **options)  # type: ignore[arg-type]
+    assert recon.cine.data.shape[0] == 2 and on_disk(recon.cine.data) and on_disk(recon.gridded)
+    np.testing.assert_array_equal(recon.cine.data[0], recon.cine.data[1])
+    assert recon.cine.data.any()
+    assert on_disk(frames_as_stored(stack).kspace)
 
 
 @pytest.mark.parametrize("budget", ["0.2s", 0.2])

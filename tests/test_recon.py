@@ -11,7 +11,7 @@ from dainr.fields.canonical import CanonicalConfig
 from dainr.fields.cine import CineField
 from dainr.fields.deformation import DeformationConfig
 from dainr.fields.hash_grid import GridConfig
-from dainr.recon import Recon
+from dainr.recon import Recon, put_away
 from dainr.scan import Cine
 
 TIMES, MATRIX, SCALES = [0.0, 0.25, 0.5], (8, 12), (2.0, 30.0)
@@ -96,3 +96,22 @@ def test_a_cine_without_frames_is_refused(recon: Recon, n_frames: int) -> None:
 def test_matrices_that_are_no_image_are_refused(recon: Recon, matrix: tuple[int, int]) -> None:
     with pytest.raises(BadRequest, match=f"--matrix {matrix[0]}x{matrix[1]}: .*choose 2 to 4096"):
         recon.render(matrix=matrix)
+
+
+def test_a_network_put_away_is_the_same_and_can_be_fitted_on() -> None:
+    torch.manual_seed(0)
+    table = GridConfig(levels=2, finest=16, log2_table=10)
+    config = CanonicalConfig(table=table, width=8), DeformationConfig(width=8, layers=2)
+    field = CineField(config[1], config[0], "native", TIMES, MATRIX, None)
+    before = {name: tensor.clone() for name, tensor in [*field.named_parameters(), *field.named_buffers()]}
+    places = [p.data_ptr() for p in field.parameters()]
+    put_away(field)
+    after = dict([*field.named_parameters(), *field.named_buffers()])
+    assert before.keys() == after.keys()
+    for name, tensor in after.items():
+        torch.testing.assert_close(tensor, before[name], rtol=0, atol=0)
+        assert tensor.requires_grad == (name in dict(field.named_parameters()))
+    assert not set(places) & {p.data_ptr() for p in field.parameters()}
+    field.render(TIMES, MATRIX).abs().sum().backward()
+    torch.optim.SGD(field.parameters(), 0.1).step()
+    assert any((tensor != before[name]).any() for name, tensor in field.named_parameters())

@@ -5,6 +5,7 @@ from pathlib import Path
 import h5py
 import numpy as np
 
+from dainr import spool
 from dainr.errors import BadScan
 from dainr.io.hdf5 import is_hdf5, open_hdf5, read_array, write_whole
 from dainr.scan import Cine
@@ -14,11 +15,13 @@ SCHEMA, VERSION = "dainr-cine", 1
 
 def write_cine(cine: Cine, path: Path, **extra: np.ndarray) -> None:
     """Write a cine, and arrays that go with it, as HDF5; the file appears only once it is complete."""
+    times = np.asarray(cine.times, np.float64)
     with write_whole(path) as temporary, h5py.File(temporary, "w") as file:
-        file.create_dataset("cine", data=cine.data)
-        file.create_dataset("times", data=np.asarray(cine.times, np.float64))
-        for name, array in extra.items():
-            file.create_dataset(name, data=array)
+        for name, array in {"cine": cine.data, "times": times, **extra}.items():
+            dataset = file.create_dataset(name, array.shape, array.dtype)
+            for index, part in enumerate(array):  # slice by slice, for they may lie on disk
+                dataset[index] = part
+                spool.release(part)
         file.attrs["schema"], file.attrs["version"] = SCHEMA, VERSION
         file.attrs["fov_mm"], file.attrs["slice_thickness_mm"] = cine.fov_mm, cine.slice_thickness_mm
         if cine.affine is not None:

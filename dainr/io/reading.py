@@ -8,6 +8,7 @@ import atexit
 import os
 import pickle
 import signal
+import socket
 import subprocess
 import sys
 import threading
@@ -15,6 +16,7 @@ import traceback
 from pathlib import Path
 from typing import Any
 
+from dainr import spool
 from dainr.errors import BadScan, DainrError
 from dainr.scan import Scan
 
@@ -22,6 +24,7 @@ SERVE = "import sys; sys.path[:] = sys.argv[1:]; from dainr.io.reading import se
 PATIENCE_S, BYTES_PER_S = 60.0, 5e6  # a sound file takes no longer than this and its size over a slow disk's rate
 LOST = "its reader crashed or found no end: it is damaged, or too large for this machine"
 IDLE_S = 5.0  # how long a process waits for another file
+LONGEST = 2**16  # bytes of a question
 
 
 class Reading:
@@ -58,12 +61,15 @@ class _Process:
     """A Python that reads files, one after another."""
 
     def __init__(self) -> None:
-        self._process = subprocess.Popen(
-            [sys.executable, "-c", SERVE, *(folder or str(Path.cwd()) for folder in sys.path)],
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            start_new_session=True,  # Ctrl-C is for the program that waits
-        )
+        self._questions, theirs = socket.socketpair()
+        with theirs:
+            self._process = subprocess.Popen(
+                [sys.executable, "-c", SERVE, *(folder or str(Path.cwd()) for folder in sys.path)],
+                stdin=theirs.fileno(),
+                stdout=subprocess.PIPE,
+                start_new_session=True,  # Ctrl-C is for the program that waits
+            )
+        self._arrays = spool.new_file()
         self._retirement: threading.Timer | None = None
 
     def __del__(self) -> None:
@@ -72,9 +78,10 @@ class _Process:
     def ask(self, path: Path) -> None:
         """Have a file read; one that cannot even be asked for has no answer."""
         self._stay()
+        self._arrays.close()
+        self._arrays = spool.new_file()
         try:
-            pickle.dump((Path.cwd(), path), self._process.stdin)  # type: ignore[arg-type]
-            self._process.stdin.flush()  # type: ignore[union-attr]
+            socket.send_fds(self._questions, [pickle.dumps((Path.cwd(), path))], [self._arrays.fileno()])
         except OSError:
             self.close()
 
@@ -83,7 +90,8 @@ class _Process:
         limit = threading.Timer(seconds, self._process.kill)
         limit.start()
         try:
-            answer = pickle.load(self._process.stdout)  # type: ignore[arg-type]
+            pickled, places = pickle.load(self._process.stdout)  # type: ignore[arg-type]
+            answer = spool.load(pickled, places, self._arrays)
         except (EOFError, OSError, ValueError, pickle.UnpicklingError):
             self.close()
             return None
@@ -103,11 +111,9 @@ class _Process:
         self._stay()
         self._process.kill()
         self._process.wait()
-        for pipe in (self._process.stdin, self._process.stdout):
-            try:
-                pipe.close()  # type: ignore[union-attr]
-            except OSError:  # what was still to be said
-                continue
+        for end in (self._questions, self._process.stdout, self._arrays):
+            if end is not None:
+                end.close()
 
     def _stay(self) -> None:
         if self._retirement is not None:
@@ -145,21 +151,22 @@ if hasattr(os, "register_at_fork"):
 def serve() -> None:
     """The other process: answers with scans and exceptions until nobody asks any more."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
-    questions, answers = sys.stdin.buffer, os.fdopen(os.dup(sys.stdout.fileno()), "wb")
+    questions, answers = socket.socket(fileno=sys.stdin.fileno()), os.fdopen(os.dup(sys.stdout.fileno()), "wb")
     os.dup2(sys.stderr.fileno(), sys.stdout.fileno())  # what a library prints is no answer
     from dainr.io.formats import read  # here, for whoever only waits needs none of it
 
     while True:
-        try:
-            folder, path = pickle.load(questions)
-        except EOFError:
+        question, files, *_ = socket.recv_fds(questions, LONGEST, 1)
+        if not question:
             return
-        try:
-            os.chdir(folder)
-            answer: Any = read(path)
-        except DainrError as error:
-            answer = error
-        except Exception:  # a mistake of the program's own
-            answer = RuntimeError(traceback.format_exc())
-        pickle.dump(answer, answers, protocol=5)
+        folder, path = pickle.loads(question)
+        with os.fdopen(files[0], "wb") as arrays:
+            try:
+                os.chdir(folder)
+                answer = spool.dump(read(path), arrays)
+            except DainrError as error:
+                answer = spool.dump(error, arrays)
+            except Exception:  # a mistake of the program's own
+                answer = spool.dump(RuntimeError(traceback.format_exc()), arrays)
+        pickle.dump(answer, answers)
         answers.flush()

@@ -1,5 +1,6 @@
 """What methods share: the device, the operators of a prepared slice, gridding, and the state of an unfinished run."""
 
+import gc
 import logging
 import os
 from dataclasses import dataclass, field, replace
@@ -11,6 +12,8 @@ from jaxtyping import Complex
 from torch import Tensor
 from torch.nn import functional
 
+from dainr import spool
+from dainr.allocator import give_freed_memory_back
 from dainr.errors import BadRequest, MissingBackend
 from dainr.fit import Checkpoint
 from dainr.operators.acquisition import acquisition
@@ -153,6 +156,14 @@ def _moments(prepared: Prepared, readouts: np.ndarray, moments: int) -> tuple[np
     own = parts // moments
     mean = np.bincount(position, number) / np.bincount(position)
     return np.clip(mean, own - NEARER, own + NEARER), position
+
+
+def end_slice(*results: np.ndarray) -> None:
+    """Leave memory to the next slice: results that lie on disk are written there."""
+    for result in results:
+        spool.release(result)
+    gc.collect()
+    give_freed_memory_back()
 
 
 @torch.no_grad()

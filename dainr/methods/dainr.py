@@ -19,6 +19,8 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
+from dainr import spool
+from dainr.allocator import give_freed_memory_back
 from dainr.features.maps import FeatureMaps
 from dainr.features.restore import Restorer
 from dainr.features.weights import load_mdsr
@@ -29,6 +31,7 @@ from dainr.fit import Checkpoint, FitState, Observer
 from dainr.losses import frame_energies
 from dainr.methods.common import (
     RunState,
+    end_slice,
     frame_data,
     frames_that_fit,
     grid_average,
@@ -40,7 +43,7 @@ from dainr.methods.dainr_config import DainrConfig
 from dainr.methods.dainr_start import build_pointwise, build_warped, start_fit, start_warped
 from dainr.operators.batch import FrameData
 from dainr.prepare import Prepared, prepare_slice
-from dainr.recon import Recon
+from dainr.recon import Recon, put_away
 from dainr.scan import Cine, Scan
 
 log = logging.getLogger(__name__)
@@ -84,11 +87,13 @@ class Dainr:
         """
         resume = resume or RunState()
         fits, started = [], time.perf_counter()
-        images = np.empty((scan.n_slices, scan.n_frames, *scan.matrix), np.complex64)
-        gridded = np.empty(images.shape, np.float32)
+        images = spool.zeros((scan.n_slices, scan.n_frames, *scan.matrix), np.complex64)
+        gridded = spool.zeros(images.shape, np.float32)
         for index in range(scan.n_slices):
             fits.append(_fit_slice(scan, index, config, observers, resume, gridded[index]))
             images[index] = fits[-1].scale * render_series(fits[-1].model)
+            put_away(fits[-1].model)
+            end_slice(images[index], gridded[index])
             if fits[-1].state.stopped == "interrupted":
                 break
         record = {
@@ -180,11 +185,12 @@ def _fit_slice(
     elif isinstance(model, WarpedCine):
         start_warped(model, config, prepared, grid_average(binned))
     prepare_seconds = time.perf_counter() - started
+    give_freed_memory_back()  # what preparing took
     if not done:
         fit.run(observers)
     if fit.best:
         model.load_state_dict(fit.best)
-    model.zero_grad(set_to_none=True)  # no later slice needs its memory
+    model.zero_grad(set_to_none=True)
     record = {"prepare": prepared.record, "fit": _summary(fit.state, model, data, heldout, prepared)}
     return _SliceFit(model, fit.state, prepared.scale, record, prepare_seconds)
 

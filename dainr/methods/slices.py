@@ -11,10 +11,19 @@ import torch
 from jaxtyping import Complex
 from torch import Tensor, nn
 
+from dainr import spool
 from dainr.errors import BadRequest, Diverged
 from dainr.fields.field import DynamicField
 from dainr.fit import Checkpoint, FitState, Observer, Step
-from dainr.methods.common import MethodConfig, RunState, frame_data, grid_frames, resolve_common, resolve_device
+from dainr.methods.common import (
+    MethodConfig,
+    RunState,
+    end_slice,
+    frame_data,
+    grid_frames,
+    resolve_common,
+    resolve_device,
+)
 from dainr.operators import Batch, FrameData
 from dainr.prepare import Prepared, prepare_slice
 from dainr.recon import Recon
@@ -107,25 +116,27 @@ class SliceMethod:
         """
         device, started = resolve_device(config.device), time.perf_counter()
         done = resume.finished if resume else {}
-        slices, gridded, records, times = [], [], [], np.zeros(0)
+        images = spool.zeros((scan.n_slices, scan.n_frames, *scan.matrix), np.complex64)
+        gridded, records, times = spool.zeros(images.shape, np.float32), [], np.zeros(0)
         for index in range(scan.n_slices):
             prepared = prepare_slice(scan, index, config.prepare, config.seed)
             data = frame_data(prepared, ~prepared.held_out, config.nufft, device)
             if index in done:
-                images, state = done[index].tensors["images"], done[index].state
+                series, state = done[index].tensors["images"], done[index].state
             else:
-                images, state = self.reconstruct(Slice(prepared, data, (index, scan.n_slices)), config, observers)
-            slices.append(prepared.scale * images.cpu().numpy())
-            gridded.append(np.abs(prepared.scale * grid_frames(data).cpu().numpy()))
+                series, state = self.reconstruct(Slice(prepared, data, (index, scan.n_slices)), config, observers)
+            images[index] = prepared.scale * series.cpu().numpy()
+            gridded[index] = np.abs(prepared.scale * grid_frames(data).cpu().numpy())
+            end_slice(images[index], gridded[index])
             records.append({"prepare": prepared.record} | _summary(state))
             times = prepared.frame_times if index == 0 else times
             if state.stopped == "interrupted":
                 break
         return Recon(
             method=self.name,
-            cine=Cine(np.stack(slices), times, scan.fov_mm, scan.slice_thickness_mm, scan.affine),
+            cine=Cine(images[: len(records)], times, scan.fov_mm, scan.slice_thickness_mm, scan.affine),
             record={"slices": records, "seconds": {"total": time.perf_counter() - started}},
-            gridded=np.stack(gridded),
+            gridded=gridded[: len(records)],
         )
 
     def restore(

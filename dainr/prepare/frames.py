@@ -6,6 +6,7 @@ from pathlib import Path
 import numpy as np
 from jaxtyping import Bool, Float, Integer
 
+from dainr import spool
 from dainr.errors import BadRequest, BadScan
 from dainr.prepare.gating import find_beats
 from dainr.prepare.self_gating import chest_at_rest, self_gated_phase
@@ -167,12 +168,14 @@ def hold_out(
 def _reorder(scan: Scan, order: np.ndarray, frame: np.ndarray, note: str | None) -> Scan:
     """The scan with the readouts of every slice in the given order `slice readout`."""
     rows = np.arange(scan.n_slices)[:, None]
-    return replace(
+    ordered = replace(
         scan,
-        kspace=np.stack([scan.kspace[s][:, order[s]] for s in range(scan.n_slices)]),
-        trajectory=scan.trajectory[rows, order],
+        kspace=spool.stack(scan.n_slices, lambda s: scan.kspace[s][:, order[s]]),
+        trajectory=spool.stack(scan.n_slices, lambda s: scan.trajectory[s][order[s]]),
         times=scan.times[rows, order],
         phase=None if scan.phase is None else scan.phase[order[0]],
         frame=frame.astype(np.int32),
         notes=scan.notes if note is None else (*scan.notes, note),
     )
+    scan.release()
+    return ordered

@@ -97,6 +97,7 @@ def prepare_slice(scan: Scan, index: int, config: PrepareConfig, seed: int) -> P
         "readouts": len(held_out),
         "frame_times": "measured" if timed else "frames spread over one cycle (no increasing time stamps)",
     }
+    scan.release()
     return Prepared(
         kspace=(kspace / np.float32(scale)).astype(np.complex64),
         trajectory=trajectory,

@@ -4,6 +4,7 @@ from dataclasses import replace
 
 import numpy as np
 
+from dainr import spool
 from dainr.errors import BadRequest
 from dainr.scan import K_MAX, K_TOLERANCE, LARGEST_MATRIX, Scan
 
@@ -29,10 +30,10 @@ def resize_matrix(scan: Scan, matrix: tuple[int, int]) -> Scan:
             f"--matrix {matrix[0]}x{matrix[1]}", "no samples lie within its resolution", "choose a larger one"
         )
     kept = f"matrix {matrix[0]} x {matrix[1]}: {columns.sum()} of {scan.n_samples} samples, {rows.sum()} readouts kept"
-    return replace(
+    resized = replace(
         scan,
-        kspace=scan.kspace[:, :, rows][..., columns],
-        trajectory=trajectory[:, rows][:, :, columns],
+        kspace=spool.stack(scan.n_slices, lambda s: scan.kspace[s][:, rows][..., columns]),
+        trajectory=spool.stack(scan.n_slices, lambda s: trajectory[s][rows][:, columns]),
         times=scan.times[:, rows],
         frame=None if scan.frame is None else scan.frame[rows],
         phase=None if scan.phase is None else scan.phase[rows],
@@ -41,6 +42,8 @@ def resize_matrix(scan: Scan, matrix: tuple[int, int]) -> Scan:
         affine=None if scan.affine is None else _resampled(scan, matrix),
         notes=(*scan.notes, kept),
     )
+    scan.release()
+    return resized
 
 
 def _resampled(scan: Scan, matrix: tuple[int, int]) -> np.ndarray:

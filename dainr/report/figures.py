@@ -37,7 +37,7 @@ def player_data(recon: Recon) -> dict[str, Any]:
     """Everything the player shows: per slice the frames of the fit and of gridding, each with its x-t profile."""
     cine = recon.cine
     n_frames, ny, nx = cine.data.shape[1:]
-    pairs = [(np.abs(image), gridded) for image, gridded in zip(cine.data, recon.gridded, strict=True)]
+    pairs = zip(cine.data, recon.gridded, strict=True)
     return {
         "frames": n_frames,
         "height": ny,
@@ -45,7 +45,7 @@ def player_data(recon: Recon) -> dict[str, Any]:
         "aspect": round(cine.fov_mm[0] / cine.fov_mm[1], 4),
         "times": [round(float(t), 4) for t in cine.times],
         "rate": frame_rate(cine),
-        "slices": [_slice_data(image, gridded) for image, gridded in pairs],
+        "slices": [_slice_data(np.abs(image), gridded) for image, gridded in pairs],
     }
 
 
