@@ -36,6 +36,7 @@ def batch(
     iterations: options.Iterations = None,
     budget: options.Budget = None,
     spokes_per_frame: options.SpokesPerFrame = None,
+    every: options.Every = None,
     frames_per_cycle: options.FramesPerCycle = None,
     respiratory_bins: options.RespiratoryBins = None,
     slices: options.Slices = None,
@@ -59,8 +60,9 @@ def batch(
     if preset is not None and preset.endswith(".toml"):
         preset = str(Path(preset).resolve())  # workers of a cluster are elsewhere
     given = {"--method": method, "--preset": preset, "--iterations": iterations, "--budget": budget}
-    given |= {"--spokes-per-frame": spokes_per_frame, "--frames-per-cycle": frames_per_cycle, "--slices": slices}
-    given |= {"--respiratory-bins": respiratory_bins, "--matrix": matrix, "--device": device, "--seed": seed}
+    given |= {"--spokes-per-frame": spokes_per_frame, "--every": every, "--frames-per-cycle": frames_per_cycle}
+    given |= {"--respiratory-bins": respiratory_bins, "--slices": slices, "--matrix": matrix}
+    given |= {"--device": device, "--seed": seed}
     asked = [text for key, value in given.items() if value is not None for text in (key, str(value))]
     asked += [text for pair in pairs or [] for text in ("--set", pair)]
     cases = find_cases(folder.resolve(), output)

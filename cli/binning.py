@@ -15,6 +15,7 @@ WAYS = ("spokes_per_frame", "frames_per_cycle", "frames")
 
 def as_given(
     spokes_per_frame: int | None,
+    every: int | None,
     frames_per_cycle: int | None,
     respiratory_bins: int | None,
     frames: Path | None,
@@ -22,8 +23,8 @@ def as_given(
     matrix: str | None,
 ) -> dict[str, Any]:
     """What was given of them, ready for TOML."""
-    options: dict[str, Any] = {"spokes_per_frame": spokes_per_frame, "frames_per_cycle": frames_per_cycle}
-    options |= {"respiratory_bins": respiratory_bins}
+    options: dict[str, Any] = {"spokes_per_frame": spokes_per_frame, "every": every}
+    options |= {"frames_per_cycle": frames_per_cycle, "respiratory_bins": respiratory_bins}
     options |= {"frames": None if frames is None else str(frames), "slices": slices, "matrix": matrix}
     return {key: value for key, value in options.items() if value is not None}
 
@@ -50,6 +51,8 @@ def _in_frames(scan: "Scan", binning: dict[str, Any]) -> "Scan":
             "they are asked for in several ways",
             "give one of --spokes-per-frame, --frames-per-cycle, --frames",
         )
+    if "every" in binning and "spokes_per_frame" not in ways:
+        raise BadRequest("--every", "only frames of so many readouts slide over them", "add --spokes-per-frame")
     if "respiratory_bins" in binning and "frames_per_cycle" not in ways:
         raise BadRequest(
             "--respiratory-bins", "only frames of the cardiac cycle have room for it", "add --frames-per-cycle"
@@ -58,7 +61,7 @@ def _in_frames(scan: "Scan", binning: dict[str, Any]) -> "Scan":
         return frames_as_stored(scan)
     asked = binning[ways[0]]
     if ways[0] == "spokes_per_frame":
-        return bin_spokes(scan, asked)
+        return bin_spokes(scan, asked, binning.get("every"))
     if ways[0] == "frames_per_cycle":
         return bin_phases(scan, asked, binning.get("respiratory_bins", 1))
     return bin_given(scan, read_frame_list(Path(asked)))

@@ -33,6 +33,7 @@ def compare(
         str | None, typer.Option(help="Wall-clock for the steps of the neural field's fit, each slice: 60s, 5m, 1h.")
     ] = None,
     spokes_per_frame: options.SpokesPerFrame = None,
+    every: options.Every = None,
     frames_per_cycle: options.FramesPerCycle = None,
     respiratory_bins: options.RespiratoryBins = None,
     frames: options.Frames = None,
@@ -70,7 +71,9 @@ def compare(
     loaded = load(scan)
     if reference is None and loaded.reference is None:
         raise BadRequest(str(scan), "it holds no reference to score against", "give one with --reference")
-    prepared = binned(loaded, as_given(spokes_per_frame, frames_per_cycle, respiratory_bins, frames, slices, matrix))
+    prepared = binned(
+        loaded, as_given(spokes_per_frame, every, frames_per_cycle, respiratory_bins, frames, slices, matrix)
+    )
     truth = ReferenceFile(reference or scan, options.parse_slices(slices))
     comparison = _run(prepared, scan, contenders, truth, output, Progress(quiet or as_json))
     if as_json:

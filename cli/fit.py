@@ -32,6 +32,7 @@ def fit(
     iterations: options.Iterations = None,
     budget: options.Budget = None,
     spokes_per_frame: options.SpokesPerFrame = None,
+    every: options.Every = None,
     frames_per_cycle: options.FramesPerCycle = None,
     respiratory_bins: options.RespiratoryBins = None,
     frames: options.Frames = None,
@@ -59,7 +60,7 @@ def fit(
     from dainr.run import Request
     from dainr.run_folder import RunFolder
 
-    binning = as_given(spokes_per_frame, frames_per_cycle, respiratory_bins, frames, slices, matrix)
+    binning = as_given(spokes_per_frame, every, frames_per_cycle, respiratory_bins, frames, slices, matrix)
     overrides = options.as_pairs(iterations, budget, device, seed, pairs)
     folder = RunFolder(output or Path(f"{scan.stem}_dainr"))
     content = reading.scan()

@@ -12,6 +12,9 @@ from dainr.settings import parse_seconds
 Iterations = Annotated[int | None, typer.Option(help="Steps of the fit, each slice.")]
 Budget = Annotated[str | None, typer.Option(help="Wall-clock for the steps of each slice: 60s, 5m, 1h.")]
 SpokesPerFrame = Annotated[int | None, typer.Option(help="Bin readouts into frames of N, in order of time.")]
+Every = Annotated[
+    int | None, typer.Option(help="With --spokes-per-frame: begin a frame every N readouts, a sliding window.")
+]
 FramesPerCycle = Annotated[int | None, typer.Option(help="Bin readouts into N phases of the cardiac cycle.")]
 RespiratoryBins = Annotated[
     int | None,

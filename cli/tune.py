@@ -39,6 +39,7 @@ def tune(
         Path | None, typer.Option(help="Reference to check the choice by; it decides nothing. .npy, NIfTI or HDF5.")
     ] = None,
     spokes_per_frame: options.SpokesPerFrame = None,
+    every: options.Every = None,
     frames_per_cycle: options.FramesPerCycle = None,
     respiratory_bins: options.RespiratoryBins = None,
     frames: options.Frames = None,
@@ -64,7 +65,10 @@ def tune(
     config = build_config(DainrConfig, preset_settings(WITH_PRESETS, preset), overrides)
     progress = Progress(quiet or as_json)
     scans = _scans(
-        scan, output, as_given(spokes_per_frame, frames_per_cycle, respiratory_bins, frames, slices, matrix), progress
+        scan,
+        output,
+        as_given(spokes_per_frame, every, frames_per_cycle, respiratory_bins, frames, slices, matrix),
+        progress,
     )
     try:
         if trials is None:

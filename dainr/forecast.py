@@ -12,7 +12,7 @@ from statistics import median
 from dainr.fit import Step
 from dainr.methods.dainr_config import DainrConfig
 from dainr.run import Request, reconstruct_into
-from dainr.run_folder import CINE, FEATURES, STATE, RunFolder
+from dainr.run_folder import RunFolder
 from dainr.scan import Scan
 
 STEPS = 8
@@ -20,7 +20,7 @@ STEPS = 8
 
 @dataclass(frozen=True)
 class Forecast:
-    """Time and memory of a whole run, without loading the scan; a halving schedule may converge before that."""
+    """Time of a whole run, without loading the scan, and memory; a halving schedule may converge before that."""
 
     seconds: float
     memory_mb: float
@@ -48,11 +48,9 @@ def forecast(scan: Scan, request: Request, config: DainrConfig) -> Forecast:
         run = RunFolder(Path(folder))
         recon = reconstruct_into(run, middle, request, _shortened(config), [watch])
         record = run.read_record()
-        kept = sum(run.file(name).stat().st_size for name in (STATE, FEATURES, CINE) if run.file(name).is_file())
     costs = _costs([after - before for before, after in zip([0.0, *ended], ended, strict=False)], config)
     one = recon.record["seconds"]["total"] - recon.record["seconds"]["fit"] + fit_seconds(costs, config)
-    more = scan.n_slices - 1
-    return Forecast(one * (1 + more), record["peak_memory_mb"] + more * kept / 2**20)
+    return Forecast(scan.n_slices * one, record["peak_memory_mb"])
 
 
 def fit_seconds(costs: Costs, config: DainrConfig) -> float:

@@ -22,6 +22,7 @@ def reconstruct(
     budget: str | float | None = None,
     iterations: int | None = None,
     spokes_per_frame: int | None = None,
+    every: int | None = None,
     frames_per_cycle: int | None = None,
     respiratory_bins: int = 1,
     device: str = "auto",
@@ -46,18 +47,22 @@ def reconstruct(
     pairs += [f"{name}={value}" for name, value in (settings or {}).items()]
     kind = get_method(method)
     config = build_config(kind.Config, preset_settings(method, choose_preset(method, preset)), pairs)
-    binned = _binned(scan, spokes_per_frame, frames_per_cycle, respiratory_bins)
+    binned = _binned(scan, spokes_per_frame, every, frames_per_cycle, respiratory_bins)
     config, _ = kind.resolve(binned, config)
     return kind(binned, config, observers)
 
 
-def _binned(scan: Scan, spokes_per_frame: int | None, frames_per_cycle: int | None, respiratory_bins: int) -> Scan:
+def _binned(
+    scan: Scan, spokes_per_frame: int | None, every: int | None, frames_per_cycle: int | None, respiratory_bins: int
+) -> Scan:
+    if every is not None and spokes_per_frame is None:
+        raise BadRequest("every", "only frames of so many readouts slide over them", "add spokes_per_frame")
     if respiratory_bins != 1 and frames_per_cycle is None:
         raise BadRequest(
             "respiratory_bins", "only frames of the cardiac cycle have room for it", "add frames_per_cycle"
         )
     if spokes_per_frame is not None:
-        return bin_spokes(scan, spokes_per_frame)
+        return bin_spokes(scan, spokes_per_frame, every)
     if frames_per_cycle is not None:
         return bin_phases(scan, frames_per_cycle, respiratory_bins)
     return frames_as_stored(scan)

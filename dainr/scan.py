@@ -38,6 +38,7 @@ class Scan:
     affine: Float[np.ndarray, "4 4"] | None = None  # (x, y, slice) index -> RAS mm
     frame: Integer[np.ndarray, " readout"] | None = None
     phase: Float[np.ndarray, " readout"] | None = None  # cardiac phase in [0, 1)
+    measured: Integer[np.ndarray, " readout"] | None = None  # which one each is a copy of, where frames share readouts
     cyclic: bool | None = None  # whether the frames are one cycle, the last followed by the first; None: not known
     coil_maps: Complex[np.ndarray, "slice coil y x"] | None = None
     noise: Complex[np.ndarray, "coil noise_sample"] | None = None
@@ -185,6 +186,7 @@ def _check_shapes(scan: Scan) -> None:
         "times": (n_slices, n_readouts),
         "frame": (n_readouts,),
         "phase": (n_readouts,),
+        "measured": (n_readouts,),
         "coil_maps": (n_slices, n_coils, *scan.matrix),
         "affine": (4, 4),
     }

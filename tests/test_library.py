@@ -56,6 +56,9 @@ def test_a_budget_ends_the_fit(budget: str | float, radial_scan: Scan) -> None:
 def test_other_methods_and_binnings_are_there(radial_scan: Scan) -> None:
     unbinned = dainr.reconstruct(radial_scan, "gridding", spokes_per_frame=2, device="cpu")
     assert unbinned.cine.data.shape[1] == radial_scan.n_readouts // 2
+    sliding = dainr.reconstruct(radial_scan, "gridding", spokes_per_frame=2, every=1, device="cpu")
+    images = sliding.cine.data[:, ::2], unbinned.cine.data
+    assert abs(np.vdot(*images)) > 0.98 * np.linalg.norm(images[0]) * np.linalg.norm(images[1])
     assert np.abs(unbinned.cine.data).max() > 0
 
 
@@ -64,6 +67,8 @@ def test_other_methods_and_binnings_are_there(radial_scan: Scan) -> None:
     [
         {"spokes_per_frame": 3, "frames_per_cycle": 4},
         {"respiratory_bins": 3},
+        {"every": 3},
+        {"spokes_per_frame": 3, "every": 4},
         {"budget": "soon"},
         {"preset": "best"},
         {"settings": {"iteration": 3}},

@@ -16,19 +16,31 @@ CENTRE_SAMPLES = 2.5  # from the k-space centre to where a readout may be held o
 FEW_SAMPLES = 32  # a readout with fewer does not span k-space, and its samples tell no distance
 
 
-def bin_spokes(scan: Scan, spokes_per_frame: int) -> Scan:
-    """Consecutive readouts in time, `spokes_per_frame` to a frame; an incomplete last frame is dropped and noted."""
+def bin_spokes(scan: Scan, spokes_per_frame: int, every: int | None = None) -> Scan:
+    """Consecutive readouts in time, `spokes_per_frame` to a frame; an incomplete last frame is dropped and noted.
+
+    A frame begins where the last one ended or, as a sliding window, `every` so many readouts: frames then share them.
+    """
     if not 1 <= spokes_per_frame <= scan.n_readouts:
         raise BadRequest(
             f"--spokes-per-frame {spokes_per_frame}",
             f"the scan has {scan.n_readouts} readouts",
             f"choose 1 to {scan.n_readouts}",
         )
-    n_frames = scan.n_readouts // spokes_per_frame
-    n_kept = n_frames * spokes_per_frame
-    order = np.argsort(scan.times, axis=1, kind="stable")[:, :n_kept]
-    note = f"{spokes_per_frame} readouts a frame in order of time, {scan.n_readouts - n_kept} left over"
-    return replace(_reorder(scan, order, np.arange(n_kept) // spokes_per_frame, note), cyclic=False)
+    step = every or spokes_per_frame
+    if every is not None and not 1 <= every <= spokes_per_frame:
+        raise BadRequest(
+            f"--every {every}", f"a frame has {spokes_per_frame} readouts", f"choose 1 to {spokes_per_frame}"
+        )
+    firsts = np.arange(0, scan.n_readouts - spokes_per_frame + 1, step)
+    window = (firsts[:, None] + np.arange(spokes_per_frame)).ravel()
+    order = np.argsort(scan.times, axis=1, kind="stable")[:, window]
+    note = f"{spokes_per_frame} readouts a frame in order of time"
+    note += f", a frame every {step}" if step < spokes_per_frame else ""
+    note += f", {scan.n_readouts - 1 - window[-1]} left over"
+    if step < spokes_per_frame and scan.measured is None:
+        scan = replace(scan, measured=np.arange(scan.n_readouts))
+    return replace(_reorder(scan, order, np.repeat(np.arange(len(firsts)), spokes_per_frame), note), cyclic=False)
 
 
 def bin_phases(scan: Scan, frames_per_cycle: int, respiratory_bins: int = 1) -> Scan:
@@ -142,17 +154,20 @@ def hold_out(
     frame: Integer[np.ndarray, " readout"],
     fraction: float,
     seed: int,
+    measured: Integer[np.ndarray, " readout"] | None = None,
 ) -> Bool[np.ndarray, " readout"]:
     """Which readouts the fit must not see: about `fraction` of them, spread evenly over the frames.
 
-    A frame keeps at least one readout. Cartesian lines through the k-space centre, and points near it, are never held
-    out: they alone carry their frame's contrast, whereas every spoke passes there.
+    A frame keeps at least one readout. Of copies that frames share, `measured` alike, all are held out or none.
+    Cartesian lines through the k-space centre, and points near it, are never held out: they alone carry their frame's
+    contrast, whereas every spoke passes there.
     """
     held = np.zeros(len(frame), bool)
     nearest = np.hypot(trajectory[..., 0], trajectory[..., 1]).min(1)
     outer = nearest > CENTRE_SAMPLES / max(trajectory.shape[1], FEW_SAMPLES)
     candidate = outer if outer.any() else np.ones(len(frame), bool)
-    n_frames, wanted = int(frame.max()) + 1, round(fraction * len(frame))
+    copy_of = np.arange(len(frame)) if measured is None else measured
+    n_frames, wanted = int(frame.max()) + 1, round(fraction * len(np.unique(copy_of)))
     if fraction > 0:
         wanted = max(wanted, 1)
     random = np.random.default_rng(seed)
@@ -161,7 +176,9 @@ def hold_out(
         mine = np.flatnonzero((frame == index) & ~held)
         choices = mine[candidate[mine]]
         if len(mine) > 1 and len(choices):
-            held[random.choice(choices)] = True
+            copies = copy_of == copy_of[random.choice(choices)]
+            if np.bincount(frame[~(held | copies)], minlength=n_frames).all():
+                held |= copies
     return held
 
 
@@ -174,6 +191,7 @@ def _reorder(scan: Scan, order: np.ndarray, frame: np.ndarray, note: str | None)
         trajectory=spool.stack(scan.n_slices, lambda s: scan.trajectory[s][order[s]]),
         times=scan.times[rows, order],
         phase=None if scan.phase is None else scan.phase[order[0]],
+        measured=None if scan.measured is None else scan.measured[order[0]],
         frame=frame.astype(np.int32),
         notes=scan.notes if note is None else (*scan.notes, note),
     )

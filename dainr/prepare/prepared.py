@@ -72,7 +72,7 @@ def prepare_slice(scan: Scan, index: int, config: PrepareConfig, seed: int) -> P
     if delays is not None:
         trajectory = trajectory + (delays.shift / pixels_per_mm).astype(np.float32)[:, None]
         record["gradient_delays_samples"] = delays.matrix.round(4).tolist()
-    held_out = hold_out(trajectory, scan.frame, config.holdout, seed)
+    held_out = hold_out(trajectory, scan.frame, config.holdout, seed, scan.measured)
     seen = ~held_out
     covariance, noise_source = noise_covariance(scan.kspace[index][:, seen], trajectory[seen], scan.noise)
     kspace = whiten(scan.kspace[index], covariance)

@@ -37,6 +37,7 @@ def resize_matrix(scan: Scan, matrix: tuple[int, int]) -> Scan:
         times=scan.times[:, rows],
         frame=None if scan.frame is None else scan.frame[rows],
         phase=None if scan.phase is None else scan.phase[rows],
+        measured=None if scan.measured is None else scan.measured[rows],
         coil_maps=None,
         matrix=matrix,
         affine=None if scan.affine is None else _resampled(scan, matrix),

@@ -150,6 +150,46 @@ def test_frames_gathered_over_many_beats_are_spread_over_one_cycle():
     assert frame_times(np.zeros(3), np.zeros(3, int)) == (np.zeros(1), True)
 
 
+def test_frames_of_a_sliding_window_share_readouts_and_know_which():
+    scan = bin_spokes(shuffled_scan(), 4, every=3)
+    assert scan.frame.tolist() == [0] * 4 + [1] * 4 + [2] * 4
+    window = np.array([0, 1, 2, 3, 3, 4, 5, 6, 6, 7, 8, 9])
+    np.testing.assert_allclose(scan.times, np.tile(window * 0.1, (2, 1)))
+    np.testing.assert_array_equal(scan.measured[:, None] == scan.measured, window[:, None] == window)
+    assert "4 readouts a frame in order of time, a frame every 3, 0 left over" in scan.notes
+    assert_readouts_whole(scan)
+    again = frames_as_stored(scan)
+    np.testing.assert_array_equal(again.measured, scan.measured)
+
+
+def test_a_window_that_slides_by_itself_shares_nothing():
+    scan, plain = bin_spokes(shuffled_scan(), 3, every=3), bin_spokes(shuffled_scan(), 3)
+    assert scan.measured is None and scan.notes == plain.notes
+    np.testing.assert_array_equal(scan.kspace, plain.kspace)
+
+
+@pytest.mark.parametrize("every", [0, -1, 4])
+def test_windows_that_leave_readouts_out_or_stand_still_are_refused(every):
+    with pytest.raises(BadRequest, match=f"--every {every}"):
+        bin_spokes(shuffled_scan(), 3, every)
+
+
+@settings(max_examples=100, deadline=None)
+@given(st.integers(2, 30), st.integers(1, 9), st.integers(1, 9), st.floats(0.01, 0.5), st.integers(0, 1000))
+def test_of_readouts_that_frames_share_all_copies_are_held_out_or_none(n_frames, spokes, every, fraction, seed):
+    every = min(every, spokes)
+    measured = (np.arange(n_frames)[:, None] * every + np.arange(spokes)).ravel()
+    frame = np.repeat(np.arange(n_frames), spokes)
+    trajectory = radial(1, measured.max() + 1, (16, 16))[0][measured]
+    held = hold_out(trajectory, frame, fraction, seed, measured)
+    assert not set(measured[held]) & set(measured[~held])
+    assert (np.bincount(frame[~held], minlength=n_frames) >= 1).all()
+    distinct = len(np.unique(measured))
+    assert len(np.unique(measured[held])) <= max(round(fraction * distinct), 1)
+    if spokes > 2 * every + 1:
+        assert held.any()
+
+
 FRAMES = st.lists(st.integers(1, 12), min_size=1, max_size=15)
 
 
