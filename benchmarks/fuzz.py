@@ -2,8 +2,9 @@
 
     python -m benchmarks.fuzz [--inputs 100000] [--seed 0] [--keep FOLDER] [-o fuzz.md]
 
-Small files of every format are changed at random: bytes, blocks, ends. Readers may take 4 GB and 5 s. A file whose
-reader crashed or found no end, and one that went wrong, is kept in a folder, to be read again.
+Small files of every format are changed at random: bytes, blocks, ends. One that makes the readers go from line to line
+as none before it is changed further. Readers may take 4 GB and 5 s. A file whose reader crashed or found no end, and
+one that went wrong, is kept in a folder, to be read again.
 """
 
 import argparse
@@ -20,6 +21,7 @@ import numpy as np
 import scipy.io
 
 from benchmarks.common import Report, heading, say, table
+from benchmarks.reached import Reached
 from dainr.errors import BadScan
 from dainr.io import load, reading
 from dainr.io.bart import write_cfl
@@ -42,21 +44,31 @@ def main(arguments: Sequence[str] | None = None) -> None:
     asked = parser.parse_args(arguments)
     reading.PATIENCE_S = PATIENCE_S  # the files are tiny
     resource.setrlimit(resource.RLIMIT_AS, (MEMORY, MEMORY))  # of the readers' process, too
-    with tempfile.TemporaryDirectory() as folder:
+    with tempfile.TemporaryDirectory() as folder, Reached(Path(folder) / "ways") as reached:
         seeds = write_seeds(Path(folder))
         counts = {path.name: Counter[str]() for path in seeds}
-        place = Path(folder) / "damaged"
+        corpus = {path.name: [path] for path in seeds}
+        reached.goes_new_ways()
+        first, place = len(reached.ways), Path(folder) / "damaged"
         for number in range(asked.inputs):
-            seed = seeds[number % len(seeds)]
+            random = np.random.default_rng([asked.seed, number])
+            mine = corpus[seeds[number % len(seeds)].name]
+            seed = mine[random.integers(len(mine))]
             shutil.rmtree(place, ignore_errors=True)
-            damaged = damage(seed, place, np.random.default_rng([asked.seed, number]))
+            damaged = damage(seed, place, random)
             ended = how_it_ends(damaged)
             counts[seed.name][ended] += 1
+            if reached.goes_new_ways():
+                mine.append(shutil.copytree(place, Path(folder) / "corpus" / str(number)) / seed.name)
             if ended in KINDS[2:]:
                 shutil.copytree(place, asked.keep / f"{number}_{ended.replace(' ', '_')}", dirs_exist_ok=True)
                 say(f"input {number}, {seed.name}: {ended}")
     report = Report(asked.output)
     report.add(heading("Damaged files", "fuzz", arguments, "cpu"))
+    report.add(
+        f"{len(reached.ways)} ways from line to line of the readers, {first} of them by sound files;"
+        f" {sum(map(len, corpus.values())) - len(seeds)} damaged files went a new one."
+    )
     report.add(table(("file", *KINDS), [[name, *(str(c[kind]) for kind in KINDS)] for name, c in counts.items()]))
     if any(c[KINDS[3]] for c in counts.values()):
         raise SystemExit(1)

@@ -1,11 +1,13 @@
+import shutil
 from pathlib import Path
 
 import numpy as np
 import pytest
 
-from benchmarks.fuzz import SEEDS, damage, main, write_seeds
+from benchmarks.fuzz import SEEDS, damage, how_it_ends, main, write_seeds
+from benchmarks.reached import Reached
 from dainr.errors import BadScan
-from dainr.io import load
+from dainr.io import load, reading
 from dainr.io.reading import LOST
 
 
@@ -42,3 +44,23 @@ def test_what_ends_badly_is_counted_kept_and_fails(
     assert counts["native.h5"] == [0, 2, 0, 0] and counts["matlab5.mat"] == [0, 0, 0, 2]
     assert counts["ismrmrd.mrd"] == [0, 0, 2, 0]
     assert len(list((tmp_path / "kept").iterdir())) == 6
+
+
+def test_a_file_goes_new_ways_once(tmp_path: Path) -> None:
+    while process := reading._idle_process():
+        process.close()
+    with Reached(tmp_path / "ways") as reached:
+        sound = write_seeds(tmp_path)[0]
+        assert reached.goes_new_ways()
+        load(sound)
+        assert not reached.goes_new_ways()
+        truncated = Path(shutil.copytree(sound.parent, tmp_path / "truncated")) / sound.name
+        truncated.write_bytes(sound.read_bytes()[:1000])
+        assert how_it_ends(truncated) == "a clear error"
+        assert reached.goes_new_ways()
+        assert how_it_ends(truncated) == "a clear error"
+        assert not reached.goes_new_ways()
+        assert {Path(module).stem for module, _, _ in reached.ways} >= {"native", "ismrmrd", "bart", "matlab"}
+    process = reading._idle_process()
+    assert process is not None
+    process.close()
