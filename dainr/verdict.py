@@ -5,7 +5,7 @@ image itself, relative to the image.
 """
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -27,11 +27,14 @@ class Finding:
 
 def judge(record: Mapping[str, Any]) -> list[Finding]:
     """Findings on a run, the overall one first, from its record."""
-    fits = [s["fit"] for s in record["slices"] if "fit" in s]
-    if not fits:
+    slices, many = record["slices"], len(record["slices"]) > 1
+    silent = [s.get("prepare", {}).get("frames_without_signal", []) for s in slices]
+    missing = [f for i, frames in enumerate(silent) for f in _silent(frames, f"Slice {i}: " if many else "")]
+    if not any("fit" in s for s in slices):
         unchecked = Finding("caution", "This method is not validated on held-out readouts: compare it with another.")
-        return [unchecked, *_unfinished(record)]
-    findings = [f for index, fit in enumerate(fits) for f in _judge_slice(fit, index if len(fits) > 1 else None)]
+        return [unchecked, *_unfinished(record), *missing]
+    judged = (_judge_slice(s["fit"], silent[i], f"Slice {i}: " if many else "") for i, s in enumerate(slices))
+    findings = [*missing, *(finding for of_slice in judged for finding in of_slice)]
     worst: Level = "good"
     for level in ("caution", "poor"):
         if any(f.level == level for f in findings):
@@ -58,8 +61,7 @@ def _unfinished(record: Mapping[str, Any]) -> list[Finding]:
     ]
 
 
-def _judge_slice(fit: Mapping[str, Any], index: int | None) -> list[Finding]:
-    where = "" if index is None else f"Slice {index}: "
+def _judge_slice(fit: Mapping[str, Any], silent: Sequence[int], where: str) -> list[Finding]:
     findings = []
     if "heldout_error" in fit:
         findings.append(_heldout(fit, where))
@@ -67,7 +69,7 @@ def _judge_slice(fit: Mapping[str, Any], index: int | None) -> list[Finding]:
     else:
         findings.append(Finding("caution", f"{where}No readouts were held out, so nothing checks the fit."))
     findings += _convergence(fit, where)
-    findings += _worst_frame(fit, where)
+    findings += _worst_frame(fit, where, silent)
     return findings
 
 
@@ -137,8 +139,15 @@ def _convergence(fit: Mapping[str, Any], where: str) -> list[Finding]:
     ]
 
 
-def _worst_frame(fit: Mapping[str, Any], where: str) -> list[Finding]:
-    errors = fit["frame_errors"]
+def _silent(silent: Sequence[int], where: str) -> list[Finding]:
+    if not silent:
+        return []
+    which = f"Frame {silent[0]} holds" if len(silent) == 1 else f"Frames {', '.join(map(str, silent))} hold"
+    return [Finding("caution", f"{where}{which} no signal: what is shown there was not measured.")]
+
+
+def _worst_frame(fit: Mapping[str, Any], where: str, silent: Sequence[int]) -> list[Finding]:
+    errors = [0.0 if frame in silent else error for frame, error in enumerate(fit["frame_errors"])]
     if len(errors) < 3:
         return []
     median, worst = sorted(errors)[len(errors) // 2], max(range(len(errors)), key=errors.__getitem__)

@@ -123,3 +123,12 @@ def test_slices_are_named_where_there_are_several_and_the_worst_decides() -> Non
 def test_a_method_that_fits_nothing_says_so() -> None:
     found = judge({"slices": [{"prepare": {}}]})
     assert [(f.level, "not validated" in f.text) for f in found] == [("caution", True)]
+
+
+def test_frames_without_signal_are_named_and_are_not_the_worst() -> None:
+    errors = [0.1, 0.1, 5.0, 0.1, 0.11]
+    found = judge({"slices": [{"fit": fit(frame_errors=errors), "prepare": {"frames_without_signal": [2]}}]})
+    assert the_one(found, "Frame 2 holds no signal").level == found[0].level == "caution"
+    assert "in frame 4 (11.0%" in the_one(found, "largest residual").text
+    classical = judge({"slices": [{"prepare": {"frames_without_signal": [0, 2]}}, {"prepare": {}}]})
+    assert the_one(classical, "Slice 0: Frames 0, 2 hold no signal").level == "caution"

@@ -196,10 +196,10 @@ def _fit_slice(
 
 
 def _frame_errors(error: np.ndarray, signal: np.ndarray, frames: Sequence[float]) -> list[float]:
-    """Relative errors of the frames, over the moments of each."""
+    """Relative errors of the frames, over the moments of each; where a frame has no signal, of a tenth of others'."""
     number = np.unique(np.round(frames), return_inverse=True)[1]
-    of_frames = [np.bincount(number, energies) for energies in (error, signal)]
-    return np.sqrt(of_frames[0] / of_frames[1]).round(5).tolist()
+    wrong, measured = (np.bincount(number, energies) for energies in (error, signal))
+    return np.sqrt(wrong / np.maximum(measured, 0.01 * np.median(measured))).round(5).tolist()
 
 
 def _summary(

@@ -8,20 +8,18 @@ Walsh et al., Magn Reson Med 2000;43:682. Maps have unit norm over the coils.
 import logging
 from dataclasses import dataclass
 
-import finufft
 import numpy as np
 from jaxtyping import Complex, Float
 from scipy.ndimage import map_coordinates, uniform_filter
 
+from dainr.prepare.average import CALIBRATION_WIDTH, average_images, average_kspace, coarse_size
 from dainr.prepare.density import passes_centre
 from dainr.prepare.whiten import unit_norm
 
 log = logging.getLogger(__name__)
 
-CALIBRATION_WIDTH = 16  # k-space samples of the single field of view
 KERNEL_WIDTH = 6
 SINGULAR_THRESHOLD = 0.02
-COARSE = 80  # pixels of the grid on which maps are estimated; they are smoother than that
 WALSH_WINDOW = 5
 RESIDUAL_LIMIT = 0.2  # of the low-resolution signal's norm unexplained by the maps
 
@@ -44,9 +42,9 @@ def estimate_coil_maps(
 ) -> CoilMaps:
     """Maps `coil y x` of the given matrix from all readouts together."""
     widen = 2 if passes_centre(trajectory) else 1  # only spokes have the samples for twice the field of view
-    coarse = _even(min(COARSE, widen * matrix[0])), _even(min(COARSE, widen * matrix[1]))
+    coarse = coarse_size(matrix, widen)
     calibration = average_kspace(kspace, trajectory, density, coarse, matrix, widen, cartesian)
-    images = _image(calibration * _taper(coarse, widen))
+    images = average_images(calibration, widen)
     place = f"{'twice ' if widen == 2 else ''}the field of view"
     try:
         maps, method = _espirit(calibration, CALIBRATION_WIDTH * widen), f"ESPIRiT on {place}"
@@ -58,34 +56,6 @@ def estimate_coil_maps(
         maps, method = _adaptive(images), f"adaptive combination on {place} (ESPIRiT failed: {error})"
         residual = _unexplained(images, maps)
     return CoilMaps(unit_norm(_refine(maps, matrix, widen)).astype(np.complex64), method, residual)
-
-
-def average_kspace(
-    kspace: Complex[np.ndarray, "coil readout sample"],
-    trajectory: Float[np.ndarray, "readout sample 2"],
-    density: Float[np.ndarray, "readout sample"],
-    size: tuple[int, int],
-    matrix: tuple[int, int],
-    widen: int,
-    cartesian: bool,
-) -> Complex[np.ndarray, "coil ky kx"]:
-    """The central `size` samples of the time average's Cartesian k-space on `widen` times the field of view."""
-    points = trajectory.reshape(-1, 2).astype(np.float64) * np.array(matrix) * widen  # in samples of that k-space
-    inside = (np.abs(points) <= np.array(size) // 2 - 1).all(1)
-    values = kspace.reshape(len(kspace), -1)[:, inside].astype(np.complex128)
-    points = points[inside]
-    if cartesian:
-        cells = np.rint(points).astype(int) + np.array(size) // 2
-        flat = cells[:, 0] * size[1] + cells[:, 1]
-        count = np.maximum(np.bincount(flat, minlength=size[0] * size[1]), 1)
-        grid = np.zeros((len(kspace), size[0] * size[1]), np.complex128)
-        for coil, row in enumerate(values):
-            grid[coil] = np.bincount(flat, row.real, len(count)) + 1j * np.bincount(flat, row.imag, len(count))
-        return (grid / count).reshape(-1, *size)
-    angle = 2 * np.pi * points / np.array(size)
-    weighted = np.ascontiguousarray(values * density.reshape(-1)[inside])
-    images = finufft.nufft2d1(*np.ascontiguousarray(angle.T), weighted, size, isign=1, eps=1e-6)
-    return np.fft.fftshift(np.fft.fft2(np.fft.ifftshift(images, axes=(1, 2))), axes=(1, 2))
 
 
 def _espirit(calibration: np.ndarray, width: int) -> np.ndarray:
@@ -143,17 +113,3 @@ def _refine(maps: np.ndarray, matrix: tuple[int, int], widen: int) -> np.ndarray
         for m in maps
     ]
     return np.stack(fine)
-
-
-def _taper(size: tuple[int, int], widen: int) -> Float[np.ndarray, "ky kx"]:
-    """A Gaussian that reaches 1/e at the edge of the calibration region."""
-    ky, kx = np.meshgrid(*(np.arange(n) - n // 2 for n in size), indexing="ij")
-    return np.exp(-((np.hypot(ky, kx) / (0.5 * CALIBRATION_WIDTH * widen)) ** 2))
-
-
-def _image(kspace: np.ndarray) -> np.ndarray:
-    return np.fft.fftshift(np.fft.ifft2(np.fft.ifftshift(kspace, axes=(1, 2))), axes=(1, 2))
-
-
-def _even(n: int) -> int:
-    return n - n % 2

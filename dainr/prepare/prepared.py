@@ -12,10 +12,12 @@ from dainr.prepare.compress import combine_coils, compression_matrix
 from dainr.prepare.delays import Delays, estimate_delays
 from dainr.prepare.density import even_density, passes_centre, ramp_density
 from dainr.prepare.frames import frame_numbers, frame_times, hold_out
+from dainr.prepare.outside import estimate_outside
 from dainr.prepare.whiten import noise_covariance, unit_norm, whiten, whiten_maps
 from dainr.scan import Scan
 
 BRIGHT_PERCENTILE = 99.5  # of the time-averaged image; it becomes one
+SILENT = 0.01  # of the median frame's energy beyond the noise: less is no signal
 
 
 @dataclass(frozen=True)
@@ -27,6 +29,7 @@ class PrepareConfig:
     coil_loss: float = 1e-3  # share of the signal that the coils left out may hold; 0 keeps all coils as they are
     holdout: float = 0.03  # share of the readouts that only validate
     delays: Literal["auto", "no", "estimate"] = "auto"  # gradient delays of spokes; auto: where they are clearly there
+    outside: Literal["auto", "keep"] = "auto"  # signal of spokes from outside; auto: taken out where clearly there
 
     def __post_init__(self) -> None:
         if not 0 <= self.holdout <= 0.5:
@@ -87,12 +90,16 @@ def prepare_slice(scan: Scan, index: int, config: PrepareConfig, seed: int) -> P
         record["coil_maps_unexplained"] = round(estimated.residual, 4)
     else:
         maps, record["coil_maps"] = unit_norm(stored).astype(np.complex64), "from the file"
+    outside = None if config.outside == "keep" else estimate_outside(kspace, trajectory, density, scan.matrix, seen)
+    if outside is not None:
+        kspace, record["outside_energy"] = kspace - outside.kspace, round(outside.share, 4)
     scale = _brightness(kspace[:, seen], trajectory[seen], density[seen], maps)
     times, timed = frame_times(scan.times[0], scan.frame)  # a cine has one time axis: its first slice's
     record |= {
         "density": "ramp" if central else "one",
         "scale": scale,
         "noise_std": 1 / scale,
+        "frames_without_signal": _silent_frames(kspace, scan.frame),
         "held_out_readouts": int(held_out.sum()),
         "readouts": len(held_out),
         "frame_times": "measured" if timed else "frames spread over one cycle (no increasing time stamps)",
@@ -150,6 +157,12 @@ def _compress(
     matrix, kept = compression_matrix(kspace[:, seen], config.virtual_coils, config.coil_loss)
     record |= {"virtual_coils": len(matrix), "energy_kept": round(kept, 5)}
     return combine_coils(matrix, kspace), None if maps is None else combine_coils(matrix, maps)
+
+
+def _silent_frames(kspace: np.ndarray, frame: np.ndarray) -> list[int]:
+    """Frames whose white samples hold hardly more than their noise, where others do."""
+    energy = np.bincount(frame, (np.abs(kspace) ** 2).mean((0, 2))) / np.bincount(frame) - 1
+    return np.flatnonzero(energy < SILENT * np.median(energy)).tolist() if np.median(energy) > 0 else []
 
 
 def _brightness(kspace: np.ndarray, trajectory: np.ndarray, density: np.ndarray, maps: np.ndarray) -> float:

@@ -3,7 +3,8 @@
 import numpy as np
 import pytest
 
-from dainr.prepare.coil_maps import average_kspace, estimate_coil_maps
+from dainr.prepare.average import average_kspace
+from dainr.prepare.coil_maps import estimate_coil_maps
 from dainr.prepare.density import even_density, ramp_density
 from dainr.simulate import SimulationConfig, simulate_phantom
 from tests.io import centred_fft, centred_ifft, fft_image, random_complex

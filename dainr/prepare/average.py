@@ -1,0 +1,49 @@
+"""The time average of a slice at low resolution, coil by coil: for coil maps, and to see what lies around the heart."""
+
+import finufft
+import numpy as np
+from jaxtyping import Complex, Float
+
+CALIBRATION_WIDTH = 16  # k-space samples of the single field of view
+COARSE = 80  # pixels a side; coil maps are smoother than that
+
+
+def coarse_size(matrix: tuple[int, int], widen: int) -> tuple[int, int]:
+    """Pixels (y, x) of the low resolution on `widen` times the field of view: even, and no more than there are."""
+    ny, nx = (min(COARSE, widen * n) for n in matrix)
+    return ny - ny % 2, nx - nx % 2
+
+
+def average_kspace(
+    kspace: Complex[np.ndarray, "coil readout sample"],
+    trajectory: Float[np.ndarray, "readout sample 2"],
+    density: Float[np.ndarray, "readout sample"],
+    size: tuple[int, int],
+    matrix: tuple[int, int],
+    widen: int,
+    cartesian: bool,
+) -> Complex[np.ndarray, "coil ky kx"]:
+    """The central `size` samples of the time average's Cartesian k-space on `widen` times the field of view."""
+    points = trajectory.reshape(-1, 2).astype(np.float64) * np.array(matrix) * widen  # in samples of that k-space
+    inside = (np.abs(points) <= np.array(size) // 2 - 1).all(1)
+    values = kspace.reshape(len(kspace), -1)[:, inside].astype(np.complex128)
+    points = points[inside]
+    if cartesian:
+        cells = np.rint(points).astype(int) + np.array(size) // 2
+        flat = cells[:, 0] * size[1] + cells[:, 1]
+        count = np.maximum(np.bincount(flat, minlength=size[0] * size[1]), 1)
+        grid = np.zeros((len(kspace), size[0] * size[1]), np.complex128)
+        for coil, row in enumerate(values):
+            grid[coil] = np.bincount(flat, row.real, len(count)) + 1j * np.bincount(flat, row.imag, len(count))
+        return (grid / count).reshape(-1, *size)
+    angle = 2 * np.pi * points / np.array(size)
+    weighted = np.ascontiguousarray(values * density.reshape(-1)[inside])
+    images = finufft.nufft2d1(*np.ascontiguousarray(angle.T), weighted, size, isign=1, eps=1e-6)
+    return np.fft.fftshift(np.fft.fft2(np.fft.ifftshift(images, axes=(1, 2))), axes=(1, 2))
+
+
+def average_images(kspace: Complex[np.ndarray, "coil ky kx"], widen: int) -> Complex[np.ndarray, "coil y x"]:
+    """Images of that k-space, under a Gaussian that reaches 1/e at the edge of the calibration region."""
+    ky, kx = np.meshgrid(*(np.arange(n) - n // 2 for n in kspace.shape[1:]), indexing="ij")
+    taper = np.exp(-((np.hypot(ky, kx) / (0.5 * CALIBRATION_WIDTH * widen)) ** 2))
+    return np.fft.fftshift(np.fft.ifft2(np.fft.ifftshift(kspace * taper, axes=(1, 2))), axes=(1, 2))

@@ -1,0 +1,119 @@
+"""Still signal outside the field of view, such as fat and arms: taken out of the samples of spokes.
+
+Spokes hold twice the field of view. What lies in between has no pixel to be in, and becomes streaks across the heart.
+Where a time average at low resolution clearly shows signal there, it is reconstructed coil by coil together with the
+field of view, from the readouts of all frames,
+
+    min_x  sum_j w_j |(F x)_j - y_j|^2,    x zero where nothing was seen outside,
+
+by conjugate gradients, and its samples are subtracted.
+"""
+
+from dataclasses import dataclass
+from typing import Any
+
+import finufft
+import numpy as np
+from jaxtyping import Bool, Complex, Float
+from scipy.ndimage import binary_dilation, zoom
+
+from dainr.prepare.average import average_images, average_kspace, coarse_size
+from dainr.prepare.density import passes_centre
+
+CLEAR, FAINT = 0.2, 0.1  # of the brightness inside: what shows that there is signal, and what then belongs to it
+BRIGHT_PERCENTILE = 99.0
+MARGIN = 2  # coarse pixels: the blur of the low resolution
+LARGEST_STEP = 0.55  # samples of the field of view from one to the next: twice the field of view fits between
+ITERATIONS = 12
+PRECISION = 1e-4
+
+
+@dataclass(frozen=True, eq=False)
+class Outside:
+    """The samples of what lies outside, and the share of the density-weighted signal it makes up."""
+
+    kspace: Complex[np.ndarray, "coil readout sample"]
+    share: float
+
+
+def estimate_outside(
+    kspace: Complex[np.ndarray, "coil readout sample"],
+    trajectory: Float[np.ndarray, "readout sample 2"],
+    density: Float[np.ndarray, "readout sample"],
+    matrix: tuple[int, int],
+    seen: Bool[np.ndarray, " readout"],
+) -> Outside | None:
+    """What lies outside, from the readouts that are seen, at all readouts; None where nothing clearly does."""
+    steps = np.hypot(*np.moveaxis(np.diff(trajectory, axis=1) * np.array(matrix), -1, 0))
+    if not passes_centre(trajectory) or np.median(steps) > LARGEST_STEP:
+        return None
+    place = _where(kspace[:, seen], trajectory[seen], density[seen], matrix)
+    if place is None:
+        return None
+    inside = _field_of_view(matrix)
+    transform = _Transform(trajectory, place.shape, len(kspace))
+    weight = (density * seen[:, None]).reshape(-1).astype(np.float32)
+    samples = kspace.reshape(len(kspace), -1).astype(np.complex64)
+    image = _least_squares(transform, samples, weight, inside | place)
+    outside = transform.forward(image * (place & ~inside))
+    energy = [float((weight * np.abs(part) ** 2).sum()) for part in (outside, samples)]
+    return Outside(outside.reshape(kspace.shape), energy[0] / energy[1])
+
+
+def _field_of_view(matrix: tuple[int, int]) -> Bool[np.ndarray, "two_y two_x"]:
+    """Which pixels of twice the field of view are those of the matrix; both centres are index n // 2."""
+    y, x = ((np.arange(2 * n) >= n - n // 2) & (np.arange(2 * n) < 2 * n - n // 2) for n in matrix)
+    return y[:, None] & x
+
+
+def _where(
+    kspace: np.ndarray, trajectory: np.ndarray, density: np.ndarray, matrix: tuple[int, int]
+) -> Bool[np.ndarray, "two_y two_x"] | None:
+    """Where signal is seen outside, with a margin, on twice the field of view; None where it is not clear."""
+    coarse = average_kspace(kspace, trajectory, density, coarse_size(matrix, 2), matrix, 2, False)
+    brightness = np.sqrt((np.abs(average_images(coarse, 2)) ** 2).sum(0))
+    y, x = (np.abs(np.arange(n) - n // 2) * 2 / n for n in brightness.shape)
+    from_centre = np.maximum(y[:, None], x)  # in fields of view, of which half is the edge
+    bright = np.percentile(brightness[from_centre < 0.5], BRIGHT_PERCENTILE)
+    beyond = from_centre > 0.5 + 2 * MARGIN / min(brightness.shape)
+    if not (brightness[beyond] > CLEAR * bright).any():
+        return None
+    seen = binary_dilation((from_centre >= 0.5) & (brightness > FAINT * bright), iterations=MARGIN)
+    sizes = [2 * n / coarse_n for n, coarse_n in zip(matrix, seen.shape, strict=True)]
+    return zoom(seen.astype(np.float32), sizes, order=1, grid_mode=True, mode="nearest") > 0.5
+
+
+class _Transform:
+    """Images of all coils on twice the field of view to samples, and the adjoint; the units do not matter."""
+
+    def __init__(self, trajectory: np.ndarray, shape: tuple[int, ...], n_coils: int) -> None:
+        angle = np.ascontiguousarray(2 * np.pi * trajectory.reshape(-1, 2).T.astype(np.float32))
+        make: dict[str, Any] = {"n_trans": n_coils, "eps": PRECISION, "dtype": "complex64"}
+        self._forward = finufft.Plan(2, shape, isign=-1, **make)
+        self._adjoint = finufft.Plan(1, shape, isign=1, **make)
+        for plan in (self._forward, self._adjoint):
+            plan.setpts(*angle)
+
+    def forward(self, images: Complex[np.ndarray, "coil y x"]) -> Complex[np.ndarray, "coil point"]:
+        return self._forward.execute(np.ascontiguousarray(images)).reshape(len(images), -1)
+
+    def adjoint(self, samples: Complex[np.ndarray, "coil point"]) -> Complex[np.ndarray, "coil y x"]:
+        images = self._adjoint.execute(np.ascontiguousarray(samples))
+        return images.reshape(len(samples), *images.shape[-2:])
+
+
+def _least_squares(transform: _Transform, samples: np.ndarray, weight: np.ndarray, place: np.ndarray) -> np.ndarray:
+    """The images of all coils that explain the samples best, zero elsewhere than at a place."""
+    residual = transform.adjoint(samples * weight) * place
+    images, direction = np.zeros_like(residual), residual.copy()
+    energy = np.vdot(residual, residual).real
+    for _ in range(ITERATIONS):
+        if energy == 0:
+            break
+        applied = transform.adjoint(transform.forward(direction) * weight) * place
+        step = energy / np.vdot(direction, applied).real
+        images += step * direction
+        residual -= step * applied
+        before, energy = energy, np.vdot(residual, residual).real
+        direction = residual + energy / before * direction
+    return images
