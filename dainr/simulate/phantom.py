@@ -38,15 +38,15 @@ def beating_thorax() -> list[Ellipse]:
     """Chest wall, lungs, liver, spine, a left ventricle with papillary muscles, and a right ventricle."""
     heart_y, heart_x = 0.02, 0.06
     still = [
-        _still(0.85, (0.0, 0.0), (0.40, 0.455)),  # subcutaneous fat
-        _still(-0.50, (0.0, 0.0), (0.37, 0.425)),  # muscle inside it
-        _still(-0.27, (-0.03, -0.27), (0.25, 0.10), 0.12),  # lungs
-        _still(-0.27, (-0.03, 0.30), (0.22, 0.075), -0.12),
-        _still(0.18, (0.24, -0.17), (0.10, 0.17), -0.2),  # liver
-        _still(0.25, (0.27, 0.10), (0.055, 0.055)),  # spine
-        _still(-0.20, (0.27, 0.10), (0.022, 0.022)),
-        _still(0.45, (0.17, 0.03), (0.024, 0.024)),  # descending aorta
-        *(_still(0.40, (-0.30, -0.12 + 0.03 * i), (0.014 - 0.0025 * i, 0.009 - 0.0015 * i)) for i in range(5)),
+        still_ellipse(0.85, (0.0, 0.0), (0.40, 0.455)),  # subcutaneous fat
+        still_ellipse(-0.50, (0.0, 0.0), (0.37, 0.425)),  # muscle inside it
+        still_ellipse(-0.27, (-0.03, -0.27), (0.25, 0.10), 0.12),  # lungs
+        still_ellipse(-0.27, (-0.03, 0.30), (0.22, 0.075), -0.12),
+        still_ellipse(0.18, (0.24, -0.17), (0.10, 0.17), -0.2),  # liver
+        still_ellipse(0.25, (0.27, 0.10), (0.055, 0.055)),  # spine
+        still_ellipse(-0.20, (0.27, 0.10), (0.022, 0.022)),
+        still_ellipse(0.45, (0.17, 0.03), (0.024, 0.024)),  # descending aorta
+        *(still_ellipse(0.40, (-0.30, -0.12 + 0.03 * i), (0.014 - 0.0025 * i, 0.009 - 0.0015 * i)) for i in range(5)),
     ]
 
     def moved(dy: float, dx: float, pull: float) -> Callable[[np.ndarray], tuple[np.ndarray, np.ndarray]]:
@@ -103,7 +103,11 @@ def ellipse_image(ellipses: list[Ellipse], matrix: tuple[int, int], phase: float
     return blocks.mean((1, 3))
 
 
-def _still(density: float, centre: tuple[float, float], axes: tuple[float, float], angle: float = 0.0) -> Ellipse:
+def still_ellipse(
+    density: float, centre: tuple[float, float], axes: tuple[float, float], angle: float = 0.0
+) -> Ellipse:
+    """One that does not move: centre and half axes (y, x) in fields of view."""
+
     def constant(pair: tuple[float, float]) -> Callable[[np.ndarray], tuple[np.ndarray, np.ndarray]]:
         return lambda phase: (np.full(len(phase), pair[0]), np.full(len(phase), pair[1]))
 

@@ -1,5 +1,6 @@
 """A simulated scan put together: object, coils, sampling, correlated noise with its measurement, the reference."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
 
@@ -10,7 +11,7 @@ from jaxtyping import Complex, Float
 from dainr.errors import BadRequest
 from dainr.scan import Scan
 from dainr.simulate.coils import coil_coefficients, coil_maps, harmonics
-from dainr.simulate.phantom import beating_thorax, ellipse_image, ellipse_kspace
+from dainr.simulate.phantom import Ellipse, beating_thorax, ellipse_image, ellipse_kspace
 from dainr.simulate.sampling import cartesian, radial
 
 CYCLE_S = 1.0  # one heartbeat, sampled from its beginning to its end
@@ -46,14 +47,17 @@ class SimulationConfig:
             raise BadRequest(f"--pattern {self.pattern}", "there is no such pattern", "choose radial, vista or uniform")
 
 
-def simulate_phantom(config: SimulationConfig) -> Scan:
-    """The beating thorax, each readout measured analytically at its own time within the heartbeat."""
+def simulate_phantom(config: SimulationConfig, beside: Sequence[Ellipse] = ()) -> Scan:
+    """The beating thorax, each readout measured analytically at its own time within the heartbeat.
+
+    `beside`: ellipses more, such as fat outside the field of view.
+    """
     random = np.random.default_rng(config.seed)
     matrix = (config.matrix, config.matrix)
     trajectory, frame = _sample(config, config.frames, matrix, random)
     phase = (np.arange(len(frame)) + 0.5) / len(frame)
     coefficients = coil_coefficients(config.coils, random)
-    ellipses = beating_thorax()
+    ellipses = [*beating_thorax(), *beside]
     kspace = np.zeros((config.coils, *trajectory.shape[:2]), np.complex128)
     cycles = trajectory * config.matrix  # per field of view
     for term, shift in enumerate(harmonics()):

@@ -11,18 +11,15 @@ from dainr.prepare.frames import frames_as_stored
 from dainr.prepare.outside import estimate_outside
 from dainr.scan import Scan
 from dainr.settings import build_config
-from dainr.simulate import SimulationConfig, phantom, simulate, simulate_phantom
+from dainr.simulate import SimulationConfig, simulate_phantom
+from dainr.simulate.phantom import still_ellipse
 
 PLAIN = SimulationConfig(spokes=13, frames=10, coils=4, matrix=64)
 
 
-def with_fat(monkeypatch: pytest.MonkeyPatch, config: SimulationConfig, at: float = 0.6, density: float = 1.0) -> Scan:
+def with_fat(config: SimulationConfig, at: float = 0.6, density: float = 1.0) -> Scan:
     """The phantom beside a bright ellipse, as many fields of view from the middle."""
-    thorax = phantom.beating_thorax()
-    fat = phantom._still(density, (0.0, at), (0.12, 0.06))
-    with monkeypatch.context() as patched:
-        patched.setattr(simulate, "beating_thorax", lambda: [*thorax, fat])
-        return frames_as_stored(simulate_phantom(config))
+    return frames_as_stored(simulate_phantom(config, [still_ellipse(density, (0.0, at), (0.12, 0.06))]))
 
 
 def outside_of(scan: Scan, **settings: str) -> float | None:
@@ -31,11 +28,9 @@ def outside_of(scan: Scan, **settings: str) -> float | None:
 
 
 @pytest.mark.parametrize(("at", "density"), [(0.6, 1.0), (0.8, 0.8), (0.6, 0.4)])
-def test_what_is_left_is_what_a_scan_without_it_would_have_measured(
-    at: float, density: float, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_what_is_left_is_what_a_scan_without_it_would_have_measured(at: float, density: float) -> None:
     enough = replace(PLAIN, frames=20)
-    scan, plain = with_fat(monkeypatch, enough, at, density), frames_as_stored(simulate_phantom(enough))
+    scan, plain = with_fat(enough, at, density), frames_as_stored(simulate_phantom(enough))
     assert scan.frame is not None
     added = scan.kspace[0] - plain.kspace[0]
     seen = np.arange(scan.n_readouts) % 9 > 0
@@ -56,10 +51,8 @@ def test_where_nothing_clearly_lies_outside_nothing_is_taken(config: SimulationC
     assert outside_of(frames_as_stored(simulate_phantom(config))) is None
 
 
-def test_spokes_that_do_not_hold_twice_the_field_of_view_and_lines_are_left_alone(
-    monkeypatch: pytest.MonkeyPatch, cartesian_scan: Scan
-) -> None:
-    scan = with_fat(monkeypatch, PLAIN)
+def test_spokes_that_do_not_hold_twice_the_field_of_view_and_lines_are_left_alone(cartesian_scan: Scan) -> None:
+    scan = with_fat(PLAIN)
     assert outside_of(scan) is not None
     assert outside_of(scan, outside="keep") is None
     every_other = replace(scan, kspace=scan.kspace[..., ::2], trajectory=scan.trajectory[:, :, ::2])
@@ -67,8 +60,8 @@ def test_spokes_that_do_not_hold_twice_the_field_of_view_and_lines_are_left_alon
     assert outside_of(cartesian_scan) is None
 
 
-def test_the_images_are_those_of_a_scan_without_it(monkeypatch: pytest.MonkeyPatch) -> None:
-    scan, plain = with_fat(monkeypatch, PLAIN), frames_as_stored(simulate_phantom(PLAIN))
+def test_the_images_are_those_of_a_scan_without_it() -> None:
+    scan, plain = with_fat(PLAIN), frames_as_stored(simulate_phantom(PLAIN))
     method = get_method("cg-sense")
 
     def images(scan: Scan, outside: str) -> np.ndarray:
