@@ -168,6 +168,10 @@ def _fit_slice(
     prepared = prepare_slice(scan, index, config.prepare, config.seed)
     log.info("slice %d: noise from the %s", index, prepared.record["noise_from"])
     log.info("slice %d: coil maps %s", index, prepared.record["coil_maps"])
+    if "gradient_delays_samples" in prepared.record:
+        log.info("slice %d: gradient delays corrected", index)
+    if "outside_energy" in prepared.record:
+        log.info("slice %d: still signal outside the field of view taken out", index)
     binned = frame_data(prepared, ~prepared.held_out, config.nufft, device)
     gridded = grid_frames(binned)
     shown[:] = (prepared.scale * gridded.abs()).cpu().numpy()

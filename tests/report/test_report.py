@@ -142,6 +142,15 @@ def test_what_was_done_is_told(fitted: Run) -> None:
         assert fact in text
 
 
+def test_what_was_corrected_is_told(fitted: Run) -> None:
+    recon, config, record = fitted
+    assert "Gradient delays" not in build_report(*fitted) and "Outside" not in build_report(*fitted)
+    done = {"gradient_delays_samples": [[0.61, 0.1], [0.1, -0.3]], "outside_energy": 0.267}
+    slices = [s | {"prepare": s["prepare"] | done} for s in record["slices"]]
+    text = Page(build_report(recon, config, record | {"slices": slices})).text
+    assert "at most 0.61 samples" in text and "27 % of the energy" in text
+
+
 def test_the_same_run_gives_the_same_report(fitted: Run) -> None:
     assert build_report(*fitted) == build_report(*fitted)
 
