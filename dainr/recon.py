@@ -1,5 +1,6 @@
 """What a method returns: the cine, the fields it was rendered from if there are any, and the record of the run."""
 
+import logging
 import tempfile
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
@@ -9,6 +10,7 @@ from typing import Any
 import numpy as np
 import torch
 from jaxtyping import Float
+from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 from torch import nn
 
@@ -18,6 +20,8 @@ from dainr.fields.coordinates import even_times
 from dainr.fields.field import DynamicField
 from dainr.fit import FitState
 from dainr.scan import LARGEST_MATRIX, Cine, resample_affine
+
+log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, eq=False)
@@ -81,14 +85,19 @@ class Recon:
 
 
 def put_away(model: nn.Module) -> None:
-    """Move the tensors of a network to disk, from where they are read when they are used next, by the CPU."""
+    """Move the tensors of a network to disk, from where they are read when they are used next, by the CPU.
+
+    Where there is no room for them they stay in memory.
+    """
     model.cpu()
     tensors = dict([*model.named_parameters(), *model.named_buffers()])
-    with tempfile.NamedTemporaryFile(dir=spool.temporary_folder()) as file:
-        with spool.room_needed():
+    try:
+        with tempfile.NamedTemporaryFile(dir=spool.temporary_folder()) as file:
             save_file({name: tensor.data.contiguous() for name, tensor in tensors.items()}, Path(file.name))
-        for name, stored in load_file(file.name).items():
-            tensors[name].data = stored
+            for name, stored in load_file(file.name).items():
+                tensors[name].data = stored
+    except (OSError, SafetensorError) as error:
+        log.info("a fitted field stays in memory: %s", error)
 
 
 def _check_matrix(matrix: tuple[int, int]) -> None:

@@ -37,7 +37,7 @@ def room_needed() -> Iterator[None]:
         yield
     except OSError as error:
         raise BadRequest(
-            f"temporary files in {temporary_folder()}",
+            "temporary files",
             f"there is no room for them ({error.strerror})",
             "set TMPDIR to a folder with more",
         ) from error

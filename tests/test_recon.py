@@ -5,6 +5,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 import torch
+from safetensors import SafetensorError
 
 from dainr.errors import BadRequest
 from dainr.fields.canonical import CanonicalConfig
@@ -98,11 +99,9 @@ def test_matrices_that_are_no_image_are_refused(recon: Recon, matrix: tuple[int,
         recon.render(matrix=matrix)
 
 
-def test_a_network_put_away_is_the_same_and_can_be_fitted_on() -> None:
-    torch.manual_seed(0)
-    table = GridConfig(levels=2, finest=16, log2_table=10)
-    config = CanonicalConfig(table=table, width=8), DeformationConfig(width=8, layers=2)
-    field = CineField(config[1], config[0], "native", TIMES, MATRIX, None)
+def test_a_network_put_away_is_the_same_and_can_be_fitted_on(recon: Recon) -> None:
+    field = recon.fields[0]
+    assert isinstance(field, CineField)
     before = {name: tensor.clone() for name, tensor in [*field.named_parameters(), *field.named_buffers()]}
     places = [p.data_ptr() for p in field.parameters()]
     put_away(field)
@@ -115,3 +114,17 @@ def test_a_network_put_away_is_the_same_and_can_be_fitted_on() -> None:
     field.render(TIMES, MATRIX).abs().sum().backward()
     torch.optim.SGD(field.parameters(), 0.1).step()
     assert any((tensor != before[name]).any() for name, tensor in field.named_parameters())
+
+
+@pytest.mark.parametrize("error", [OSError("full"), SafetensorError("full")])
+def test_without_room_a_network_stays_in_memory(
+    error: Exception, recon: Recon, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def no_room(*_: object) -> None:
+        raise error
+
+    monkeypatch.setattr("dainr.recon.save_file", no_room)
+    wanted = recon.render(times=[0.1]).data
+    for field in recon.fields:
+        put_away(field)
+    np.testing.assert_array_equal(recon.render(times=[0.1]).data, wanted)
