@@ -88,7 +88,7 @@ def _next(series: np.ndarray, neighbour: Neighbour) -> np.ndarray:
 
 def _both(scans: Sequence[Scan], seed: int, device: str, pairs: Sequence[str]) -> dict[str, Result]:
     """The second scan fitted from either start."""
-    settings = ["nufft=compiled", f"device={device}", f"seed={seed}", *pairs]
+    settings = [f"device={device}", f"seed={seed}", *pairs]
     config = build_config(DainrConfig, read_preset(DEFAULT_PRESET), settings)
     first = _fit(scans[0], config, None)[1]
     return {

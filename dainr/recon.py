@@ -85,12 +85,13 @@ class Recon:
 
 
 def put_away(model: nn.Module) -> None:
-    """Move the tensors of a network to disk, from where they are read when they are used next, by the CPU.
+    """Move the tensors of a network to disk, from where they are read when they are used next.
 
-    Where there is no room for them they stay in memory.
+    Where there is no room for them, or they are not those of the CPU, they stay where they are.
     """
-    model.cpu()
     tensors = dict([*model.named_parameters(), *model.named_buffers()])
+    if any(tensor.device.type != "cpu" for tensor in tensors.values()):
+        return
     try:
         with tempfile.NamedTemporaryFile(dir=spool.temporary_folder()) as file:
             save_file({name: tensor.data.contiguous() for name, tensor in tensors.items()}, Path(file.name))

@@ -1,5 +1,6 @@
 """Freed memory stays in the process, unless the user said otherwise."""
 
+import ctypes
 import os
 import subprocess
 import sys
@@ -45,6 +46,9 @@ def test_freed_memory_goes_back_when_told() -> None:
     assert run.stdout.strip() == "False"
 
 
-def test_where_there_is_nothing_to_tell_nothing_happens(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_where_there_is_no_glibc_none_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    asked: list[None] = []
+    monkeypatch.setattr(ctypes, "CDLL", asked.append)
     monkeypatch.setattr(sys, "platform", "darwin")
     give_freed_memory_back()
+    assert not asked

@@ -14,7 +14,7 @@ import sys
 import threading
 import traceback
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 from dainr import spool
 from dainr.errors import BadScan, DainrError
@@ -52,7 +52,8 @@ class Reading:
 def load(path: str | Path) -> Scan:
     """Read the scan in a file of any known format.
 
-    Raises BadScan when the file is missing, damaged, of no known format, or holds no valid scan.
+    Raises BadScan when the file is missing, damaged, of no known format, or holds no valid scan, BadRequest where there
+    is no room for the temporary file that its arrays lie in.
     """
     return Reading(path).scan()
 
@@ -61,6 +62,8 @@ class _Process:
     """A Python that reads files, one after another."""
 
     def __init__(self) -> None:
+        self._retirement: threading.Timer | None = None
+        self._arrays: IO[bytes] | None = None  # of the answer that is awaited
         self._questions, theirs = socket.socketpair()
         with theirs:
             self._process = subprocess.Popen(
@@ -69,8 +72,6 @@ class _Process:
                 stdout=subprocess.PIPE,
                 start_new_session=True,  # Ctrl-C is for the program that waits
             )
-        self._arrays = spool.new_file()
-        self._retirement: threading.Timer | None = None
 
     def __del__(self) -> None:
         self.close()
@@ -78,7 +79,6 @@ class _Process:
     def ask(self, path: Path) -> None:
         """Have a file read; one that cannot even be asked for has no answer."""
         self._stay()
-        self._arrays.close()
         self._arrays = spool.new_file()
         try:
             socket.send_fds(self._questions, [pickle.dumps((Path.cwd(), path))], [self._arrays.fileno()])
@@ -91,7 +91,8 @@ class _Process:
         limit.start()
         try:
             pickled, places = pickle.load(self._process.stdout)  # type: ignore[arg-type]
-            answer = spool.load(pickled, places, self._arrays)
+            with self._arrays as arrays:  # type: ignore[union-attr]
+                answer = spool.load(pickled, places, arrays)
         except (EOFError, OSError, ValueError, pickle.UnpicklingError):
             self.close()
             return None
