@@ -8,16 +8,13 @@ from typing import Any
 
 import numpy as np
 import torch
-from numba import njit, prange
+from numba import prange
 from torch import Tensor
 
 from dainr.fields.hash_grid import PRIME, Level
-from dainr.threads import share_threads
+from dainr.kernels import inner, kernel, share_threads
 
 BLOCK = 1024  # points a thread takes at a time
-# Not all of fastmath: NaN must stay NaN, to be seen as divergence and not to index the table.
-FAST = {"contract", "reassoc", "arcp", "nsz"}
-compiled: Any = njit(parallel=True, fastmath=FAST, cache=True)
 
 
 def interpolate_cpu(positions: Tensor, table: Tensor, levels: list[Level]) -> Tensor:
@@ -56,18 +53,18 @@ class _Interpolation(torch.autograd.Function):
         return to_positions, to_table, None
 
 
-@njit(inline="always")
+@inner
 def _cell(position: float) -> int:
     return int(np.floor(position)) if position >= 0 else 0
 
 
-@njit(inline="always")
+@inner
 def _entry(i: int, j: int, level: np.ndarray) -> int:
     index = i ^ ((j * PRIME) & 0xFFFFFFFF) if level[3] else i + j * level[0]
     return level[1] + (index if index < level[2] else index % level[2])
 
 
-@compiled
+@kernel
 def _forward(positions, table, scales, levels, out):  # type: ignore[no-untyped-def]
     n_points, n_features = positions.shape[0], table.shape[1]
     for block in prange((n_points + BLOCK - 1) // BLOCK):
@@ -84,7 +81,7 @@ def _forward(positions, table, scales, levels, out):  # type: ignore[no-untyped-
                     out[p, v * n_features + f] = low + y * (high - low)
 
 
-@compiled
+@kernel
 def _backward_table(positions, scales, levels, gradient, to_table):  # type: ignore[no-untyped-def]
     n_points, n_features = positions.shape[0], to_table.shape[1]
     one = np.float32(1)
@@ -103,7 +100,7 @@ def _backward_table(positions, scales, levels, gradient, to_table):  # type: ign
                 to_table[d, f] += g * x * y
 
 
-@compiled
+@kernel
 def _backward_positions(positions, table, scales, levels, gradient, to_positions):  # type: ignore[no-untyped-def]
     n_points, n_features = positions.shape[0], table.shape[1]
     for block in prange((n_points + BLOCK - 1) // BLOCK):

@@ -8,19 +8,15 @@ from typing import Any
 
 import numpy as np
 import torch
-from numba import njit, prange
+from numba import prange
 from torch import Tensor
 from torch.autograd.function import once_differentiable
 
-from dainr.threads import share_threads
+from dainr.kernels import inner, kernel, share_threads
 
 F = np.float32  # numba makes float32 times an integer float64
 A = F(-0.75)
 ONE, TWO = np.uint64(1), np.uint64(2)  # unsigned: no look at negative indices
-# Not all of fastmath: NaN must stay NaN, to be seen as divergence, and sums keep their order: reassociated, the code
-# that numba kept on disk rounded otherwise than the same code just compiled.
-FAST = {"contract", "nsz"}
-compiled: Any = njit(parallel=True, fastmath=FAST, cache=True)
 
 
 def warp_cpu(images: Tensor, displacement: Tensor) -> Tensor:
@@ -53,7 +49,7 @@ def _lanes(z: Tensor) -> np.ndarray:
     return torch.view_as_real(z.detach()).flatten(2).numpy()
 
 
-@njit(inline="always", fastmath=FAST)
+@inner
 def _weights(t, x, out):  # type: ignore[no-untyped-def]
     """Weights of the four neighbours at distances 1 + t, t, 1 - t, 2 - t, for column x of a row."""
     u, v, w = F(1) + t, F(1) - t, F(2) - t
@@ -63,7 +59,7 @@ def _weights(t, x, out):  # type: ignore[no-untyped-def]
     out[3, x] = A * (((w - F(5)) * w + F(8)) * w - F(4))
 
 
-@njit(inline="always", fastmath=FAST)
+@inner
 def _slopes(t, x, out):  # type: ignore[no-untyped-def]
     """Their derivatives by t."""
     u, v, w = F(1) + t, F(1) - t, F(2) - t
@@ -73,26 +69,26 @@ def _slopes(t, x, out):  # type: ignore[no-untyped-def]
     out[3, x] = -A * ((F(3) * w - F(10)) * w + F(8))
 
 
-@njit(inline="always", fastmath=FAST)
+@inner
 def _place(displacement, x, half):  # type: ignore[no-untyped-def]
     """A coordinate in pixels, from that of an undisplaced pixel."""
     return F(x) + displacement * half
 
 
-@njit(inline="always")
+@inner
 def _before(place):  # type: ignore[no-untyped-def]
     """The first of four neighbours; a far one where the place is nowhere: NaN, or beyond all integers."""
     return int(np.floor(place)) - 1 if abs(place) < F(1e6) else -1000000
 
 
-@njit(inline="always", fastmath=FAST)
+@inner
 def _sum(values, at, w):  # type: ignore[no-untyped-def]
     """Four numbers, two apart, times their weights."""
     b, c = at + TWO, at + TWO + TWO
     return w[0] * values[at] + w[1] * values[b] + w[2] * values[c] + w[3] * values[c + TWO]
 
 
-@compiled
+@kernel
 def _forward(images, displacement, warped):  # type: ignore[no-untyped-def]
     ny, n = images.shape[1:]
     nx = n // 2
@@ -126,7 +122,7 @@ def _forward(images, displacement, warped):  # type: ignore[no-untyped-def]
                 out[y, 2 * x], out[y, 2 * x + 1] = re, im
 
 
-@njit(inline="always", fastmath=FAST)
+@inner
 def _add(values, at, w, factor):  # type: ignore[no-untyped-def]
     """The adjoint of `_sum`, times a factor."""
     b, c = at + TWO, at + TWO + TWO
@@ -136,7 +132,7 @@ def _add(values, at, w, factor):  # type: ignore[no-untyped-def]
     values[c + TWO] += w[3] * factor
 
 
-@compiled
+@kernel
 def _backward(images, displacement, gradient, to_images, to_displacement):  # type: ignore[no-untyped-def]
     ny, n = images.shape[1:]
     nx = n // 2

@@ -8,13 +8,10 @@ from typing import Any
 
 import numpy as np
 import torch
-from numba import njit, prange
+from numba import prange
 from torch import Tensor
 
-from dainr.threads import share_threads
-
-# Not all of fastmath: NaN must stay NaN, to be seen as divergence.
-compiled: Any = njit(parallel=True, fastmath={"contract", "reassoc", "arcp", "nsz"}, cache=True)
+from dainr.kernels import inner, kernel, share_threads
 
 
 def temporal_cpu(series: Tensor, cyclic: bool, rounding: float) -> tuple[Tensor, Tensor]:
@@ -40,7 +37,7 @@ def _run(kernel: Any, series: Tensor, rounding: float, *options: bool) -> tuple[
     return torch.tensor(parts.sum(), dtype=series.real.dtype), gradient
 
 
-@compiled
+@kernel
 def _temporal(series, square, gradient, cyclic):  # type: ignore[no-untyped-def]
     n_frames, ny, n = series.shape
     parts = np.zeros(ny)
@@ -60,7 +57,7 @@ def _temporal(series, square, gradient, cyclic):  # type: ignore[no-untyped-def]
     return parts
 
 
-@njit(inline="always")
+@inner
 def _unit(there, here, square, step, size):  # type: ignore[no-untyped-def]
     """Differences divided by their magnitudes, which are summed; one idea a loop, so that each is vectorised."""
     total = square * 0
@@ -77,7 +74,7 @@ def _unit(there, here, square, step, size):  # type: ignore[no-untyped-def]
     return total
 
 
-@compiled
+@kernel
 def _magnitude(series, square, gradient):  # type: ignore[no-untyped-def]
     n_frames, ny, n = series.shape
     parts = np.zeros(ny)
@@ -88,7 +85,7 @@ def _magnitude(series, square, gradient):  # type: ignore[no-untyped-def]
     return parts
 
 
-@compiled
+@kernel
 def _spatial(series, square, gradient):  # type: ignore[no-untyped-def]
     n_frames, ny, n = series.shape
     parts = np.zeros(n_frames)

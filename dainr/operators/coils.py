@@ -1,15 +1,11 @@
 """Sums over coil images: what the adjoint of coil maps is made of."""
 
-from typing import Any
-
 import numpy as np
 from jaxtyping import Complex
-from numba import njit, prange
+from numba import prange
 from torch import Tensor
 
-from dainr.threads import share_threads
-
-compiled: Any = njit(parallel=True, fastmath={"contract", "reassoc", "arcp", "nsz"}, cache=True)
+from dainr.kernels import kernel, share_threads
 
 
 def combine(
@@ -35,7 +31,7 @@ def _array(z: Tensor) -> np.ndarray:
     return z.resolve_conj().contiguous().numpy()
 
 
-@compiled
+@kernel
 def _combine(coil_images, maps, combined, images, of_maps):  # type: ignore[no-untyped-def]
     """One pass; rows are shared among the threads, so that none meets another."""
     n_frames, n_coils, ny, nx = coil_images.shape

@@ -7,21 +7,19 @@ has its own grid and no two threads meet, so the result is the same from run to 
 """
 
 from collections.abc import Iterator, Sequence
-from typing import Any
 
 import numpy as np
 import torch
 from jaxtyping import Complex, Float
-from numba import njit, prange
+from numba import prange
 from torch import Tensor
 
+from dainr.kernels import inner, kernel, share_threads
 from dainr.operators.fourier import FourierOperator
 from dainr.operators.nufft.kernel import WIDTH, apodisation, oversampled, window
-from dainr.threads import share_threads
 
 LANES = 2 * WIDTH  # real and imaginary part of a row of the window
 ELEMENTS_AT_A_TIME = 2**19  # of the padded grids: what the caches hold
-compiled: Any = njit(parallel=True, fastmath={"contract", "reassoc", "arcp", "nsz"}, cache=True)
 
 
 class CompiledNufftOperator(FourierOperator):
@@ -117,13 +115,13 @@ def _lanes(z: Tensor) -> np.ndarray:
     return torch.view_as_real(z.resolve_conj().contiguous()).flatten(-2).numpy()
 
 
-@njit(inline="always")
+@inner
 def _halves(n, grid):  # type: ignore[no-untyped-def]
     """Where pixels go on the padded grid, cyclically, so that pixel n // 2 comes to 0: (first, end, shift) twice."""
     return (0, n // 2, grid - n // 2), (n // 2, n, -(n // 2))
 
 
-@compiled
+@kernel
 def _pad(images, maps, grids):  # type: ignore[no-untyped-def]
     ny, nx = images.shape[1:]
     for task in prange(len(images) * len(maps)):
@@ -135,7 +133,7 @@ def _pad(images, maps, grids):  # type: ignore[no-untyped-def]
                         grid[y + y_shift, x + x_shift] = image[y, x] * coil[y, x]
 
 
-@compiled
+@kernel
 def _crop(grids, apodisation, images):  # type: ignore[no-untyped-def]
     ny, nx = images.shape[1:]
     for task in prange(len(images)):
@@ -147,7 +145,7 @@ def _crop(grids, apodisation, images):  # type: ignore[no-untyped-def]
                         image[y, x] = apodisation[y, x] * grid[y + y_shift, x + x_shift]
 
 
-@compiled
+@kernel
 def _gather(grids, images, maps, of_images, of_maps):  # type: ignore[no-untyped-def]
     """of_images = sum_c conj(maps) g, of_maps += sum_f conj(images) g, if any; g: coil images, on their grids."""
     n_coils, ny, nx = len(maps), images.shape[1], images.shape[2]
@@ -167,7 +165,7 @@ def _gather(grids, images, maps, of_images, of_maps):  # type: ignore[no-untyped
                             of_map[x] += g[x + shift] * np.conj(seen[x])
 
 
-@compiled
+@kernel
 def _interpolate(grids, first, along_y, along_x, starts, ends, offsets, out):  # type: ignore[no-untyped-def]
     n_coils, ny, nx = len(out), grids.shape[1], grids.shape[2]
     for task in prange(len(grids)):
@@ -195,7 +193,7 @@ def _interpolate(grids, first, along_y, along_x, starts, ends, offsets, out):  #
             values[place], values[place + 1] = real, imaginary
 
 
-@compiled
+@kernel
 def _spread(values, first, along_y, along_x, starts, ends, offsets, grids):  # type: ignore[no-untyped-def]
     n_coils, ny, nx = len(values), grids.shape[1], grids.shape[2]
     for task in prange(len(grids)):
