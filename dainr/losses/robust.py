@@ -14,6 +14,7 @@ from jaxtyping import Complex, Float
 from torch import Tensor
 from torch.autograd.function import once_differentiable
 
+from dainr.losses.robust_cpu import huber_cpu
 from dainr.operators.batch import Batch
 
 
@@ -33,12 +34,9 @@ class _HuberData(torch.autograd.Function):
     @staticmethod
     def forward(ctx: Any, images: Tensor, maps: Tensor, batch: Batch, weight: Tensor, threshold: float) -> Tensor:
         fourier = batch.operator.fourier
-        r = fourier.measure(images, maps).sub_(batch.kspace)
-        size = r.abs()
-        near = size.clamp(max=threshold)
-        value = (weight * near * (size - 0.5 * near)).sum()
-        r *= weight * (near / size.clamp(min=torch.finfo(size.dtype).tiny))
-        image_gradient, map_gradient = fourier.measure_adjoint(r, maps, images)
+        samples = fourier.measure(images, maps)
+        value = (_huber if samples.is_cuda else huber_cpu)(samples, batch.kspace, weight, threshold)
+        image_gradient, map_gradient = fourier.measure_adjoint(samples, maps, images)
         ctx.save_for_backward(image_gradient, map_gradient)
         return value
 
@@ -47,3 +45,11 @@ class _HuberData(torch.autograd.Function):
     def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor, Tensor, None, None, None]:
         image_gradient, map_gradient = ctx.saved_tensors
         return gradients[0] * image_gradient, gradients[0] * map_gradient, None, None, None
+
+
+def _huber(samples: Tensor, kspace: Tensor, weight: Tensor, threshold: float) -> Tensor:
+    """The value; the gradient of the residual takes the samples' place."""
+    size = samples.sub_(kspace).abs()
+    near = size.clamp(max=threshold)
+    samples *= weight * (near / size.clamp(min=torch.finfo(size.dtype).tiny))
+    return (weight * near * (size - 0.5 * near)).sum()

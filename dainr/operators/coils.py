@@ -5,7 +5,7 @@ from jaxtyping import Complex
 from numba import prange
 from torch import Tensor
 
-from dainr.kernels import kernel, share_threads
+from dainr.kernels import inner, kernel, share_threads
 
 
 def combine(
@@ -31,19 +31,21 @@ def _array(z: Tensor) -> np.ndarray:
     return z.resolve_conj().contiguous().numpy()
 
 
+@inner
+def add_conjugate(a, b, out):  # type: ignore[no-untyped-def]
+    """The products of a row with the conjugate of another, added to a third."""
+    for x in range(len(out)):
+        out[x] += a[x] * np.conj(b[x])
+
+
 @kernel
 def _combine(coil_images, maps, combined, images, of_maps):  # type: ignore[no-untyped-def]
     """One pass; rows are shared among the threads, so that none meets another."""
-    n_frames, n_coils, ny, nx = coil_images.shape
+    n_frames, n_coils, ny = coil_images.shape[:3]
     for y in prange(ny):
         for frame in range(n_frames):
-            out = combined[frame, y]
-            out[:] = 0
+            combined[frame, y] = 0
             for coil in range(n_coils):
-                z, s = coil_images[frame, coil, y], maps[coil, y]
-                for x in range(nx):
-                    out[x] += z[x] * np.conj(s[x])
+                add_conjugate(coil_images[frame, coil, y], maps[coil, y], combined[frame, y])
                 if len(of_maps):
-                    seen, of_map = images[frame, y], of_maps[coil, y]
-                    for x in range(nx):
-                        of_map[x] += z[x] * np.conj(seen[x])
+                    add_conjugate(coil_images[frame, coil, y], images[frame, y], of_maps[coil, y])

@@ -16,7 +16,7 @@ from dainr.operators.coils import combine
 from dainr.operators.linear import LinearOperator
 
 # coil image elements held at a time: what the caches of a processor hold, what keeps a graphics card busy
-ELEMENTS_AT_A_TIME = {"cpu": 2**19, "cuda": 2**25}
+ELEMENTS_AT_A_TIME = {"cpu": 2**20, "cuda": 2**25}
 
 
 class FourierOperator(LinearOperator):

@@ -15,6 +15,7 @@ from numba import prange
 from torch import Tensor
 
 from dainr.kernels import inner, kernel, share_threads
+from dainr.operators.coils import add_conjugate
 from dainr.operators.fourier import FourierOperator
 from dainr.operators.nufft.kernel import WIDTH, apodisation, oversampled, window
 
@@ -121,28 +122,35 @@ def _halves(n, grid):  # type: ignore[no-untyped-def]
     return (0, n // 2, grid - n // 2), (n // 2, n, -(n // 2))
 
 
+@inner
+def _multiply(a, b, out):  # type: ignore[no-untyped-def]
+    """The products of two rows."""
+    for x in range(len(out)):
+        out[x] = a[x] * b[x]
+
+
 @kernel
 def _pad(images, maps, grids):  # type: ignore[no-untyped-def]
-    ny, nx = images.shape[1:]
-    for task in prange(len(images) * len(maps)):
-        image, coil, grid = images[task // len(maps)], maps[task % len(maps)], grids[task]
+    n_coils, (ny, nx) = len(maps), images.shape[1:]
+    for task in prange(len(grids)):
+        image, coil, grid = images[task // n_coils], maps[task % n_coils], grids[task]
         for y_first, y_end, y_shift in _halves(ny, grid.shape[0]):
             for x_first, x_end, x_shift in _halves(nx, grid.shape[1]):
                 for y in range(y_first, y_end):
-                    for x in range(x_first, x_end):
-                        grid[y + y_shift, x + x_shift] = image[y, x] * coil[y, x]
+                    row = grid[y + y_shift, x_first + x_shift : x_end + x_shift]
+                    _multiply(image[y, x_first:x_end], coil[y, x_first:x_end], row)
 
 
 @kernel
 def _crop(grids, apodisation, images):  # type: ignore[no-untyped-def]
-    ny, nx = images.shape[1:]
-    for task in prange(len(images)):
+    ny, nx = apodisation.shape
+    for task in prange(len(grids)):
         image, grid = images[task], grids[task]
         for y_first, y_end, y_shift in _halves(ny, grid.shape[0]):
             for x_first, x_end, x_shift in _halves(nx, grid.shape[1]):
                 for y in range(y_first, y_end):
-                    for x in range(x_first, x_end):
-                        image[y, x] = apodisation[y, x] * grid[y + y_shift, x + x_shift]
+                    row = grid[y + y_shift, x_first + x_shift : x_end + x_shift]
+                    _multiply(apodisation[y, x_first:x_end], row, image[y, x_first:x_end])
 
 
 @kernel
@@ -152,43 +160,53 @@ def _gather(grids, images, maps, of_images, of_maps):  # type: ignore[no-untyped
     for y in prange(ny):
         y_grid = (y - ny // 2) % grids.shape[1]
         for frame in range(len(images)):
-            out = of_images[frame, y]
-            out[:] = 0
+            of_images[frame, y] = 0
             for coil in range(n_coils):
-                g, s, seen = grids[frame * n_coils + coil, y_grid], maps[coil, y], images[frame, y]
+                g = grids[frame * n_coils + coil, y_grid]
                 for first, end, shift in _halves(nx, grids.shape[2]):
-                    for x in range(first, end):
-                        out[x] += g[x + shift] * np.conj(s[x])
+                    part = g[first + shift : end + shift]
+                    add_conjugate(part, maps[coil, y, first:end], of_images[frame, y, first:end])
                     if len(of_maps):
-                        of_map = of_maps[coil, y]
-                        for x in range(first, end):
-                            of_map[x] += g[x + shift] * np.conj(seen[x])
+                        add_conjugate(part, images[frame, y, first:end], of_maps[coil, y, first:end])
+
+
+@inner
+def _four(weights, i):  # type: ignore[no-untyped-def]
+    """Four weights as numbers: those of an array would be loaded again after every store."""
+    return weights[i], weights[i + 1], weights[i + 2], weights[i + 3]
+
+
+@inner
+def _sum(grid, at, n, w):  # type: ignore[no-untyped-def]
+    """Four cells, a row of n apart, times their weights."""
+    b, c, d = at + n, at + n + n, at + n + n + n
+    return (w[0] * grid[at] + w[1] * grid[b]) + (w[2] * grid[c] + w[3] * grid[d])
 
 
 @kernel
 def _interpolate(grids, first, along_y, along_x, starts, ends, offsets, out):  # type: ignore[no-untyped-def]
+    """A window is summed along y for all its lanes at once, in vector registers, then along x."""
     n_coils, ny, nx = len(out), grids.shape[1], grids.shape[2]
+    n, down = np.uint64(nx), np.uint64(WIDTH // 2 * nx)  # unsigned: no look at negative indices
     for task in prange(len(grids)):
         frame, coil = task // n_coils, task % n_coils
         grid, values = grids[task].reshape(-1), out[coil]
+        row = np.empty(LANES, np.float32)
         for p in range(starts[frame], ends[frame]):
-            y, x = first[p, 0], 2 * first[p, 1]
-            real, imaginary = np.float32(0), np.float32(0)
+            y, x, weights_y, weights_x = first[p, 0], 2 * first[p, 1], along_y[p], along_x[p]
             if y >= 0 and x >= 0 and y + WIDTH <= ny and x + LANES <= nx:
-                cells = grid[y * nx + x :]
-                for j in range(WIDTH):
-                    a, b = np.float32(0), np.float32(0)
-                    for i in range(WIDTH):
-                        a += along_y[p, i] * cells[i * nx + 2 * j]
-                        b += along_y[p, i] * cells[i * nx + 2 * j + 1]
-                    real += along_x[p, j] * a
-                    imaginary += along_x[p, j] * b
+                start, upper, lower = np.uint64(y * nx + x), _four(weights_y, 0), _four(weights_y, WIDTH // 2)
+                for j in range(np.uint64(LANES)):
+                    row[j] = _sum(grid, start + j, n, upper) + _sum(grid, start + down + j, n, lower)
             else:  # the window reaches over the edge: k-space is periodic
+                row[:] = 0
                 for i in range(WIDTH):
-                    for j in range(WIDTH):
-                        cell = ((y + i) % ny) * nx + (x + 2 * j) % nx
-                        real += along_y[p, i] * along_x[p, j] * grid[cell]
-                        imaginary += along_y[p, i] * along_x[p, j] * grid[cell + 1]
+                    for j in range(LANES):
+                        row[j] += weights_y[i] * grid[((y + i) % ny) * nx + (x + j) % nx]
+            real, imaginary = np.float32(0), np.float32(0)
+            for j in range(WIDTH):
+                real += weights_x[j] * row[2 * j]
+                imaginary += weights_x[j] * row[2 * j + 1]
             place = 2 * (offsets[frame] + p - starts[frame])
             values[place], values[place + 1] = real, imaginary
 
@@ -196,25 +214,27 @@ def _interpolate(grids, first, along_y, along_x, starts, ends, offsets, out):  #
 @kernel
 def _spread(values, first, along_y, along_x, starts, ends, offsets, grids):  # type: ignore[no-untyped-def]
     n_coils, ny, nx = len(values), grids.shape[1], grids.shape[2]
+    lanes = np.uint64(2 * along_x.shape[1])  # as if not known: what is known to be short is unrolled, not vectorised
     for task in prange(len(grids)):
         frame, coil = task // n_coils, task % n_coils
         grid, samples = grids[task].reshape(-1), values[coil]
         grid[:] = 0
         row = np.empty(LANES, np.float32)
         for p in range(starts[frame], ends[frame]):
-            y, x = first[p, 0], 2 * first[p, 1]
+            y, x, weights_y, weights_x = first[p, 0], 2 * first[p, 1], along_y[p], along_x[p]
             place = 2 * (offsets[frame] + p - starts[frame])
+            real, imaginary = samples[place], samples[place + 1]
             for j in range(WIDTH):
-                row[2 * j] = along_x[p, j] * samples[place]
-                row[2 * j + 1] = along_x[p, j] * samples[place + 1]
+                row[2 * j] = weights_x[j] * real
+                row[2 * j + 1] = weights_x[j] * imaginary
             if y >= 0 and x >= 0 and y + WIDTH <= ny and x + LANES <= nx:
                 start = np.uint64(y * nx + x)  # unsigned: no look at negative indices, so that the loop is vectorised
                 for i in range(WIDTH):
-                    w = along_y[p, i]
-                    for j in range(np.uint64(LANES)):
+                    w = weights_y[i]
+                    for j in range(lanes):
                         grid[start + j] += w * row[j]
                     start += np.uint64(nx)
             else:
                 for i in range(WIDTH):
                     for j in range(LANES):
-                        grid[((y + i) % ny) * nx + (x + j) % nx] += along_y[p, i] * row[j]
+                        grid[((y + i) % ny) * nx + (x + j) % nx] += weights_y[i] * row[j]
