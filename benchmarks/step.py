@@ -20,7 +20,7 @@ from torch import Tensor
 from dainr.fields.cine import CineField
 from dainr.fields.frequency import frequency_encode
 from dainr.fields.warp import warp
-from dainr.fields.warped import Series, WarpedCine
+from dainr.fields.warped import GAIN, Series, WarpedCine
 from dainr.fit import Fit
 from dainr.io import load
 from dainr.losses.objective import Objective
@@ -86,7 +86,7 @@ def warped_parts(model: WarpedCine, objective: Objective, batch: Batch) -> Parts
     weight = objective._weight(batch)
 
     def mixture() -> Tensor:
-        return torch.einsum("tk,kyx->tyx", mixing, space) + model._innovation(frames, matrix)
+        return torch.add(torch.einsum("tk,kyx->tyx", mixing, space), model._innovation(frames, matrix), alpha=GAIN)
 
     def data_term() -> None:
         huber_data(images, maps, batch, weight, objective.noise_std, config.threshold).backward()

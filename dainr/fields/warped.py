@@ -127,7 +127,7 @@ class WarpedCine(DynamicField):
         mixing = torch.complex(basis[:, :k] + (torch.arange(k, device=basis.device) == 0), basis[:, k:])
         canonical = torch.einsum("tk,kyx->tyx", mixing, self.canonical_maps(matrix))
         if innovate:
-            canonical = canonical + self._innovation(frames, matrix)
+            canonical = torch.add(canonical, self._innovation(frames, matrix), alpha=GAIN)
         control = torch.einsum("tm,mcyx->tcyx", self._over_time(self.motion_basis, frames), self.motion)
         spacing = 2 / (self.config.motion_control - 3)
         return Series(warp(canonical, self._displacement(control, matrix)), canonical, control / spacing)
@@ -175,8 +175,8 @@ class WarpedCine(DynamicField):
         return maps * (energy + 1e-4).rsqrt()
 
     def innovation_of(self, frames: slice) -> Complex[Tensor, "frame y x"]:
-        """The innovation of some frames of the scan, in the units of the images."""
-        return torch.view_as_complex(GAIN * self.innovation[frames])
+        """The innovation of some frames of the scan; GAIN brings it to the units of the images."""
+        return torch.view_as_complex(self.innovation[frames])
 
     def parameter_groups(self) -> list[dict[str, Any]]:
         """Parameters with the share of the learning rate they take, and whether their weights decay."""
@@ -209,9 +209,9 @@ class WarpedCine(DynamicField):
         return torch.cat([angles.sin(), angles.cos()], 1)
 
     def _innovation(self, frames: Sequence[float], matrix: tuple[int, int]) -> Complex[Tensor, "frame y x"]:
-        """The innovation in the units of the images: linear between frames, by its Fourier series between pixels."""
+        """The innovation, before GAIN: linear between frames, by its Fourier series between pixels."""
         whole = [math.floor(f) for f in frames]
-        chosen = torch.view_as_complex(GAIN * self.innovation)
+        chosen = torch.view_as_complex(self.innovation)
         if list(frames) != list(range(len(chosen))):
             part = torch.tensor([f - w for f, w in zip(frames, whole, strict=True)], device=chosen.device)
             n = len(chosen)

@@ -20,7 +20,7 @@ from torch import Tensor
 
 from dainr.errors import BadRequest
 from dainr.features.restore import Restorer
-from dainr.fields.warped import Series, WarpedCine
+from dainr.fields.warped import GAIN, Series, WarpedCine
 from dainr.losses.robust import huber_data
 from dainr.losses.smoothness import magnitude, spatial_variation, strain_energy, temporal_variation
 from dainr.operators.batch import Batch, FrameModel
@@ -85,37 +85,42 @@ class Objective:
             maps = maps.detach()
         if self.restorer is not None and self.prediction is None and progress >= config.prediction_from:
             self.prediction, self.motion = self.restorer(_all_frames(model, len(batch.frames)))
-        total = huber_data(images, maps, batch, self._weight(batch), self.noise_std, config.threshold)
-        total = total + self._priors(model, series, shown, progress)
-        return total / series.images.numel()
+        share = 1 / series.images.numel()
+        total = huber_data(images, maps, batch, share * self._weight(batch), self.noise_std, config.threshold)
+        return total + self._priors(model, series, shown, progress, share)
 
     def _weight(self, batch: Batch) -> Float[Tensor, " point"]:
         power = max(0.0, 1 - batch.progress / self.config.density_until)
         weight = (batch.density + CENTRE) ** power
         return weight / weight.mean()
 
-    def _priors(self, model: WarpedCine, series: Series, shown: Sequence[float], progress: float) -> Float[Tensor, ""]:
-        """Those of differences in time are of what is shown, the others a mean over the moments of every frame."""
+    def _priors(
+        self, model: WarpedCine, series: Series, shown: Sequence[float], progress: float, scale: float = 1.0
+    ) -> Float[Tensor, ""]:
+        """Those of differences in time are of what is shown, the others a mean over the moments of every frame.
+
+        Weights go into the terms, which then need no pass to be scaled.
+        """
         config, noise, rounding = self.config, self.noise_std, ROUNDING * self.noise_std
         number = [round(frame) for frame in shown]  # moments are nearest to their own frame
         frames = slice(number[0], number[-1] + 1)
         n_frames = number[-1] + 1 - number[0]
         cyclic, share = model.cyclic and n_frames == len(model.frame_times), n_frames / len(shown)
         pixels_per_control = model.matrix[0] * model.matrix[1] / (model.config.motion_control - 3) ** 2
-        total = share * config.strain * pixels_per_control * strain_energy(series.control)
+        total = scale * share * config.strain * pixels_per_control * strain_energy(series.control)
+        unit = scale / noise
         if config.image_variation:
-            total = total + config.image_variation / noise * temporal_variation(series.images, cyclic, rounding)
+            total = total + temporal_variation(series.images, cyclic, rounding, unit * config.image_variation)
         if config.canonical_variation:
-            total = total + config.canonical_variation / noise * temporal_variation(series.canonical, cyclic, rounding)
+            total = total + temporal_variation(series.canonical, cyclic, rounding, unit * config.canonical_variation)
         if config.spatial_variation:
-            total = total + share * config.spatial_variation / noise * spatial_variation(series.canonical, rounding)
+            total = total + spatial_variation(series.canonical, rounding, share * unit * config.spatial_variation)
         if config.sparsity and progress >= config.innovation_from:
-            innovation = model.innovation_of(frames)
-            total = total + config.sparsity / noise * magnitude(innovation, rounding)
+            total = total + magnitude(model.innovation_of(frames), rounding / GAIN, GAIN * unit * config.sparsity)
         if self.prediction is not None and self.motion is not None:
             images = series.images if share == 1 else _means(series.images, [n - number[0] for n in number])
             missed = self.motion * (images - self.prediction[frames])
-            total = total + config.prediction / noise * magnitude(missed, rounding)
+            total = total + magnitude(missed, rounding, unit * config.prediction)
         return total
 
 

@@ -7,13 +7,13 @@ of the regularisers have one meaning whatever the number of coils, readouts and 
 respect to the images and to the coil maps, are computed together: no coil image is kept.
 """
 
-from typing import Any
+from functools import partial
 
 import torch
 from jaxtyping import Complex, Float
 from torch import Tensor
-from torch.autograd.function import once_differentiable
 
+from dainr.losses.computed import computed
 from dainr.losses.robust_cpu import huber_cpu
 from dainr.operators.batch import Batch
 
@@ -27,24 +27,20 @@ def huber_data(
     threshold: float,
 ) -> Float[Tensor, ""]:
     """The loss of images measured with these coil maps; `threshold` is c, in noise standard deviations."""
-    return _HuberData.apply(images, coil_maps, batch, weight / noise_std**2, threshold * noise_std)
+    terms = partial(_terms, batch, weight / noise_std**2, threshold * noise_std)
+    return computed(terms, images, coil_maps)
 
 
-class _HuberData(torch.autograd.Function):
-    @staticmethod
-    def forward(ctx: Any, images: Tensor, maps: Tensor, batch: Batch, weight: Tensor, threshold: float) -> Tensor:
-        fourier = batch.operator.fourier
-        samples = fourier.measure(images, maps)
-        value = (_huber if samples.is_cuda else huber_cpu)(samples, batch.kspace, weight, threshold)
-        image_gradient, map_gradient = fourier.measure_adjoint(samples, maps, images)
-        ctx.save_for_backward(image_gradient, map_gradient)
-        return value
-
-    @staticmethod
-    @once_differentiable
-    def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor, Tensor, None, None, None]:
-        image_gradient, map_gradient = ctx.saved_tensors
-        return gradients[0] * image_gradient, gradients[0] * map_gradient, None, None, None
+def _terms(
+    batch: Batch, weight: Tensor, threshold: float, images: Tensor, maps: Tensor
+) -> tuple[Tensor, Tensor, Tensor]:
+    """The loss and its gradients with respect to images and coil maps."""
+    fourier = batch.operator.fourier
+    samples = fourier.measure(images, maps)
+    value = (_huber if samples.is_cuda else huber_cpu)(samples, batch.kspace, weight, threshold)
+    of_images, of_maps = fourier.measure_adjoint(samples, maps, images)
+    assert of_maps is not None
+    return value, of_images, of_maps
 
 
 def _huber(samples: Tensor, kspace: Tensor, weight: Tensor, threshold: float) -> Tensor:

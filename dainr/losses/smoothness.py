@@ -1,39 +1,40 @@
 """Priors on a series: temporal total variation, sparsity and smooth motion.
 
 Magnitudes are those of complex values, |z| = sqrt(re^2 + im^2 + e^2) with e far below the noise, so that the gradient
-exists at zero. Value and gradient are computed together: one pass over the series each.
+exists at zero.
 """
 
-from collections.abc import Callable
 from functools import partial
-from typing import Any
 
 import torch
 from jaxtyping import Complex, Float
 from torch import Tensor
-from torch.autograd.function import once_differentiable
 
+from dainr.losses.computed import computed
 from dainr.losses.smoothness_cpu import magnitude_cpu, spatial_cpu, temporal_cpu
 
 
-def temporal_variation(series: Complex[Tensor, "frame y x"], cyclic: bool, rounding: float) -> Float[Tensor, ""]:
-    """sum_t,r |x_t+1 - x_t|; the last frame is followed by the first where the series is cyclic.
+def temporal_variation(
+    series: Complex[Tensor, "frame y x"], cyclic: bool, rounding: float, weight: float = 1.0
+) -> Float[Tensor, ""]:
+    """weight * sum_t,r |x_t+1 - x_t|; the last frame is followed by the first where the series is cyclic.
 
     `rounding` is e, in the units of the series.
     """
-    return _Variation.apply(
-        series, partial(_temporal if series.is_cuda else temporal_cpu, cyclic=cyclic, rounding=rounding)
-    )
+    compute = _temporal if series.is_cuda else temporal_cpu
+    return computed(partial(compute, cyclic=cyclic, rounding=rounding, weight=weight), series)
 
 
-def magnitude(series: Complex[Tensor, "frame y x"], rounding: float) -> Float[Tensor, ""]:
-    """sum_t,r |x_t|."""
-    return _Variation.apply(series, partial(_magnitude if series.is_cuda else magnitude_cpu, rounding=rounding))
+def magnitude(series: Complex[Tensor, "frame y x"], rounding: float, weight: float = 1.0) -> Float[Tensor, ""]:
+    """weight * sum_t,r |x_t|."""
+    compute = _magnitude if series.is_cuda else magnitude_cpu
+    return computed(partial(compute, rounding=rounding, weight=weight), series)
 
 
-def spatial_variation(series: Complex[Tensor, "frame y x"], rounding: float) -> Float[Tensor, ""]:
-    """sum_t,r |grad x_t|, isotropic, by forward differences; none across the edge of the image."""
-    return _Variation.apply(series, partial(_spatial if series.is_cuda else spatial_cpu, rounding=rounding))
+def spatial_variation(series: Complex[Tensor, "frame y x"], rounding: float, weight: float = 1.0) -> Float[Tensor, ""]:
+    """weight * sum_t,r |grad x_t|, isotropic, by forward differences; none across the edge of the image."""
+    compute = _spatial if series.is_cuda else spatial_cpu
+    return computed(partial(compute, rounding=rounding, weight=weight), series)
 
 
 def strain_energy(displacement: Float[Tensor, "frame 2 row column"]) -> Float[Tensor, ""]:
@@ -43,49 +44,34 @@ def strain_energy(displacement: Float[Tensor, "frame 2 row column"]) -> Float[Te
     return down.square().sum() + across.square().sum()
 
 
-class _Variation(torch.autograd.Function):
-    """A prior whose gradient comes with its value."""
-
-    @staticmethod
-    def forward(ctx: Any, series: Tensor, compute: Callable[[Tensor], tuple[Tensor, Tensor]]) -> Tensor:
-        value, gradient = compute(series)
-        ctx.save_for_backward(gradient)
-        return value
-
-    @staticmethod
-    @once_differentiable
-    def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor, None]:
-        return gradients[0] * ctx.saved_tensors[0], None
-
-
-def _temporal(series: Tensor, cyclic: bool, rounding: float) -> tuple[Tensor, Tensor]:
+def _temporal(series: Tensor, cyclic: bool, rounding: float, weight: float) -> tuple[Tensor, Tensor]:
     step = torch.roll(series, -1, 0).sub_(series) if cyclic else series[1:] - series[:-1]
     size = _size(step, rounding)
-    step /= size
+    step *= weight / size
     if cyclic:
-        return size.sum(), torch.roll(step, 1, 0).sub_(step)
+        return weight * size.sum(), torch.roll(step, 1, 0).sub_(step)
     gradient = torch.zeros_like(series)
     gradient[1:] += step
     gradient[:-1] -= step
-    return size.sum(), gradient
+    return weight * size.sum(), gradient
 
 
-def _spatial(series: Tensor, rounding: float) -> tuple[Tensor, Tensor]:
+def _spatial(series: Tensor, rounding: float, weight: float) -> tuple[Tensor, Tensor]:
     down, across = torch.zeros_like(series), torch.zeros_like(series)
     torch.sub(series[:, 1:], series[:, :-1], out=down[:, :-1])
     torch.sub(series[:, :, 1:], series[:, :, :-1], out=across[:, :, :-1])
     size = torch.hypot(_size(down, 0.0), _size(across, rounding))
-    down /= size
-    across /= size
+    down *= weight / size
+    across *= weight / size
     gradient = -(down + across)
     gradient[:, 1:] += down[:, :-1]
     gradient[:, :, 1:] += across[:, :, :-1]
-    return size.sum(), gradient
+    return weight * size.sum(), gradient
 
 
-def _magnitude(series: Tensor, rounding: float) -> tuple[Tensor, Tensor]:
+def _magnitude(series: Tensor, rounding: float, weight: float) -> tuple[Tensor, Tensor]:
     size = _size(series, rounding)
-    return size.sum(), series / size
+    return weight * size.sum(), series * (weight / size)
 
 
 def _size(z: Tensor, rounding: float) -> Tensor:

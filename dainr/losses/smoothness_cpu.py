@@ -14,31 +14,32 @@ from torch import Tensor
 from dainr.kernels import inner, kernel, share_threads
 
 
-def temporal_cpu(series: Tensor, cyclic: bool, rounding: float) -> tuple[Tensor, Tensor]:
-    """The temporal variation of `frame y x` and its gradient."""
-    return _run(_temporal, series, rounding, cyclic)
+def temporal_cpu(series: Tensor, cyclic: bool, rounding: float, weight: float) -> tuple[Tensor, Tensor]:
+    """The weighted temporal variation of `frame y x` and its gradient."""
+    return _run(_temporal, series, rounding, weight, cyclic)
 
 
-def spatial_cpu(series: Tensor, rounding: float) -> tuple[Tensor, Tensor]:
-    """The spatial variation of `frame y x` and its gradient."""
-    return _run(_spatial, series, rounding)
+def spatial_cpu(series: Tensor, rounding: float, weight: float) -> tuple[Tensor, Tensor]:
+    """The weighted spatial variation of `frame y x` and its gradient."""
+    return _run(_spatial, series, rounding, weight)
 
 
-def magnitude_cpu(series: Tensor, rounding: float) -> tuple[Tensor, Tensor]:
-    """The sum of the magnitudes of `frame y x` and its gradient."""
-    return _run(_magnitude, series, rounding)
+def magnitude_cpu(series: Tensor, rounding: float, weight: float) -> tuple[Tensor, Tensor]:
+    """The weighted sum of the magnitudes of `frame y x` and its gradient."""
+    return _run(_magnitude, series, rounding, weight)
 
 
-def _run(kernel: Any, series: Tensor, rounding: float, *options: bool) -> tuple[Tensor, Tensor]:
+def _run(kernel: Any, series: Tensor, rounding: float, weight: float, *options: bool) -> tuple[Tensor, Tensor]:
     x = torch.view_as_real(series.resolve_conj().contiguous()).flatten(2).numpy()
     gradient = torch.empty_like(series)
+    numbers = x.dtype.type(rounding**2), x.dtype.type(weight)
     share_threads()
-    sums = kernel(x, x.dtype.type(rounding**2), torch.view_as_real(gradient).flatten(2).numpy(), *options)
-    return torch.tensor(sums.sum(dtype=np.float64), dtype=series.real.dtype), gradient
+    sums = kernel(x, *numbers, torch.view_as_real(gradient).flatten(2).numpy(), *options)
+    return torch.tensor(weight * sums.sum(dtype=np.float64), dtype=series.real.dtype), gradient
 
 
 @kernel
-def _temporal(series, square, gradient, cyclic):  # type: ignore[no-untyped-def]
+def _temporal(series, square, weight, gradient, cyclic):  # type: ignore[no-untyped-def]
     n_frames, ny, n = series.shape
     sums = np.zeros((ny, n // 2), series.dtype)
     for y in prange(ny):
@@ -46,7 +47,7 @@ def _temporal(series, square, gradient, cyclic):  # type: ignore[no-untyped-def]
         for t in range(n_frames):
             after = t + 1 if t + 1 < n_frames else 0
             if after or cyclic:
-                _unit(series[after, y], series[t, y], square, step, size, sums[y])
+                _unit(series[after, y], series[t, y], square, weight, step, size, sums[y])
             else:
                 step[:] = 0
             for x in range(n):
@@ -58,8 +59,8 @@ def _temporal(series, square, gradient, cyclic):  # type: ignore[no-untyped-def]
 
 
 @inner
-def _unit(there, here, square, step, size, sums):  # type: ignore[no-untyped-def]
-    """Differences divided by their magnitudes, which are summed; one idea a loop, so that each is vectorised."""
+def _unit(there, here, square, weight, step, size, sums):  # type: ignore[no-untyped-def]
+    """Weighted differences over their magnitudes, which are summed; one idea a loop: each is vectorised."""
     for x in range(len(step)):
         step[x] = there[x] - here[x]
     for x in range(len(size)):
@@ -67,24 +68,25 @@ def _unit(there, here, square, step, size, sums):  # type: ignore[no-untyped-def
     for x in range(len(size)):
         size[x] = np.sqrt(size[x])
         sums[x] += size[x]
+        size[x] = weight / size[x]
     for x in range(len(size)):
-        step[2 * x] /= size[x]
-        step[2 * x + 1] /= size[x]
+        step[2 * x] *= size[x]
+        step[2 * x + 1] *= size[x]
 
 
 @kernel
-def _magnitude(series, square, gradient):  # type: ignore[no-untyped-def]
+def _magnitude(series, square, weight, gradient):  # type: ignore[no-untyped-def]
     n_frames, ny, n = series.shape
     sums = np.zeros((ny, n // 2), series.dtype)
     for y in prange(ny):
         nothing, size = np.zeros(n, series.dtype), np.empty(n // 2, series.dtype)
         for t in range(n_frames):
-            _unit(series[t, y], nothing, square, gradient[t, y], size, sums[y])
+            _unit(series[t, y], nothing, square, weight, gradient[t, y], size, sums[y])
     return sums
 
 
 @kernel
-def _spatial(series, square, gradient):  # type: ignore[no-untyped-def]
+def _spatial(series, square, weight, gradient):  # type: ignore[no-untyped-def]
     n_frames, ny, n = series.shape
     sums = np.zeros((n_frames, n // 2), series.dtype)
     for t in prange(n_frames):
@@ -102,11 +104,12 @@ def _spatial(series, square, gradient):  # type: ignore[no-untyped-def]
             for x in range(len(size)):
                 size[x] = np.sqrt(size[x])
                 sums[t, x] += size[x]
+                size[x] = weight / size[x]
             for x in range(len(size)):
-                down[2 * x] /= size[x]
-                down[2 * x + 1] /= size[x]
-                across[2 * x] /= size[x]
-                across[2 * x + 1] /= size[x]
+                down[2 * x] *= size[x]
+                down[2 * x + 1] *= size[x]
+                across[2 * x] *= size[x]
+                across[2 * x + 1] *= size[x]
             out = gradient[t, y]
             for x in range(n):
                 out[x] = above[x] - down[x] - across[x]

@@ -103,7 +103,9 @@ def test_constant_innovation_is_that_constant_on_any_matrix_however_it_moves(mat
 def test_the_innovation_of_some_frames_is_in_the_units_of_the_images() -> None:
     field = make(motion=False)
     hold(field.value, 0.0)
-    torch.testing.assert_close(field.innovation_of(slice(1, 3)), field.render(TIMES[1:3], MATRIX), rtol=1e-4, atol=1e-5)
+    torch.testing.assert_close(
+        GAIN * field.innovation_of(slice(1, 3)), field.render(TIMES[1:3], MATRIX), rtol=1e-4, atol=1e-5
+    )
 
 
 @pytest.mark.parametrize("cyclic", [False, True])

@@ -1,11 +1,15 @@
 """The priors on a series against their formulas, forward and backward."""
 
+from collections.abc import Callable
+from functools import partial
+
 import pytest
 import torch
 from torch import Tensor
 
 from dainr.losses import smoothness
 from dainr.losses.smoothness import magnitude, spatial_variation, strain_energy, temporal_variation
+from tests.helper import random_complex
 
 SERIES = torch.randn(5, 3, 4, dtype=torch.complex128, generator=torch.Generator().manual_seed(0))
 ROUNDING = 0.3
@@ -52,9 +56,9 @@ def test_spatial_variation_and_its_gradient_are_those_of_the_formula() -> None:
 def test_compiled_and_plain_forms_agree(shape: tuple[int, int, int], cyclic: bool) -> None:
     series = torch.randn(shape, dtype=torch.complex64, generator=torch.Generator().manual_seed(2))
     for plain, compiled in (
-        (smoothness._temporal(series, cyclic, ROUNDING), smoothness.temporal_cpu(series, cyclic, ROUNDING)),
-        (smoothness._spatial(series, ROUNDING), smoothness.spatial_cpu(series, ROUNDING)),
-        (smoothness._magnitude(series, ROUNDING), smoothness.magnitude_cpu(series, ROUNDING)),
+        (smoothness._temporal(series, cyclic, ROUNDING, 0.3), smoothness.temporal_cpu(series, cyclic, ROUNDING, 0.3)),
+        (smoothness._spatial(series, ROUNDING, 0.3), smoothness.spatial_cpu(series, ROUNDING, 0.3)),
+        (smoothness._magnitude(series, ROUNDING, 0.3), smoothness.magnitude_cpu(series, ROUNDING, 0.3)),
     ):
         torch.testing.assert_close(compiled, plain, rtol=1e-5, atol=1e-6)
 
@@ -103,3 +107,13 @@ def test_strain_is_that_of_the_slopes() -> None:
 
 def test_a_shift_of_everything_is_no_strain() -> None:
     assert float(strain_energy(torch.full((3, 2, 5, 5), 0.7))) == 0
+
+
+@pytest.mark.parametrize("prior", [magnitude, spatial_variation, partial(temporal_variation, cyclic=True)])
+def test_a_weight_scales_value_and_gradient_and_so_does_what_comes_after(prior: Callable[..., Tensor]) -> None:
+    series = random_complex(4, 5, 6).requires_grad_()
+    plain, weighted, after = (prior(series, rounding=ROUNDING, **w) for w in ({}, {"weight": 0.3}, {}))
+    torch.testing.assert_close(weighted, 0.3 * plain)
+    gradients = [torch.autograd.grad(value, series)[0] for value in (plain, weighted, 0.3 * after)]
+    torch.testing.assert_close(gradients[1], 0.3 * gradients[0])
+    torch.testing.assert_close(gradients[2], gradients[1])
