@@ -53,10 +53,9 @@ def fit(
 
     Example: dainr fit scan.h5 -o run --iterations 1000
     """
-    from dainr.io import Reading
+    from dainr.io import Reading, scan_sha256
 
     reading = Reading(scan)  # by another process, while this one imports
-    from dainr.checksum import file_sha256
     from dainr.run import Request
     from dainr.run_folder import RunFolder
 
@@ -66,7 +65,7 @@ def fit(
     content = reading.scan()
     method = method or (None if resume else METHOD)
     in_use = choose_preset(method or METHOD, preset)
-    request = Request(method or METHOD, in_use, str(scan), file_sha256(scan), binning)
+    request = Request(method or METHOD, in_use, str(scan), scan_sha256(scan), binning)
     if resume:
         request, config = _check_resumable(folder, request, binning, method, preset, overrides)
         if folder.is_complete:

@@ -19,6 +19,7 @@ from dainr.describe import describe
 from dainr.errors import BadRequest, BadScan, DainrError, Diverged, MissingBackend, is_out_of_memory
 from dainr.evaluate import Evaluation, evaluate
 from dainr.fit import Observer
+from dainr.io import scan_sha256
 from dainr.io.hdf5 import write_whole
 from dainr.io.series import read_series
 from dainr.methods import get_method
@@ -201,7 +202,7 @@ def _record(scan: Scan, source: Path, reference: ReferenceFile, outcomes: Sequen
     devices = sorted({o.contender.config.device for o in outcomes if o.cine is not None})
     return {
         "scan": describe(scan),
-        "input": {"path": str(source), "sha256": file_sha256(source)},
+        "input": {"path": str(source), "sha256": scan_sha256(source)},
         "reference": {"path": str(reference.path), "sha256": file_sha256(reference.path)},
         "methods": [_entry(outcome) for outcome in outcomes],
         "devices": {device: device_name(device) for device in devices},

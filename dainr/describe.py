@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 
 from dainr.prepare.whiten import usable_noise
-from dainr.scan import Scan
+from dainr.scan import K_MAX, LOW_REACH, Scan
 
 
 def describe(scan: Scan) -> dict[str, Any]:
@@ -26,6 +26,7 @@ def describe(scan: Scan) -> dict[str, Any]:
         "frames": scan.n_frames or None,
         "readouts_per_frame": None,
         "acceleration": None,
+        "k_reach": round(scan.reach, 4),
         "duration_s": round(float(np.ptp(scan.times)), 4),
         "noise_measurement": scan.noise is not None and usable_noise(scan.noise),
         "coil_maps": scan.coil_maps is not None,
@@ -57,6 +58,14 @@ def is_radial(scan: Scan) -> bool:
     return bool(passes.all() and np.abs(cross).max() < 1e-3)
 
 
+def low_reach(reach: float) -> str:
+    """What samples near the k-space centre alone mean."""
+    return (
+        f"Its samples reach only {reach:.2g} of {K_MAX} cycles per pixel: the pixels are far finer than what was"
+        " measured, unless the trajectory is in other units."
+    )
+
+
 def in_words(scan: Scan) -> tuple[list[str], list[str]]:
     """What is in the scan, and what a fit would do with it: sentences."""
     f = describe(scan)
@@ -79,6 +88,8 @@ def in_words(scan: Scan) -> tuple[list[str], list[str]]:
         )
     else:
         content.append("Its readouts are not binned into frames.")
+    if scan.reach < LOW_REACH:
+        content.append(low_reach(scan.reach))
     content.append(
         ("A noise measurement" if f["noise_measurement"] else "No noise measurement")
         + (", coil maps" if f["coil_maps"] else ", no coil maps")

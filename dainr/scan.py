@@ -18,6 +18,7 @@ from dainr.errors import BadScan
 
 K_MAX = 0.5  # cycles per pixel: the edge of the k-space a matrix can hold
 K_TOLERANCE = 1e-4
+LOW_REACH = 0.2  # cycles per pixel: samples that end before it leave pixels far finer than what was measured
 LARGEST_MATRIX = 4096  # pixels a side
 GRID_TOLERANCE = 1e-3  # in units of one k-space sample
 
@@ -89,6 +90,11 @@ class Scan:
     def is_cartesian(self) -> bool:
         """Whether every sample lies on the grid of the matrix, so that a plain FFT is exact."""
         return all(_on_grid(trajectory, self.matrix) for trajectory in self.trajectory)
+
+    @cached_property
+    def reach(self) -> float:
+        """How far the samples go from the k-space centre, cycles per pixel, along the axis where they go least far."""
+        return float(min(np.abs(k).max(axis=(0, 1)).min() for k in self.trajectory))
 
     def release(self) -> None:
         """Take what lies on disk out of memory, until it is read again."""

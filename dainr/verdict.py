@@ -9,6 +9,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
+from dainr.describe import low_reach
+from dainr.scan import K_MAX, LOW_REACH
+
 Level = Literal["good", "caution", "poor"]
 
 GOOD_EXCESS, POOR_EXCESS = 0.15, 0.30  # of the signal, held-out error beyond the noise
@@ -29,12 +32,13 @@ def judge(record: Mapping[str, Any]) -> list[Finding]:
     """Findings on a run, the overall one first, from its record."""
     slices, many = record["slices"], len(record["slices"]) > 1
     silent = [s.get("prepare", {}).get("frames_without_signal", []) for s in slices]
-    missing = [f for i, frames in enumerate(silent) for f in _silent(frames, f"Slice {i}: " if many else "")]
+    of_data = [f for i, frames in enumerate(silent) for f in _silent(frames, f"Slice {i}: " if many else "")]
+    of_data += _coarse(slices[0].get("prepare", {}))
     if not any("fit" in s for s in slices):
         unchecked = Finding("caution", "This method is not validated on held-out readouts: compare it with another.")
-        return [unchecked, *_unfinished(record), *missing]
+        return [unchecked, *_unfinished(record), *of_data]
     judged = (_judge_slice(s["fit"], silent[i], f"Slice {i}: " if many else "") for i, s in enumerate(slices))
-    findings = [*missing, *(finding for of_slice in judged for finding in of_slice)]
+    findings = [*of_data, *(finding for of_slice in judged for finding in of_slice)]
     worst: Level = "good"
     for level in ("caution", "poor"):
         if any(f.level == level for f in findings):
@@ -45,6 +49,12 @@ def judge(record: Mapping[str, Any]) -> list[Finding]:
         "poor": "Do not read fine detail or fast motion from this fit: it predicts unseen data badly.",
     }
     return [Finding(worst, overall[worst]), *findings]
+
+
+def _coarse(prepared: Mapping[str, Any]) -> list[Finding]:
+    """Whether only the k-space centre was measured; the trajectory is in cycles per pixel."""
+    reach = prepared.get("k_reach", K_MAX)
+    return [Finding("caution", low_reach(reach))] if reach < LOW_REACH else []
 
 
 def _unfinished(record: Mapping[str, Any]) -> list[Finding]:

@@ -96,3 +96,15 @@ def test_points_on_the_grid_are_counted_as_points(cartesian_scan):
     assert f" {scan.n_readouts} points." in content[0]
     assert describe(scan)["acceleration"] == describe(cartesian_scan)["acceleration"]
     assert any("plain FFT" in line for line in plan)
+
+
+def test_samples_that_end_near_the_centre_are_told(radial_scan):
+    near = with_trajectory(radial_scan, 0.1 * radial_scan.trajectory)
+    assert describe(near)["k_reach"] == pytest.approx(0.1 * describe(radial_scan)["k_reach"], abs=1e-4)
+    assert "other units" in " ".join(in_words(near)[0])
+    assert "other units" not in " ".join(in_words(radial_scan)[0])
+
+
+def test_one_axis_hardly_measured_is_enough_to_tell(radial_scan):
+    flat = with_trajectory(radial_scan, radial_scan.trajectory * np.float32([0.2, 1]))
+    assert describe(flat)["k_reach"] == pytest.approx(0.1, abs=0.01)

@@ -132,3 +132,10 @@ def test_frames_without_signal_are_named_and_are_not_the_worst() -> None:
     assert "in frame 4 (11.0%" in the_one(found, "largest residual").text
     classical = judge({"slices": [{"prepare": {"frames_without_signal": [0, 2]}}, {"prepare": {}}]})
     assert the_one(classical, "Slice 0: Frames 0, 2 hold no signal").level == "caution"
+
+
+def test_samples_that_end_near_the_centre_are_told() -> None:
+    found = judge({"slices": [{"fit": fit(), "prepare": {"k_reach": 0.05}}]})
+    assert the_one(found, "reach only 0.05 of 0.5 cycles").level == found[0].level == "caution"
+    whole = judge({"slices": [{"fit": fit(), "prepare": {"k_reach": 0.5}}]})
+    assert not any("reach" in f.text for f in whole)

@@ -18,8 +18,8 @@ from pathlib import Path
 from typing import Any
 
 from dainr.batch.cases import Case
-from dainr.checksum import file_sha256
 from dainr.errors import BadRequest, BadScan
+from dainr.io import scan_sha256
 from dainr.io.hdf5 import write_whole
 
 CASES = ".cases"  # in the batch's folder
@@ -161,7 +161,7 @@ def _sentence(code: int, said: str) -> str:
 
 def _asked(job: Job) -> dict[str, Any]:
     try:
-        checksum = file_sha256(job.case.path)
+        checksum = scan_sha256(job.case.path)
     except OSError as error:
         checksum = str(error)
     return {"sha256": checksum, "options": list(job.options)}

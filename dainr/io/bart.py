@@ -112,6 +112,11 @@ def companions(path: Path) -> list[Path]:
     return [file for file in (_beside(path, kind) for kind in BESIDE) if file is not None]
 
 
+def files(path: Path) -> list[Path]:
+    """All files that a scan is read from, headers too."""
+    return [part for data in (path, *companions(path)) for part in (data.with_suffix(".cfl"), data.with_suffix(".hdr"))]
+
+
 def _beside(path: Path, kind: str) -> Path | None:
     """The file of a kind: name_traj.cfl, or the name with its word for k-space exchanged."""
     for word in BESIDE[kind]:

@@ -17,7 +17,9 @@ from pathlib import Path
 from typing import IO, Any
 
 from dainr import spool
+from dainr.checksum import file_sha256, files_sha256
 from dainr.errors import BadScan, DainrError
+from dainr.io import bart
 from dainr.scan import Scan
 
 SERVE = "import sys; sys.path[:] = sys.argv[1:]; from dainr.io.reading import serve; serve()"
@@ -47,6 +49,11 @@ class Reading:
         if isinstance(answer, BaseException):
             raise answer
         return answer
+
+
+def scan_sha256(path: Path) -> str:
+    """SHA-256 of what a scan is read from: of its file, or of all of BART's files together."""
+    return files_sha256(bart.files(path)) if bart.recognises(path) else file_sha256(path)
 
 
 def load(path: str | Path) -> Scan:

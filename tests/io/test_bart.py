@@ -11,6 +11,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from dainr.errors import BadScan
+from dainr.io import scan_sha256
 from dainr.io.formats import read
 from tests.io import centred_fft, exact_kspace, fft_image, random_complex
 
@@ -208,3 +209,16 @@ def test_any_header_is_read_or_refused_and_nothing_else(sizes: str, data: bytes,
     (tmp_path / "scan.cfl").write_bytes(data)
     with pytest.raises(BadScan):
         read(tmp_path / "scan.cfl")
+
+
+@pytest.mark.parametrize("changed", ["scan.hdr", "scan.cfl", "scan_traj.cfl", "scan_traj.hdr", "scan_sens.cfl"])
+def test_the_checksum_is_of_all_files_of_a_scan(tmp_path: Path, changed: str) -> None:
+    for name in ("scan", "scan_traj", "scan_sens", "other"):
+        write(tmp_path / f"{name}.cfl", np.ones((2, 3)))
+    named = tmp_path / "scan.cfl"
+    before = scan_sha256(named)
+    assert scan_sha256(named.with_suffix(".hdr")) == before
+    (tmp_path / "other.cfl").write_bytes(b"something else")
+    assert scan_sha256(named) == before
+    (tmp_path / changed).write_bytes((tmp_path / changed).read_bytes() + b"\n# Command\n")
+    assert scan_sha256(named) != before
