@@ -36,7 +36,7 @@ def _terms(
 ) -> tuple[Tensor, Tensor, Tensor]:
     """The loss and its gradients with respect to images and coil maps."""
     fourier = batch.operator.fourier
-    samples = fourier.measure(images, maps)
+    samples = fourier.measure(images, maps).contiguous()
     value = (_huber if samples.is_cuda else huber_cpu)(samples, batch.kspace, weight, threshold)
     of_images, of_maps = fourier.measure_adjoint(samples, maps, images)
     assert of_maps is not None

@@ -18,12 +18,12 @@ def huber_cpu(samples: Tensor, kspace: Tensor, weight: Tensor, threshold: float)
     """sum_j w_j h(|r_j|), r: samples less k-space, both `coil point`; w r h'(|r|) / |r| takes the samples' place."""
     values = np.zeros(len(weight), np.float32)
     share_threads()
-    _huber(_lanes(samples), _lanes(kspace), weight.contiguous().numpy(), np.float32(threshold), values)
+    _huber(_lanes(samples), _lanes(kspace.contiguous()), weight.contiguous().numpy(), np.float32(threshold), values)
     return torch.tensor(values.sum(dtype=np.float64), dtype=torch.float32)
 
 
 def _lanes(z: Tensor) -> np.ndarray:
-    return torch.view_as_real(z).flatten(-2).numpy()
+    return torch.view_as_real(z).view(len(z), -1).numpy()  # a view: what is written there reaches z
 
 
 @kernel

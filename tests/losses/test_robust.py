@@ -8,7 +8,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import Tensor
 
+from dainr.losses import robust
 from dainr.losses.robust import huber_data
+from dainr.losses.robust_cpu import POINTS_AT_A_TIME, huber_cpu
 from dainr.operators import Acquisition, Batch, FrameData, fourier
 from dainr.operators.nufft import compiled
 from dainr.operators.nufft.kernel import oversampled
@@ -19,7 +21,7 @@ from tests.operators.test_acquisition import COUNTS, make
 MATRIX, NOISE, THRESHOLD = (9, 12), 0.4, 1.5
 MAPS = random_complex(3, *MATRIX, seed=6)
 WEIGHT = torch.rand(sum(COUNTS), generator=torch.Generator().manual_seed(3)) + 0.1
-each = pytest.mark.parametrize("backend", ["fft", "finufft", "compiled"])
+each = pytest.mark.parametrize("backend", ["fft", "finufft", "compiled", "sparse", "torchkbnufft"])
 
 
 def data(backend: str) -> FrameData:
@@ -114,3 +116,22 @@ def test_samples_of_no_weight_do_not_count() -> None:
     batch.kspace[:, :20] *= 5
     assert loss(images, MAPS, batch, weight) == before
     assert loss(images, MAPS, batch, WEIGHT) != before
+
+
+@pytest.mark.parametrize("points", [1, 7, POINTS_AT_A_TIME, 2 * POINTS_AT_A_TIME + 3])
+def test_compiled_and_plain_forms_agree(points: int) -> None:
+    samples, kspace = (random_complex(3, points, seed=seed) for seed in (0, 1))
+    kspace[:, 0] = samples[:, 0]
+    weight = torch.rand(points, generator=torch.Generator().manual_seed(3))
+    ours, theirs = samples.clone(), samples.clone()
+    value = huber_cpu(ours, kspace, weight, THRESHOLD)
+    torch.testing.assert_close(value, robust._huber(theirs, kspace, weight, THRESHOLD))
+    torch.testing.assert_close(ours, theirs)
+
+
+def test_a_sample_that_is_not_finite_is_not_hidden() -> None:
+    samples = random_complex(2, 5)
+    samples[1, 3] = math.nan
+    value = huber_cpu(samples, random_complex(2, 5, seed=1), torch.ones(5), THRESHOLD)
+    assert value.isnan()
+    assert samples[1, 3].isnan()
