@@ -60,6 +60,7 @@ def reconstruct_into(
     """
     state = None
     if resume:
+        folder.tidy()
         state = folder.load_state()
         folder.trim_log(state)
     method = get_method(request.method)
@@ -110,6 +111,7 @@ def finish(folder: RunFolder, recon: Recon, record: dict[str, Any]) -> None:
     record = record | recon.record | {"status": "done"}
     record["verdict"] = [{"level": f.level, "text": f.text} for f in judge(record)]
     write_cine(recon.cine, folder.file(CINE), gridded=recon.gridded, scales=np.array(recon.scales))
+    folder.write_text(REPORT, build_report(recon, folder.read_config(), record))  # before the fields come into memory
     if recon.fields:
         pairs = enumerate(zip(recon.fields, recon.histories, strict=True))
         folder.save_fields({i: Checkpoint(f.state_dict(), history) for i, (f, history) in pairs})
@@ -118,7 +120,6 @@ def finish(folder: RunFolder, recon: Recon, record: dict[str, Any]) -> None:
     maps = {f"maps.{i}": f.features.maps for i, f in enumerate(recon.fields) if f.features is not None}
     if maps:
         folder.save_features(maps)
-    folder.write_text(REPORT, build_report(recon, folder.read_config(), record))
     folder.write_record(record)
 
 

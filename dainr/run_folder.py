@@ -27,6 +27,8 @@ from dainr.methods.common import RunState
 
 CONFIG, RECORD, LOG, STATE = "config.toml", "run.json", "log.jsonl", "state.safetensors"
 FEATURES, CINE, REPORT = "features.safetensors", "cine.h5", "report.html"
+SLICES = "state.*.safetensors"  # those of slices that are done, as a pattern
+SAFETENSORS_WRITES = ".tmp??????"  # what the library calls a file until it is whole, as a pattern
 FILES = (CONFIG, RECORD, LOG, STATE, FEATURES, CINE, REPORT)
 
 
@@ -80,11 +82,18 @@ class RunFolder:
         self.path.mkdir(exist_ok=True)
         self._write(CONFIG, tomli_w.dumps(config))
 
+    def tidy(self) -> None:
+        """Take away what a killed process had half written."""
+        for pattern in (*(f".{name}.part" for name in (*FILES, SLICES)), SAFETENSORS_WRITES):
+            for path in self.path.glob(pattern):
+                path.unlink()
+
     def discard(self) -> None:
         """Take the files of a run away again, and the folder if nothing else is in it."""
         for name in FILES:
             self.file(name).unlink(missing_ok=True)
         self._discard_slices()
+        self.tidy()
         if self.path.is_dir() and not any(self.path.iterdir()):
             self.path.rmdir()
 
@@ -185,7 +194,7 @@ class RunFolder:
         return state
 
     def _slices(self) -> list[Path]:
-        return sorted(self.path.glob("state.*.safetensors"))
+        return sorted(self.path.glob(SLICES))
 
     def _discard_slices(self) -> None:
         for path in self._slices():

@@ -2,7 +2,7 @@
 
 import base64
 import io
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 import matplotlib
@@ -15,6 +15,7 @@ matplotlib.use("svg")  # no display, and no window toolkit to look for
 from matplotlib import pyplot as plt
 from matplotlib.ticker import MaxNLocator
 
+from dainr import spool
 from dainr.fit import FitState
 from dainr.io.video import frame_rate, windowed
 from dainr.recon import Recon
@@ -37,7 +38,6 @@ def player_data(recon: Recon) -> dict[str, Any]:
     """Everything the player shows: per slice the frames of the fit and of gridding, each with its x-t profile."""
     cine = recon.cine
     n_frames, ny, nx = cine.data.shape[1:]
-    pairs = zip(cine.data, recon.gridded, strict=True)
     return {
         "frames": n_frames,
         "height": ny,
@@ -45,8 +45,16 @@ def player_data(recon: Recon) -> dict[str, Any]:
         "aspect": round(cine.fov_mm[0] / cine.fov_mm[1], 4),
         "times": [round(float(t), 4) for t in cine.times],
         "rate": frame_rate(cine),
-        "slices": [_slice_data(np.abs(image), gridded) for image, gridded in pairs],
+        "slices": list(_slices(recon)),
     }
+
+
+def _slices(recon: Recon) -> Iterator[dict[str, Any]]:
+    """What is shown of each slice; one that lies on disk is in memory no longer than it takes."""
+    for image, gridded in zip(recon.cine.data, recon.gridded, strict=True):
+        yield _slice_data(np.abs(image), gridded)
+        for array in (image, gridded):
+            spool.release(array)
 
 
 def fit_curves(history: FitState) -> str:

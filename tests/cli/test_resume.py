@@ -99,6 +99,8 @@ def test_a_killed_fit_resumes_to_the_same_cine(scan_file: Path, killed: Path, un
 
 def test_a_fit_killed_before_its_first_checkpoint_resumes(scan_file: Path, killed: Path, undisturbed: Path) -> None:
     (killed / "state.safetensors").unlink()
+    for half_written in (".state.safetensors.part", ".tmpQ2w3E4"):
+        (killed / half_written).write_bytes(b"half")
     with (killed / "log.jsonl").open("a") as file:
         file.write('{"slice": 0, "st')
     succeed("fit", scan_file, "-o", killed, "--resume", *OPTIONS)
