@@ -97,7 +97,7 @@ def warped_parts(model: WarpedCine, objective: Objective, batch: Batch) -> Parts
         "warp": lambda: _backward(warp(canonical, model._displacement(control, matrix)), rendered.images),
         "coil maps": lambda: _backward(model.coil_maps(), coil_maps),
         "data term": data_term,
-        "priors": lambda: objective._priors(model, shown, frames, PROGRESS).backward(),
+        "priors": lambda: objective._priors(model, shown, frames, PROGRESS, 1 / images.numel()).backward(),
     }
 
 
@@ -133,27 +133,29 @@ def pointwise_parts(model: CineField, batch: Batch) -> Parts:
     return parts
 
 
-def clock(parts: Parts, device: torch.device) -> dict[str, float]:
-    """Median milliseconds of each part; all take turns."""
-    seconds: dict[str, list[float]] = {name: [] for name in parts}
+def clock(parts: Parts, device: torch.device) -> dict[str, tuple[float, float]]:
+    """Milliseconds and busy cores of each part, medians; all take turns."""
+    seconds: dict[str, list[tuple[float, float]]] = {name: [] for name in parts}
     for _ in range(ROUNDS):
         for name, part in parts.items():
-            start = time.perf_counter()
+            start, busy = time.perf_counter(), time.process_time()
             part()
             if device.type == "cuda":
                 torch.cuda.synchronize(device)
-            seconds[name].append(time.perf_counter() - start)
-    return {name: 1e3 * float(np.median(values[3:])) for name, values in seconds.items()}
+            took = time.perf_counter() - start
+            seconds[name].append((1e3 * took, (time.process_time() - busy) / took))
+    medians = {name: np.median(values[3:], axis=0) for name, values in seconds.items()}
+    return {name: (float(took), float(cores)) for name, (took, cores) in medians.items()}
 
 
-def report(milliseconds: dict[str, float]) -> None:
+def report(measured: dict[str, tuple[float, float]]) -> None:
     """Print the table."""
-    whole = milliseconds.pop("the step")
-    for name, value in milliseconds.items():
-        print(f"{name:24s} {value:8.1f} ms")
-    total = sum(milliseconds.values())
+    whole, busy = measured.pop("the step")
+    for name, (took, cores) in measured.items():
+        print(f"{name:24s} {took:8.1f} ms   {cores:.1f} cores busy")
+    total = sum(took for took, _ in measured.values())
     print(f"{'sum of the parts':24s} {total:8.1f} ms")
-    print(f"{'the step':24s} {whole:8.1f} ms   {whole / total:.2f} x the arithmetic")
+    print(f"{'the step':24s} {whole:8.1f} ms   {busy:.1f} cores busy, {whole / total:.2f} x the arithmetic")
 
 
 def _leaf(tensor: Tensor) -> Tensor:

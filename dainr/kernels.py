@@ -1,10 +1,12 @@
-"""What the compiled passes on the CPU have in common: how numba compiles them, and their number of threads."""
+"""What the compiled passes on the CPU have in common: how numba compiles them, their threads, tensors as arrays."""
 
 from typing import Any
 
 import numba
+import numpy as np
 import torch
 from numba import njit
+from torch import Tensor
 
 # Not all of fastmath: NaN must stay NaN, to be seen as divergence, and sums keep their order: reassociated, the code
 # that numba kept on disk rounded otherwise than the same code just compiled, and the first fit differed from the next.
@@ -19,3 +21,13 @@ def share_threads() -> None:
     numba.set_num_threads(min(wanted, numba.config.NUMBA_NUM_THREADS))  # type: ignore[attr-defined]
     if torch.get_num_threads() != wanted:
         torch.set_num_threads(wanted)
+
+
+def as_array(z: Tensor) -> np.ndarray:
+    """A tensor as it is in memory; of a contiguous one what is written to the array is in the tensor."""
+    return z.detach().resolve_conj().contiguous().numpy()
+
+
+def as_lanes(z: Tensor) -> np.ndarray:
+    """The same of complex numbers, real and imaginary parts in turn along the last axis."""
+    return torch.view_as_real(z.detach().resolve_conj().contiguous()).flatten(-2).numpy()

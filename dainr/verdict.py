@@ -33,7 +33,7 @@ def judge(record: Mapping[str, Any]) -> list[Finding]:
     slices, many = record["slices"], len(record["slices"]) > 1
     silent = [s.get("prepare", {}).get("frames_without_signal", []) for s in slices]
     of_data = [f for i, frames in enumerate(silent) for f in _silent(frames, f"Slice {i}: " if many else "")]
-    of_data += _coarse(slices[0].get("prepare", {}))
+    of_data += _coarse(record.get("scan", {}))
     if not any("fit" in s for s in slices):
         unchecked = Finding("caution", "This method is not validated on held-out readouts: compare it with another.")
         return [unchecked, *_unfinished(record), *of_data]
@@ -51,9 +51,9 @@ def judge(record: Mapping[str, Any]) -> list[Finding]:
     return [Finding(worst, overall[worst]), *findings]
 
 
-def _coarse(prepared: Mapping[str, Any]) -> list[Finding]:
+def _coarse(scan: Mapping[str, Any]) -> list[Finding]:
     """Whether only the k-space centre was measured; the trajectory is in cycles per pixel."""
-    reach = prepared.get("k_reach", K_MAX)
+    reach = scan.get("k_reach", K_MAX)
     return [Finding("caution", low_reach(reach))] if reach < LOW_REACH else []
 
 

@@ -135,7 +135,7 @@ def test_frames_without_signal_are_named_and_are_not_the_worst() -> None:
 
 
 def test_samples_that_end_near_the_centre_are_told() -> None:
-    found = judge({"slices": [{"fit": fit(), "prepare": {"k_reach": 0.05}}]})
+    found = judge({"scan": {"k_reach": 0.05}, "slices": [{"fit": fit()}]})
     assert the_one(found, "reach only 0.05 of 0.5 cycles").level == found[0].level == "caution"
-    whole = judge({"slices": [{"fit": fit(), "prepare": {"k_reach": 0.5}}]})
+    whole = judge({"scan": {"k_reach": 0.5}, "slices": [{"fit": fit()}]})
     assert not any("reach" in f.text for f in whole)

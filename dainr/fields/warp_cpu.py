@@ -12,7 +12,7 @@ from numba import prange
 from torch import Tensor
 from torch.autograd.function import once_differentiable
 
-from dainr.kernels import inner, kernel, share_threads
+from dainr.kernels import as_lanes, inner, kernel, share_threads
 
 F = np.float32  # numba makes float32 times an integer float64
 A = F(-0.75)
@@ -31,7 +31,7 @@ class _Warp(torch.autograd.Function):
         ctx.save_for_backward(images, displacement)
         warped = torch.empty_like(images)
         share_threads()
-        _forward(_lanes(images), displacement.detach().numpy(), _lanes(warped))
+        _forward(as_lanes(images), displacement.detach().numpy(), as_lanes(warped))
         return warped
 
     @staticmethod
@@ -39,14 +39,10 @@ class _Warp(torch.autograd.Function):
     def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor, Tensor]:
         images, displacement = ctx.saved_tensors
         to_images, to_displacement = torch.zeros_like(images), torch.empty_like(displacement)
-        gradient = gradients[0].resolve_conj().contiguous()
         share_threads()
-        _backward(_lanes(images), displacement.numpy(), _lanes(gradient), _lanes(to_images), to_displacement.numpy())
+        seen, gradient, written = map(as_lanes, (images, gradients[0], to_images))
+        _backward(seen, displacement.numpy(), gradient, written, to_displacement.numpy())
         return to_images, to_displacement
-
-
-def _lanes(z: Tensor) -> np.ndarray:
-    return torch.view_as_real(z.detach()).flatten(2).numpy()
 
 
 @inner

@@ -85,9 +85,9 @@ class Objective:
             maps = maps.detach()
         if self.restorer is not None and self.prediction is None and progress >= config.prediction_from:
             self.prediction, self.motion = self.restorer(_all_frames(model, len(batch.frames)))
-        share = 1 / series.images.numel()
-        total = huber_data(images, maps, batch, share * self._weight(batch), self.noise_std, config.threshold)
-        return total + self._priors(model, series, shown, progress, share)
+        scale = 1 / series.images.numel()
+        total = huber_data(images, maps, batch, scale * self._weight(batch), self.noise_std, config.threshold)
+        return total + self._priors(model, series, shown, progress, scale)
 
     def _weight(self, batch: Batch) -> Float[Tensor, " point"]:
         power = max(0.0, 1 - batch.progress / self.config.density_until)
@@ -95,7 +95,7 @@ class Objective:
         return weight / weight.mean()
 
     def _priors(
-        self, model: WarpedCine, series: Series, shown: Sequence[float], progress: float, scale: float = 1.0
+        self, model: WarpedCine, series: Series, shown: Sequence[float], progress: float, scale: float
     ) -> Float[Tensor, ""]:
         """Those of differences in time are of what is shown, the others a mean over the moments of every frame.
 

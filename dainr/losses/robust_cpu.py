@@ -9,7 +9,7 @@ import torch
 from numba import prange
 from torch import Tensor
 
-from dainr.kernels import kernel, share_threads
+from dainr.kernels import as_lanes, kernel, share_threads
 
 POINTS_AT_A_TIME = 1024
 
@@ -17,13 +17,10 @@ POINTS_AT_A_TIME = 1024
 def huber_cpu(samples: Tensor, kspace: Tensor, weight: Tensor, threshold: float) -> Tensor:
     """sum_j w_j h(|r_j|), r: samples less k-space, both `coil point`; w r h'(|r|) / |r| takes the samples' place."""
     values = np.zeros(len(weight), np.float32)
+    assert samples.is_contiguous()
     share_threads()
-    _huber(_lanes(samples), _lanes(kspace.contiguous()), weight.contiguous().numpy(), np.float32(threshold), values)
+    _huber(as_lanes(samples), as_lanes(kspace), weight.contiguous().numpy(), np.float32(threshold), values)
     return torch.tensor(values.sum(dtype=np.float64), dtype=torch.float32)
-
-
-def _lanes(z: Tensor) -> np.ndarray:
-    return torch.view_as_real(z).view(len(z), -1).numpy()  # a view: what is written there reaches z
 
 
 @kernel

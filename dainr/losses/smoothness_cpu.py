@@ -11,7 +11,7 @@ import torch
 from numba import prange
 from torch import Tensor
 
-from dainr.kernels import inner, kernel, share_threads
+from dainr.kernels import as_lanes, inner, kernel, share_threads
 
 
 def temporal_cpu(series: Tensor, cyclic: bool, rounding: float, weight: float) -> tuple[Tensor, Tensor]:
@@ -30,11 +30,11 @@ def magnitude_cpu(series: Tensor, rounding: float, weight: float) -> tuple[Tenso
 
 
 def _run(kernel: Any, series: Tensor, rounding: float, weight: float, *options: bool) -> tuple[Tensor, Tensor]:
-    x = torch.view_as_real(series.resolve_conj().contiguous()).flatten(2).numpy()
-    gradient = torch.empty_like(series)
+    x = as_lanes(series)
+    gradient = torch.empty_like(series, memory_format=torch.contiguous_format)
     numbers = x.dtype.type(rounding**2), x.dtype.type(weight)
     share_threads()
-    sums = kernel(x, *numbers, torch.view_as_real(gradient).flatten(2).numpy(), *options)
+    sums = kernel(x, *numbers, as_lanes(gradient), *options)
     return torch.tensor(weight * sums.sum(dtype=np.float64), dtype=series.real.dtype), gradient
 
 

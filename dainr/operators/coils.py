@@ -5,7 +5,7 @@ from jaxtyping import Complex
 from numba import prange
 from torch import Tensor
 
-from dainr.kernels import inner, kernel, share_threads
+from dainr.kernels import as_array, inner, kernel, share_threads
 
 
 def combine(
@@ -23,12 +23,8 @@ def combine(
     if images is None or of_maps is None:
         images = of_maps = combined[:0]
     share_threads()
-    _combine(*map(_array, (coil_images, maps, combined, images, of_maps)))
+    _combine(*map(as_array, (coil_images, maps, combined, images, of_maps)))
     return combined
-
-
-def _array(z: Tensor) -> np.ndarray:
-    return z.resolve_conj().contiguous().numpy()
 
 
 @inner

@@ -100,7 +100,6 @@ def prepare_slice(scan: Scan, index: int, config: PrepareConfig, seed: int) -> P
         "scale": scale,
         "noise_std": 1 / scale,
         "frames_without_signal": _silent_frames(kspace, scan.frame),
-        "k_reach": round(scan.reach, 4),
         "held_out_readouts": int(held_out.sum()),
         "readouts": len(held_out),
         "frame_times": "measured" if timed else "frames spread over one cycle (no increasing time stamps)",

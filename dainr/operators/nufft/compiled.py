@@ -14,7 +14,7 @@ from jaxtyping import Complex, Float
 from numba import prange
 from torch import Tensor
 
-from dainr.kernels import inner, kernel, share_threads
+from dainr.kernels import as_array, as_lanes, inner, kernel, share_threads
 from dainr.operators.coils import add_conjugate
 from dainr.operators.fourier import FourierOperator
 from dainr.operators.nufft.kernel import WIDTH, apodisation, oversampled, window
@@ -63,9 +63,9 @@ class CompiledNufftOperator(FourierOperator):
         """Both sums over the coil images in one pass."""
         of_images = torch.empty(len(self.frames), *self.matrix, dtype=torch.complex64)
         of_maps = maps.new_zeros(maps.shape) if images is not None else maps.new_zeros(0, *self.matrix)
-        factors, seen = _array(maps * self.apodisation), of_images if images is None else images
+        factors, seen = as_array(maps * self.apodisation), of_images if images is None else images
         for chosen, grids in self._to_grids(y):
-            _gather(_array(grids), _array(seen[chosen]), factors, _array(of_images[chosen]), _array(of_maps))
+            _gather(as_array(grids), as_array(seen[chosen]), factors, as_array(of_images[chosen]), as_array(of_maps))
         return of_images, None if images is None else of_maps.mul_(self.apodisation)
 
     def _map(self, x: Complex[Tensor, "frame coil y x"]) -> Complex[Tensor, "coil point"]:
@@ -74,7 +74,7 @@ class CompiledNufftOperator(FourierOperator):
     def _map_adjoint(self, y: Complex[Tensor, "coil point"]) -> Complex[Tensor, "frame coil y x"]:
         images = torch.empty(len(self.frames), len(y), *self.matrix, dtype=torch.complex64)
         for chosen, grids in self._to_grids(y):
-            _crop(_array(grids), _array(self.apodisation), _array(images[chosen].flatten(0, 1)))
+            _crop(as_array(grids), as_array(self.apodisation), as_array(images[chosen].flatten(0, 1)))
         return images
 
     def _to_points(self, images: Tensor, maps: Tensor) -> Complex[Tensor, "coil point"]:
@@ -87,9 +87,9 @@ class CompiledNufftOperator(FourierOperator):
         grids = torch.zeros((chunks[0].stop - chunks[0].start) * n_coils, *self.grid, dtype=torch.complex64)
         for chosen in chunks:
             part = grids[: (chosen.stop - chosen.start) * n_coils]  # the margin stays zero
-            _pad(_array(images[chosen.start * per_frame : chosen.stop * per_frame]), _array(maps), _array(part))
+            _pad(as_array(images[chosen.start * per_frame : chosen.stop * per_frame]), as_array(maps), as_array(part))
             k = torch.fft.fft2(part)
-            _interpolate(_lanes(k), *self.windows, starts[chosen], ends[chosen], offsets[chosen], _lanes(y))
+            _interpolate(as_lanes(k), *self.windows, starts[chosen], ends[chosen], offsets[chosen], as_lanes(y))
         return y
 
     def _to_grids(self, y: Complex[Tensor, "coil point"]) -> Iterator[tuple[slice, Tensor]]:
@@ -98,22 +98,13 @@ class CompiledNufftOperator(FourierOperator):
         share_threads()
         for chosen in self._chunks(len(y) * self.grid[0] * self.grid[1], ELEMENTS_AT_A_TIME):
             k = torch.empty((chosen.stop - chosen.start) * len(y), *self.grid, dtype=torch.complex64)
-            _spread(_lanes(y), *self.windows, starts[chosen], ends[chosen], offsets[chosen], _lanes(k))
+            _spread(as_lanes(y), *self.windows, starts[chosen], ends[chosen], offsets[chosen], as_lanes(k))
             yield chosen, torch.fft.ifft2(k, norm="forward")
 
     def _bounds(self) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         """Of every frame: its first window, the one after its last, and its first point among those chosen."""
         starts, ends = self.starts[self.frames], self.starts[1:][self.frames]
         return starts, ends, np.concatenate([[0], np.cumsum(ends - starts)])
-
-
-def _array(z: Tensor) -> np.ndarray:
-    return z.resolve_conj().contiguous().numpy()
-
-
-def _lanes(z: Tensor) -> np.ndarray:
-    """Complex numbers as real and imaginary parts in turn along the last axis."""
-    return torch.view_as_real(z.resolve_conj().contiguous()).flatten(-2).numpy()
 
 
 @inner

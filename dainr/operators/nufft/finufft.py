@@ -13,6 +13,7 @@ import torch
 from jaxtyping import Complex, Float
 from torch import Tensor
 
+from dainr.kernels import as_array
 from dainr.operators.fourier import FourierOperator
 
 TOLERANCE = 5e-5
@@ -63,5 +64,5 @@ class FinufftOperator(FourierOperator):
 
 def _array(x: Tensor) -> np.ndarray:
     """A contiguous array without the coil axis where there is one coil, as FINUFFT wants it."""
-    array = x.resolve_conj().contiguous().numpy()
+    array = as_array(x)
     return array[0] if len(array) == 1 else array
