@@ -5,6 +5,7 @@ stay those of the series. All readouts together measure the time average, so the
 again: the network only says how the frames differ from it.
 """
 
+import numpy as np
 import torch
 from jaxtyping import Complex, Float
 from torch import Tensor
@@ -15,8 +16,10 @@ from dainr.features.mdsr import MDSR, STAGES
 
 PERCENTILE = 0.995  # of the magnitudes, brought to one
 FRAMES_AT_ONCE = 4
-MOVES, STILL = 0.3, 0.3  # of the largest change in time: as much as counts fully; of that: as little as counts not
-BLUR, MARGIN = 9, 12  # pixels
+MOVES = 0.3  # of the largest change in time: as much counts fully
+CLEARLY = 0.8  # of that: as much as calls for the network
+WORTH = 0.05  # of all pixels that clearly move: as many as a place needs to be looked at
+BLUR, MARGIN = 9, 8  # pixels
 
 
 class Restorer:
@@ -35,29 +38,37 @@ class Restorer:
     def __call__(
         self, series: Complex[Tensor, "frame y x"]
     ) -> tuple[Complex[Tensor, "frame y x"], Float[Tensor, "y x"]]:
-        """The series, corrected where it moves, and how far it moves there, from 0 to 1."""
+        """The series, corrected where it moves, and how far it moves there, from 0 to 1; elsewhere 0."""
         magnitude = series.abs()
         rank = max(1, round(PERCENTILE * magnitude.numel()))
         white = magnitude.flatten().kthvalue(rank).values.clamp(min=torch.finfo(magnitude.dtype).tiny)
         motion = motion_share(magnitude)
-        part = moving_part(motion)
-        seen = magnitude[part]
-        correction = white * self._restored(seen / white) - seen
-        corrected = magnitude.clone()
-        corrected[part] += correction - correction.mean(0)
-        return series * (corrected.clamp(min=0) / magnitude.clamp(min=torch.finfo(magnitude.dtype).tiny)), motion
+        corrected, share = magnitude.clone(), torch.zeros_like(motion)
+        for rows, columns in moving_parts(motion):
+            seen = magnitude[:, rows, columns]
+            correction = white * self._restored(seen / white) - seen
+            corrected[:, rows, columns] = seen + correction - correction.mean(0)
+            share[rows, columns] = motion[rows, columns]
+        return series * (corrected.clamp(min=0) / magnitude.clamp(min=torch.finfo(magnitude.dtype).tiny)), share
 
     def _restored(self, frames: Float[Tensor, "frame y x"]) -> Float[Tensor, "frame y x"]:
-        number = torch.arange(len(frames))
-        neighbours = [number - 1, number, number + 1]
-        index = [n % len(frames) if self.cyclic else n.clamp(0, len(frames) - 1) for n in neighbours]
-        triples = torch.stack([frames[i] for i in index], 1).split(FRAMES_AT_ONCE)
-        return torch.cat([restore_triples(self.network, some, self.scale)[:, 1] for some in triples])
+        """Every frame between its neighbours; where that takes long every second one, and the others beside them."""
+        n = len(frames)
+        middle = torch.arange(0, n, 1 if has_bfloat16(frames.device) else 2, device=frames.device)
+        number = torch.stack([middle - 1, middle, middle + 1], 1)
+        number = number % n if self.cyclic else number.clamp(0, n - 1)
+        triples = torch.cat(
+            [restore_triples(self.network, frames[some], self.scale) for some in number.split(FRAMES_AT_ONCE)]
+        )
+        count = torch.bincount(number.flatten(), minlength=n)[:, None, None]
+        restored = torch.zeros_like(frames).index_add_(0, number.flatten(), triples.flatten(0, 1)) / count
+        restored[middle] = triples[:, 1]
+        return restored
 
 
 def restore_triples(network: MDSR, triples: Float[Tensor, "image 3 y x"], scale: int) -> Float[Tensor, "image 3 y x"]:
     """What the network makes of frame triples."""
-    with torch.autocast(triples.device.type, dtype=torch.bfloat16, enabled=_has_bfloat16(triples.device)):
+    with torch.autocast(triples.device.type, dtype=torch.bfloat16, enabled=has_bfloat16(triples.device)):
         return network.tail(network.trunk(triples.contiguous(memory_format=torch.channels_last), scale)).float()
 
 
@@ -67,17 +78,22 @@ def motion_share(magnitude: Float[Tensor, "frame y x"]) -> Float[Tensor, "y x"]:
     return (change / (MOVES * change.max()).clamp(min=torch.finfo(change.dtype).tiny)).clamp(max=1)
 
 
-def moving_part(motion: Float[Tensor, "y x"]) -> tuple[slice, slice, slice]:
-    """The smallest rectangle, of all frames, around the pixels that move, with a margin."""
-    moves = motion > STILL
-    if not moves.any():
-        return slice(None), slice(None), slice(None)
-    rows, columns = (torch.nonzero(moves.any(axis)).flatten() for axis in (1, 0))
-    spans = [slice(max(0, int(n[0]) - MARGIN), int(n[-1]) + 1 + MARGIN) for n in (rows, columns)]
-    return slice(None), spans[0], spans[1]
+def moving_parts(motion: Float[Tensor, "y x"]) -> list[tuple[slice, slice]]:
+    """Rectangles (rows, columns) with a margin around each place that clearly moves; small ones are left out."""
+    from scipy.ndimage import find_objects, label
+
+    moves = motion.cpu().numpy() >= CLEARLY
+    places, n = label(moves, np.ones((3, 3)))
+    sizes = np.bincount(places[moves], minlength=n + 1)[1:]
+    found = zip(find_objects(places), sizes, strict=True)
+    return [(_widened(y), _widened(x)) for (y, x), size in found if size >= WORTH * sizes.sum()]
 
 
-def _has_bfloat16(device: torch.device) -> bool:
+def _widened(side: slice) -> slice:
+    return slice(max(0, side.start - MARGIN), side.stop + MARGIN)
+
+
+def has_bfloat16(device: torch.device) -> bool:
     """Whether the processor multiplies bfloat16 faster than single precision."""
     if device.type == "cuda":
         return torch.cuda.is_bf16_supported()

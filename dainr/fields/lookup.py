@@ -5,7 +5,8 @@ then one product with the matrix forward and one with its stored transpose backw
 """
 
 import warnings
-from functools import lru_cache
+from collections.abc import Callable
+from functools import lru_cache, partial
 from typing import Any
 
 import torch
@@ -15,6 +16,9 @@ from torch.autograd.function import once_differentiable
 
 from dainr.fields.coordinates import pixel_coordinates
 from dainr.fields.hash_grid import GridConfig, entry_index, grid_levels
+from dainr.fields.lookup_cpu import product_cpu, rows_of
+
+Product = Callable[[Tensor], Tensor]
 
 
 class FixedLookup:
@@ -41,11 +45,12 @@ class FixedLookup:
         matrix = torch.sparse_coo_tensor(indices, torch.cat(values), size, check_invariants=True).coalesce()
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # torch calls its CSR tensors a beta feature
-            self.matrix, self.transposed = matrix.to_sparse_csr(), matrix.t().coalesce().to_sparse_csr()
+            both = matrix.to_sparse_csr(), matrix.t().coalesce().to_sparse_csr()
+        self.products = [partial(torch.matmul, m) if m.is_cuda else partial(product_cpu, rows_of(m)) for m in both]
 
     def __call__(self, table: Float[Tensor, "entry per_level"]) -> Float[Tensor, "point feature"]:
         """Features for the present table."""
-        return _Product.apply(table, self.matrix, self.transposed).view(-1, self.n_features)
+        return _Product.apply(table, *self.products).view(-1, self.n_features)
 
 
 @lru_cache(maxsize=2)
@@ -56,11 +61,11 @@ def lookup_at_pixels(config: GridConfig, matrix: tuple[int, int], device: torch.
 
 class _Product(torch.autograd.Function):
     @staticmethod
-    def forward(ctx: Any, table: Tensor, matrix: Tensor, transposed: Tensor) -> Tensor:
-        ctx.transposed = transposed
-        return matrix @ table
+    def forward(ctx: Any, table: Tensor, forward: Product, backward: Product) -> Tensor:
+        ctx.product = backward
+        return forward(table)
 
     @staticmethod
     @once_differentiable
     def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor, None, None]:
-        return ctx.transposed @ gradients[0].contiguous(), None, None
+        return ctx.product(gradients[0].contiguous()), None, None

@@ -7,7 +7,7 @@ import torch
 from jaxtyping import Complex, Float, Integer
 from torch import Tensor
 
-from dainr.operators.cartesian import CartesianOperator
+from dainr.operators.cartesian_lines import make_cartesian
 from dainr.operators.fourier import FourierOperator, frame_points
 from dainr.operators.linear import LinearOperator
 from dainr.operators.nufft import make_nufft
@@ -60,5 +60,5 @@ def acquisition(
     matrix, n_coils = (maps.shape[1], maps.shape[2]), maps.shape[0]
     points = frame_points(trajectory, frame, n_frames)
     if cartesian:
-        return Acquisition(maps, CartesianOperator(points, matrix, n_coils, device))
+        return Acquisition(maps, make_cartesian(points, matrix, n_coils, device))
     return Acquisition(maps, make_nufft(backend, points, matrix, n_coils, device))

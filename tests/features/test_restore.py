@@ -5,7 +5,7 @@ import torch
 from torch import Tensor
 
 from dainr.features.mdsr import MDSR
-from dainr.features.restore import Restorer, motion_share, moving_part
+from dainr.features.restore import MARGIN, Restorer, motion_share, moving_parts
 from dainr.features.weights import load_mdsr
 
 
@@ -51,29 +51,57 @@ def test_a_correction_is_in_units_of_the_series() -> None:
     torch.testing.assert_close(ten, 10 * one, atol=1e-3, rtol=1e-3)
 
 
+@pytest.fixture(params=[True, False], ids=["bfloat16", "float32"])
+def fast(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> bool:
+    monkeypatch.setattr("dainr.features.restore.has_bfloat16", lambda device: request.param)
+    return bool(request.param)
+
+
 @pytest.mark.parametrize(("cyclic", "first", "last"), [(True, (4, 0, 1), (3, 4, 0)), (False, (0, 0, 1), (3, 4, 4))])
 def test_a_frame_is_seen_between_its_neighbours(
-    cyclic: bool, first: tuple[int, int, int], last: tuple[int, int, int]
+    fast: bool, cyclic: bool, first: tuple[int, int, int], last: tuple[int, int, int]
 ) -> None:
     network = Scripted()
     frames = series()
     Restorer(network, cyclic)(frames)
     seen = torch.cat(network.seen)
-    part = moving_part(motion_share(frames.abs()))
-    white = frames.abs()[part].max() / seen.max()
+    assert len(seen) == (5 if fast else 3)
+    [(rows, columns)] = moving_parts(motion_share(frames.abs()))
+    part = frames.abs()[:, rows, columns]
+    white = part.max() / seen.max()
     for shown, numbers in ((seen[0], first), (seen[-1], last)):
-        torch.testing.assert_close(shown * white, frames.abs()[part][list(numbers)], atol=1e-4, rtol=1e-4)
+        torch.testing.assert_close(shown * white, part[list(numbers)], atol=2e-2 if fast else 1e-4, rtol=1e-2)
+
+
+@pytest.mark.parametrize("cyclic", [True, False])
+@pytest.mark.parametrize("n_frames", [4, 5])
+def test_frames_that_are_not_seen_between_theirs_are_seen_beside_them(
+    monkeypatch: pytest.MonkeyPatch, cyclic: bool, n_frames: int
+) -> None:
+    monkeypatch.setattr("dainr.features.restore.has_bfloat16", lambda device: False)
+    torch.testing.assert_close(Restorer(Scripted(), cyclic)(series(n_frames))[0], series(n_frames))
 
 
 def test_only_what_moves_is_corrected() -> None:
     before = series()
     after, motion = Restorer(load_mdsr("random", 0), cyclic=True)(before)
-    rows, columns = moving_part(motion)[1:]
+    [(rows, columns)] = moving_parts(motion_share(before.abs()))
     assert 0 <= rows.start <= 14 and rows.stop >= 26
     assert columns.start <= 10 and 22 <= columns.stop < 40
     outside = torch.ones(48, 40, dtype=torch.bool)
     outside[rows, columns] = False
     torch.testing.assert_close(after[:, outside], before[:, outside])
+    assert not motion[outside].any() and motion[~outside].any()
+
+
+def test_each_place_that_moves_has_a_part_of_its_own_and_a_speck_has_none() -> None:
+    motion = torch.zeros(60, 90)
+    motion[20:40, 10:30], motion[22:36, 60:80], motion[50, 45] = 1, 0.9, 1
+    motion[5:15, 40:55] = 0.5
+    assert moving_parts(motion) == [
+        (slice(20 - MARGIN, 40 + MARGIN), slice(10 - MARGIN, 30 + MARGIN)),
+        (slice(22 - MARGIN, 36 + MARGIN), slice(60 - MARGIN, 80 + MARGIN)),
+    ]
 
 
 def test_motion_counts_from_0_where_nothing_changes_to_1() -> None:
@@ -82,7 +110,7 @@ def test_motion_counts_from_0_where_nothing_changes_to_1() -> None:
     assert (motion >= 0).all() and (motion <= 1).all()
     still = motion_share(torch.ones(3, 16, 16))
     assert not still.any()
-    assert moving_part(still) == (slice(None),) * 3
+    assert moving_parts(still) == []
 
 
 @pytest.mark.parametrize("n_frames", [1, 2])
