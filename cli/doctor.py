@@ -15,6 +15,7 @@ def doctor() -> None:
 
     from dainr.operators.nufft import BACKENDS, available_backends
     from dainr.run import device_name, versions
+    from dainr.threads import WAITING
 
     for package, version in versions().items():
         typer.echo(f"{package} {version}")
@@ -34,4 +35,5 @@ def doctor() -> None:
     typer.echo(
         f"hash grid: native{', tinycudann' if installed else ' (tinycudann is not installed; nothing needs it)'}"
     )
-    typer.echo(f"OMP_WAIT_POLICY={os.environ.get('OMP_WAIT_POLICY', '')}")
+    for name in WAITING:
+        typer.echo(f"{name}={os.environ.get(name, '')}")

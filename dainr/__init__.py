@@ -4,10 +4,10 @@ import os
 from typing import TYPE_CHECKING, Any
 
 from dainr.allocator import keep_freed_memory
+from dainr.threads import wait_for_threads
 
-# Spinning threads make two-core machines crawl: those of OpenMP wait, and OpenBLAS, whose threads cannot, gets one. A
-# value the user set wins. Must precede the first import of torch and numpy.
-os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
+# Before torch and numpy are first imported. Threads of OpenBLAS spin for long whatever they are told, so it gets one.
+wait_for_threads()
 os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
 keep_freed_memory()
 

@@ -25,6 +25,7 @@ from dainr.report import build_report
 from dainr.run_folder import CINE, REPORT, RunFolder
 from dainr.scan import Scan
 from dainr.settings import build_config, config_dict
+from dainr.threads import WAITING
 from dainr.verdict import judge
 
 log = logging.getLogger(__name__)
@@ -179,7 +180,7 @@ def _header(request: Request, config: Any, scan: Scan) -> dict[str, Any]:
         "device": config.device,
         "device_name": device_name(config.device),
         "threads": torch.get_num_threads(),
-        "omp_wait_policy": os.environ.get("OMP_WAIT_POLICY", ""),
+        "waiting": {name: os.environ.get(name, "") for name in WAITING},
         "versions": versions(),
         "scan": describe(scan),
     }

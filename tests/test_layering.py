@@ -9,8 +9,8 @@ ROOT = Path(__file__).parents[1]
 
 # The order of the data's path. Modules of one line may import each other; a package stands for all its modules.
 ORDER = [
-    ["dainr", "dainr.allocator"],
-    ["dainr.errors", "dainr.checksum", "dainr.kernels", "dainr.optimiser", "dainr.spool", "dainr.threads"],
+    ["dainr", "dainr.allocator", "dainr.threads"],
+    ["dainr.errors", "dainr.checksum", "dainr.kernels", "dainr.optimiser", "dainr.spool"],
     ["dainr.scan"],
     ["dainr.io"],
     ["dainr.simulate"],

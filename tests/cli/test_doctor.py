@@ -1,3 +1,5 @@
+import os
+
 import numpy as np
 import pytest
 import torch
@@ -14,6 +16,7 @@ def test_versions_backends_and_devices_are_told() -> None:
     assert f"torch {torch.__version__}" in shown
     assert f"numpy {np.__version__}" in shown
     assert f"NUFFT backends on cpu: {', '.join(available_backends(torch.device('cpu')))}" in shown
+    assert f"OMP_WAIT_POLICY={os.environ['OMP_WAIT_POLICY']}" in shown
     assert any(line.startswith("cpu: ") and f"{torch.get_num_threads()} threads" in line for line in shown)
 
 
