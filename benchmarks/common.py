@@ -1,8 +1,10 @@
 """What the benchmark scripts share: commands run and measured on their own, Markdown, the machine, phantoms."""
 
+import dainr  # noqa: F401 - before torch, for it decides how threads wait
+
+# isort: split
 import argparse
 import json
-import os
 import shlex
 import subprocess
 import sys
@@ -10,8 +12,6 @@ import tempfile
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-
-os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
 
 import torch
 

@@ -35,7 +35,7 @@ from dainr.methods.dainr_config import DainrConfig
 from dainr.prepare.frames import frame_times, frames_as_stored
 from dainr.prepare.resize import resize_matrix
 from dainr.recon import Recon
-from dainr.scan import Scan
+from dainr.scan import SET_ASIDE, Scan
 from dainr.settings import build_config, preset_names, read_preset
 
 FACTORS = (1.0, 1.5, 2.0)  # more pixels than were fitted; 1: the frames instead
@@ -78,7 +78,8 @@ def in_time(scan: Scan, truth: np.ndarray, config: DainrConfig) -> Scores:
     recon = reconstruct(even_frames(scan), config)
     known, images = recon.cine.times, recon.cine.data
     n = min(scan.n_frames // 2, len(known) - 1)  # odd frames that lie between two even ones
-    full, _ = frame_times(scan.times[0], _frame(scan))
+    assert scan.frame is not None
+    full, _ = frame_times(scan.times[0], scan.frame[0])
     share = (full[1 : 2 * n : 2] - full[0 : 2 * n : 2]) / (full[2 : 2 * n + 1 : 2] - full[0 : 2 * n : 2])
     rendered = recon.render(times=((1 - share) * known[:n] + share * known[1 : n + 1]).tolist())
     w = share[None, :, None, None]
@@ -112,15 +113,8 @@ def reconstruct(scan: Scan, config: DainrConfig) -> Recon:
 
 def even_frames(scan: Scan) -> Scan:
     """The readouts of frames 0, 2, 4, ... alone, as frames 0, 1, 2, ..."""
-    keep = _frame(scan) % 2 == 0
-    return replace(
-        scan,
-        kspace=scan.kspace[:, :, keep],
-        trajectory=scan.trajectory[:, keep],
-        times=scan.times[:, keep],
-        frame=_frame(scan)[keep] // 2,
-        phase=None if scan.phase is None else scan.phase[keep],
-    )
+    assert scan.frame is not None
+    return frames_as_stored(replace(scan, frame=np.where(scan.frame % 2, SET_ASIDE, scan.frame // 2)))
 
 
 def offset(fine: int, coarse: int) -> float:
@@ -167,11 +161,6 @@ def _table(scan: Scan, truth: np.ndarray, config: DainrConfig, factor: float) ->
         return f"Not possible: {error}"
     figures = {name: (e.whole.psnr, e.whole.ssim, e.dynamic.psnr) for name, e in scores.items()}
     return table(COLUMNS, [[name, f"{a:.2f}", f"{b:.4f}", f"{c:.2f}"] for name, (a, b, c) in figures.items()])
-
-
-def _frame(scan: Scan) -> np.ndarray:
-    assert scan.frame is not None
-    return scan.frame
 
 
 if __name__ == "__main__":

@@ -67,7 +67,7 @@ def cases(matrix: int) -> list[Case]:
     fat = [still_ellipse(1.2, (0.0, 0.57), (0.12, 0.06))]
     with patch.object(simulate, "PHASE_TURN", PHASE_TURN):
         wrapped = simulate.simulate_cine(np.abs(plain.reference[0]), config)
-    samples = np.where(plain.frame[:, None] == SILENT, 0, plain.kspace)
+    samples = np.where(plain.frame[:, None, :, None] == SILENT, 0, plain.kspace)
     return [
         Case("as it should be", plain),
         Case("fat beside the field of view", simulate_phantom(config, fat), ("outside=keep",)),

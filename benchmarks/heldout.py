@@ -5,12 +5,12 @@
 The fit never sees the reference: this script renders each validated state itself and scores it.
 """
 
+import dainr  # noqa: F401 - before torch, for it decides how threads wait
+
+# isort: split
 import argparse
 import json
-import os
 from pathlib import Path
-
-os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
 
 import numpy as np
 import torch

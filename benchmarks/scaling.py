@@ -20,7 +20,7 @@ import numpy as np
 
 from benchmarks.common import Report, add_common, heading, run_dainr, say, table, warm_up
 from dainr.io import native
-from dainr.scan import Scan
+from dainr.scan import OF_A_SLICE, Scan
 from dainr.settings import DEFAULT_PRESET
 from dainr.simulate import SimulationConfig, simulate_phantom
 
@@ -99,10 +99,8 @@ def measure(
 
 def stacked(scan: Scan, slices: int) -> Scan:
     """A stack of copies of a scan's one slice."""
-    names = [
-        name for name in ("kspace", "trajectory", "times", "coil_maps", "reference") if getattr(scan, name) is not None
-    ]
-    parts: dict[str, Any] = {name: np.repeat(getattr(scan, name), slices, axis=0) for name in names}
+    arrays = {name: getattr(scan, name) for name in OF_A_SLICE}
+    parts: dict[str, Any] = {n: None if one is None else np.repeat(one, slices, axis=0) for n, one in arrays.items()}
     return replace(scan, **parts)
 
 

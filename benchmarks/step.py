@@ -6,12 +6,12 @@ The arithmetic is each part on its own, inputs ready, forward and backward. The 
 through its budget, when everything is in it. Both are medians of runs that take turns.
 """
 
+import dainr  # noqa: F401 - before torch, for it decides how threads wait
+
+# isort: split
 import argparse
-import os
 import time
 from collections.abc import Callable
-
-os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
 
 import numpy as np
 import torch

@@ -12,9 +12,14 @@ def convert(
     scan: Annotated[Path, typer.Argument(help="Scan file of any known format.")],
     out: Annotated[Path, typer.Argument(help="File to write.")],
     to: Annotated[str | None, typer.Option(help="native or ismrmrd.  [default: ismrmrd for .mrd, else native]")] = None,
+    mask: Annotated[
+        Path | None, typer.Option(help="Undersample a fully sampled scan by this sampling mask (.mat, .npy).")
+    ] = None,
     force: Annotated[bool, typer.Option("--force", help="Replace the file if it exists.")] = False,
 ) -> None:
     """Write a scan in another format: dainr's native HDF5 or ISMRMRD.
+
+    With --mask only what the mask keeps; the images of all lines become the reference to evaluate with.
 
     Example: dainr convert scan.h5 scan_native.h5
     """
@@ -29,6 +34,11 @@ def convert(
     if out.exists() and not force:
         raise BadRequest(str(out), "it exists already", "choose another name, or --force to replace it")
     loaded = load(scan)
+    if mask is not None:
+        from dainr.io.mask import read_mask
+        from dainr.prepare.undersample import undersample
+
+        loaded = undersample(loaded, read_mask(mask))
     WRITERS[kind](loaded, out)
     slices = f"{loaded.n_slices} slice{'s' * (loaded.n_slices > 1)}"
     typer.echo(f"{out}: {kind}, {slices}, {loaded.n_readouts} readouts", err=True)

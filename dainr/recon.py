@@ -1,17 +1,13 @@
 """What a method returns: the cine, the fields it was rendered from if there are any, and the record of the run."""
 
 import logging
-import tempfile
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
 from jaxtyping import Float
-from safetensors import SafetensorError
-from safetensors.torch import load_file, save_file
 from torch import nn
 
 from dainr import spool
@@ -93,11 +89,12 @@ def put_away(model: nn.Module) -> None:
     if any(tensor.device.type != "cpu" for tensor in tensors.values()):
         return
     try:
-        with tempfile.NamedTemporaryFile(dir=spool.temporary_folder()) as file:
-            save_file({name: tensor.data.contiguous() for name, tensor in tensors.items()}, Path(file.name))
-            for name, stored in load_file(file.name).items():
-                tensors[name].data = stored
-    except (OSError, SafetensorError) as error:
+        with spool.new_file() as file:
+            arrays = {name: tensor.data.contiguous().numpy() for name, tensor in tensors.items()}
+            stored = spool.load(*spool.dump(arrays, file), file)
+        for name, array in stored.items():
+            tensors[name].data = torch.from_numpy(array)
+    except BadRequest as error:
         log.info("a fitted field stays in memory: %s", error)
 
 

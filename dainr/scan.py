@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, fields, replace
 from functools import cached_property
 from itertools import pairwise
+from typing import Any
 
 import numpy as np
 from jaxtyping import Complex, Float, Integer
@@ -20,7 +21,9 @@ K_MAX = 0.5  # cycles per pixel: the edge of the k-space a matrix can hold
 K_TOLERANCE = 1e-4
 LOW_REACH = 0.2  # cycles per pixel: samples that end before it leave pixels far finer than what was measured
 LARGEST_MATRIX = 4096  # pixels a side
+SET_ASIDE = -1  # the frame of a readout that is not used
 GRID_TOLERANCE = 1e-3  # in units of one k-space sample
+OF_A_SLICE = ("kspace", "trajectory", "times", "frame", "phase", "measured", "coil_maps", "reference")  # slice first
 
 
 @dataclass(frozen=True, eq=False)
@@ -37,9 +40,9 @@ class Scan:
     fov_mm: tuple[float, float]  # y, x
     slice_thickness_mm: float
     affine: Float[np.ndarray, "4 4"] | None = None  # (x, y, slice) index -> RAS mm
-    frame: Integer[np.ndarray, " readout"] | None = None
-    phase: Float[np.ndarray, " readout"] | None = None  # cardiac phase in [0, 1)
-    measured: Integer[np.ndarray, " readout"] | None = None  # which one each is a copy of, where frames share readouts
+    frame: Integer[np.ndarray, "slice readout"] | None = None  # SET_ASIDE: in none of them
+    phase: Float[np.ndarray, "slice readout"] | None = None  # cardiac phase in [0, 1)
+    measured: Integer[np.ndarray, "slice readout"] | None = None  # what each is a copy of, where frames share readouts
     cyclic: bool | None = None  # whether the frames are one cycle, the last followed by the first; None: not known
     coil_maps: Complex[np.ndarray, "slice coil y x"] | None = None
     noise: Complex[np.ndarray, "coil noise_sample"] | None = None
@@ -82,9 +85,13 @@ class Scan:
         return 0 if self.frame is None else int(self.frame.max()) + 1
 
     @property
-    def readouts_per_frame(self) -> np.ndarray:
-        """How many readouts each frame holds, `[frame]`."""
-        return np.zeros(0, int) if self.frame is None else np.bincount(self.frame, minlength=self.n_frames)
+    def readouts_per_frame(self) -> Integer[np.ndarray, "slice frame"]:
+        """How many readouts each frame of each slice holds."""
+        counts = np.zeros((self.n_slices, self.n_frames), np.int64)
+        if self.frame is not None:
+            index, readout = np.nonzero(self.frame != SET_ASIDE)
+            np.add.at(counts, (index, self.frame[index, readout]), 1)
+        return counts
 
     @cached_property
     def is_cartesian(self) -> bool:
@@ -120,15 +127,9 @@ class Scan:
             affine = affine.copy()
             affine[:3, 3] += affine[:3, 2] * keep[0]
             affine[:3, 2] *= step
-        return replace(
-            self,
-            kspace=self.kspace[chosen],
-            trajectory=self.trajectory[chosen],
-            times=self.times[chosen],
-            affine=affine,
-            coil_maps=None if self.coil_maps is None else self.coil_maps[chosen],
-            reference=None if self.reference is None else self.reference[chosen],
-        )
+        arrays = {name: getattr(self, name) for name in OF_A_SLICE}
+        parts: dict[str, Any] = {name: None if array is None else array[chosen] for name, array in arrays.items()}
+        return replace(self, affine=affine, **parts)
 
 
 @dataclass(frozen=True, eq=False)
@@ -190,9 +191,9 @@ def _check_shapes(scan: Scan) -> None:
     wanted = {
         "trajectory": (n_slices, n_readouts, n_samples, 2),
         "times": (n_slices, n_readouts),
-        "frame": (n_readouts,),
-        "phase": (n_readouts,),
-        "measured": (n_readouts,),
+        "frame": (n_slices, n_readouts),
+        "phase": (n_slices, n_readouts),
+        "measured": (n_slices, n_readouts),
         "coil_maps": (n_slices, n_coils, *scan.matrix),
         "affine": (4, 4),
     }
@@ -263,18 +264,21 @@ def _check_range(scan: Scan) -> None:
 
 def _check_frames(scan: Scan) -> None:
     assert scan.frame is not None
-    if scan.frame.min() < 0:
-        raise BadScan(scan.name, "a frame index is negative", "number the frames from 0")
+    if scan.frame.min() < SET_ASIDE:
+        raise BadScan(scan.name, f"a frame index is {scan.frame.min()}", f"number from 0, {SET_ASIDE} for none")
     if int(scan.frame.max()) >= scan.n_readouts:
         raise BadScan(
             scan.name,
             f"frame index {int(scan.frame.max())} with only {scan.n_readouts} readouts leaves frames empty",
             "number the frames from 0 without gaps",
         )
-    empty = np.flatnonzero(np.bincount(scan.frame) == 0)
+    if not scan.n_frames:
+        raise BadScan(scan.name, "no readout is in a frame", "number the frames from 0")
+    empty = np.argwhere(scan.readouts_per_frame == 0)
     if len(empty):
+        where = f" of slice {empty[0, 0]}" if scan.n_slices > 1 else ""
         raise BadScan(
             scan.name,
-            f"frame {empty[0]} has no readout ({len(empty)} empty frames)",
+            f"frame {empty[0, 1]}{where} has no readout ({len(empty)} empty frames)",
             "use fewer frames or more readouts a frame",
         )

@@ -71,8 +71,8 @@ def as_points(scan: Scan) -> Scan:
         kspace=scan.kspace.reshape(*scan.kspace.shape[:2], -1, 1),
         trajectory=scan.trajectory.reshape(scan.n_slices, -1, 1, 2),
         times=np.repeat(scan.times, n, axis=1),
-        frame=None if scan.frame is None else np.repeat(scan.frame, n),
-        phase=None if scan.phase is None else np.repeat(scan.phase, n),
+        frame=None if scan.frame is None else np.repeat(scan.frame, n, 1),
+        phase=None if scan.phase is None else np.repeat(scan.phase, n, 1),
     )
 
 

@@ -1,5 +1,6 @@
 """What tests of several modules check."""
 
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -8,6 +9,7 @@ from torch import Tensor
 
 from dainr import spool
 from dainr.operators.linear import LinearOperator
+from dainr.scan import OF_A_SLICE, Scan
 
 
 def random_complex(*shape: int, seed: int = 0) -> Tensor:
@@ -31,6 +33,12 @@ def assert_gradient_is_adjoint(operator: LinearOperator, x: Tensor, y: Tensor) -
     torch.testing.assert_close(gradient, operator.adjoint(y.detach()))
     (gradient,) = torch.autograd.grad((operator.adjoint(y) * x.detach().conj()).real.sum(), y)
     torch.testing.assert_close(gradient, operator(x.detach()))
+
+
+def repeated(scan: Scan, n_slices: int) -> Scan:
+    """A stack of copies of a scan's one slice."""
+    arrays = {name: getattr(scan, name) for name in OF_A_SLICE}
+    return replace(scan, **{n: None if one is None else np.repeat(one, n_slices, 0) for n, one in arrays.items()})
 
 
 def on_disk(array: np.ndarray) -> bool:

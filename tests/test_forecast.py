@@ -2,7 +2,6 @@
 
 from dataclasses import replace
 
-import numpy as np
 import pytest
 
 from dainr.forecast import Costs, fit_seconds, forecast
@@ -11,6 +10,7 @@ from dainr.run import Request
 from dainr.scan import Scan
 from dainr.settings import build_config
 from tests.conftest import TINY, TINY_PAPER
+from tests.helper import repeated
 
 REQUEST = Request("dainr", "default", "scan.h5", "0")
 COSTS = Costs(once=2.0, early=1.0, late=3.0, validation=0.5)
@@ -38,8 +38,7 @@ def test_a_few_steps_tell_of_many(settings: tuple[str, ...], radial_scan: Scan) 
 
 def test_slices_take_their_time_one_after_another_and_little_memory(radial_scan: Scan) -> None:
     config = build_config(DainrConfig, {}, [*TINY, "device=cpu", "iterations=0", "budget_s=1000"])
-    parts = {name: np.repeat(getattr(radial_scan, name), 3, axis=0) for name in ("kspace", "trajectory", "times")}
     one = forecast(radial_scan, REQUEST, config)
-    three = forecast(replace(radial_scan, reference=None, **parts), REQUEST, config)
+    three = forecast(repeated(replace(radial_scan, reference=None), 3), REQUEST, config)
     assert 3000 < three.seconds < 3 * 1000 + 3 * 100
     assert three.memory_mb < one.memory_mb + 500

@@ -14,7 +14,7 @@ from dainr.fit import FitConfig, Step
 from dainr.io import native
 from dainr.prepare.frames import frames_as_stored
 from dainr.scan import Scan
-from tests.helper import on_disk
+from tests.helper import on_disk, repeated
 
 EXAMPLES = sorted((Path(__file__).parents[1] / "examples").glob("*.py"))
 SMALL = {"coarse_steps": 2, "start_steps": 2, "levels": 2, "width": 8, "motion_control": 8}
@@ -36,8 +36,7 @@ def test_a_scan_is_reconstructed_as_the_settings_say(radial_scan: Scan) -> None:
 
 @pytest.mark.parametrize("method", ["dainr", "gridding"])
 def test_what_the_slices_of_a_stack_leave_lies_on_disk(method: str, radial_scan: Scan) -> None:
-    twice = {name: np.repeat(getattr(radial_scan, name), 2, axis=0) for name in ("kspace", "trajectory", "times")}
-    stack = replace(radial_scan, reference=None, coil_maps=None, **twice)
+    stack = repeated(replace(radial_scan, reference=None, coil_maps=None), 2)
     options = {"iterations": 2, "settings": {"coarse_steps": 0}} if method == "dainr" else {}
     recon = dainr.reconstruct(stack, method, device="cpu", **options)  # type: ignore[arg-type]
     assert recon.cine.data.shape[0] == 2 and on_disk(recon.cine.data) and on_disk(recon.gridded)

@@ -14,6 +14,7 @@ from dainr.run import Request, load_run, reconstruct_into
 from dainr.run_folder import CONFIG, FILES, LOG, RECORD, STATE, RunFolder
 from dainr.scan import Scan
 from dainr.settings import build_config
+from tests.helper import repeated
 
 from .conftest import TINY
 
@@ -203,8 +204,7 @@ def test_damaged_files_are_bad_data(folder: RunFolder) -> None:
 
 
 def test_a_stack_interrupted_in_its_second_slice_resumes_to_the_same_cine(radial_scan: Scan, tmp_path: Path) -> None:
-    parts = {name: np.repeat(getattr(radial_scan, name), 2, axis=0) for name in ("kspace", "trajectory", "times")}
-    stack = replace(radial_scan, **parts, reference=None)
+    stack = repeated(replace(radial_scan, reference=None), 2)
     config = build_config(DainrConfig, {}, [*TINY, "iterations=12", "validate_every=4", "device=cpu"])
     whole = reconstruct_into(RunFolder(tmp_path / "whole"), stack, REQUEST, config)
 

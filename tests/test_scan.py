@@ -48,11 +48,16 @@ BAD = {
     "only zeros": ({"kspace": np.zeros((2, 3, 6, 10), np.complex64)}, "zero everywhere"),
     "k beyond the matrix": (with_value("trajectory", (0, 0, 0, 1), 0.51), "0.51 cycles per pixel, beyond 0.5"),
     "k beyond the other end": (with_value("trajectory", (0, 0, 0, 1), -0.51), "beyond 0.5"),
-    "phase of one": (with_value("phase", 3, 1.0), "[0, 1)"),
-    "negative phase": (with_value("phase", 3, -0.1), "[0, 1)"),
-    "negative frame": (with_value("frame", 0, -1), "negative"),
-    "empty frame": ({"frame": np.array([0, 0, 2, 2, 3, 3], np.int32)}, "frame 1 has no readout"),
-    "frame out of reach": (with_value("frame", 0, 10**9), "empty"),
+    "phase of one": (with_value("phase", (0, 3), 1.0), "[0, 1)"),
+    "negative phase": (with_value("phase", (0, 3), -0.1), "[0, 1)"),
+    "frame below none": (with_value("frame", (0, 0), -2), "a frame index is -2"),
+    "no frame": ({"frame": np.full(6, -1, np.int32)}, "no readout is in a frame"),
+    "frame of a slice": (
+        {"frame": np.array([[0, 0, 1, 1, 2, 2], [0, 0, 0, 0, 2, 2]], np.int32)},
+        "frame 1 of slice 1 has no readout",
+    ),
+    "empty frame": ({"frame": np.array([0, 0, 2, 2, 3, 3], np.int32)}, "frame 1 of slice 0 has no readout"),
+    "frame out of reach": (with_value("frame", (0, 0), 10**9), "empty"),
 }
 
 
@@ -72,7 +77,7 @@ def test_an_error_is_one_sentence_of_what_why_and_fix():
 def test_counts_are_read_off_the_axes():
     scan = small_scan()
     assert (scan.n_slices, scan.n_coils, scan.n_readouts, scan.n_samples, scan.n_frames) == (2, 3, 6, 10, 3)
-    assert scan.readouts_per_frame.tolist() == [2, 2, 2]
+    assert scan.readouts_per_frame.tolist() == [[2, 2, 2], [2, 2, 2]]
     assert small_scan(frame=None).n_frames == 0
 
 

@@ -14,6 +14,7 @@ from dainr.scan import Scan
 from dainr.settings import build_config
 from dainr.tune import Trial, agreement, as_preset, recommend, sweep, with_budget
 from tests.conftest import TINY
+from tests.helper import repeated
 
 CONFIG = build_config(DainrConfig, {}, [*TINY, "device=cpu"])
 
@@ -66,9 +67,8 @@ def test_a_scan_is_fitted_once_a_budget_shortest_first(radial_scan: Scan) -> Non
 
 
 def test_of_a_stack_the_middle_slice_is_fitted(radial_scan: Scan) -> None:
-    parts = {name: np.repeat(getattr(radial_scan, name), 3, axis=0) for name in ("trajectory", "times")}
-    kspace = radial_scan.kspace * np.array([1, 0.5, 2], np.float32)[:, None, None, None]
-    stack = replace(radial_scan, kspace=kspace, reference=None, **parts)
+    stack = repeated(replace(radial_scan, reference=None), 3)
+    stack = replace(stack, kspace=stack.kspace * np.array([1, 0.5, 2], np.float32)[:, None, None, None])
     assert radial_scan.reference is not None
     (first,) = sweep(stack, CONFIG, [0.1], np.concatenate([radial_scan.reference * f for f in (0, 1, 0)]))
     assert first.psnr is not None and first.psnr > 10

@@ -13,7 +13,7 @@ from jaxtyping import Complex
 
 from dainr.errors import BadScan
 from dainr.io.hdf5 import write_whole
-from dainr.io.on_grid import NO_LENGTHS, lines_on_grid
+from dainr.io.on_grid import NO_LENGTHS, readouts_on_grid
 from dainr.scan import Cine, Scan
 
 NAME = "BART's .cfl with its .hdr"
@@ -48,26 +48,30 @@ def read(path: Path) -> Scan:
     matrix: tuple[int, ...]
     if beside["trajectory"] is None:
         k = _axes(kspace, (0, 1, COIL, TIME, SLICE), where)
-        samples, trajectory, frame, matrix = lines_on_grid(k, where)
+        readouts = readouts_on_grid(k, where)
+        samples, trajectory, frame, matrix = readouts
+        times = readouts.times
     else:
         points = read_cfl(beside["trajectory"])
         matrix = _matrix(points, str(beside["trajectory"])) if maps is None else maps.shape[2:]
         samples, trajectory, frame = _off_grid(kspace, points, matrix, where)
+        n = samples.shape[2]
+        times = np.arange(n) / n if frame is None else frame / (frame.max() + 1)
     if maps is not None and maps.shape != (*samples.shape[:2], *matrix):
         raise BadScan(
             where,
             f"its coil maps are {maps.shape} (slice, coil, y, x), its k-space asks for {(*samples.shape[:2], *matrix)}",
             "give the maps of this scan",
         )
-    at = frame / (frame.max() + 1) if frame is not None else np.arange(samples.shape[2]) / samples.shape[2]
+    in_each_slice = len(samples), samples.shape[2]
     return Scan(
         kspace=samples,
         trajectory=trajectory,
-        times=np.broadcast_to(at.astype(np.float64), (len(samples), len(at))),
+        times=np.broadcast_to(times, in_each_slice),
         matrix=(int(matrix[0]), int(matrix[1])),
         fov_mm=(float(matrix[0]), float(matrix[1])),
         slice_thickness_mm=1.0,
-        frame=None if frame is None else frame.astype(np.int32),
+        frame=None if frame is None else np.broadcast_to(frame.astype(np.int32), in_each_slice),
         coil_maps=maps,
         name=where,
         notes=tuple(notes),

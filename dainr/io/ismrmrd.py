@@ -19,11 +19,12 @@ from dainr.io.hdf5 import is_hdf5, open_hdf5, read_array
 from dainr.io.ismrmrd_geometry import Geometry, read_geometry, slice_affine
 from dainr.io.ismrmrd_trajectory import cartesian_readouts, stored_trajectory
 from dainr.io.physiology import phase_since_trigger
-from dainr.scan import Scan
+from dainr.scan import SET_ASIDE, Scan
 
 NAME = "an ISMRMRD file"
 READ_AT_A_TIME = 1024
 TICK_S = 2.5e-3  # Siemens' unit of acquisition_time_stamp, kept by the converters
+PILOT_TONE = 3, 1  # samples at the start and end of a readout that it disturbs, as OCMR's reader has it
 NOISE = ismrmrd.ACQ_IS_NOISE_MEASUREMENT
 SKIPPED = {
     ismrmrd.ACQ_IS_PARALLEL_CALIBRATION: "parallel-imaging calibration",
@@ -66,20 +67,14 @@ def read(path: Path) -> Scan:
     notes: list[str] = [f"{count} {kind} readouts skipped" for kind, count in readouts.skipped.items()]
     _check_alike(readouts.imaging, where)
     geometry = read_geometry(header, where, notes)
-    slices = _by_slice(readouts.imaging, where)
+    slices = _by_slice(readouts.imaging)
     frame = _frames(slices, notes)
-    if frame is not None:
-        order = [np.argsort(index, kind="stable") for index in frame]
-        slices = [[acquisitions[i] for i in ranks] for acquisitions, ranks in zip(slices, order, strict=True)]
-        frame = [np.sort(index) for index in frame]
-        if any(not np.array_equal(index, frame[0]) for index in frame):
-            raise BadScan(
-                where, "the slices have different numbers of readouts per frame", "convert one slice at a time"
-            )
+    if frame is None:
+        slices = _of_one_length(slices, notes)
     kspace, trajectory = _samples(slices, geometry, where, notes)
     maps = _array_beside(extra["coil_maps"], "coil_maps", (*kspace.shape[:2], *geometry.matrix), where)
-    stamps = np.array([[a.acquisition_time_stamp for a in acquisitions] for acquisitions in slices], np.float64)
-    phase = _array_beside(extra["phase"], "phase", (kspace.shape[2],), where)
+    stamps = _stacked([np.array([a.acquisition_time_stamp for a in acquisitions], float) for acquisitions in slices])
+    phase = _array_beside(extra["phase"], "phase", stamps.shape, where)
     if phase is None:
         phase = _phase(slices, notes)
     return Scan(
@@ -90,7 +85,7 @@ def read(path: Path) -> Scan:
         fov_mm=geometry.fov_mm,
         slice_thickness_mm=geometry.slice_thickness_mm,
         affine=slice_affine([acquisitions[0] for acquisitions in slices], geometry, notes),
-        frame=None if frame is None else frame[0].astype(np.int32),
+        frame=None if frame is None else _stacked([one.astype(np.int32) for one in frame], SET_ASIDE),
         coil_maps=None if maps is None else maps.astype(np.complex64),
         phase=phase,
         noise=_noise(readouts.noise, kspace.shape[1], readouts.imaging[0].sample_time_us, where),
@@ -167,21 +162,33 @@ def _check_alike(acquisitions: list[Any], where: str) -> None:
         raise BadScan(where, "it is encoded in three dimensions", "reconstruct stacks of 2-D slices, one file each")
 
 
-def _by_slice(acquisitions: list[Any], where: str) -> list[list[Any]]:
-    numbers = sorted({a.idx.slice for a in acquisitions})
-    slices: list[list[Any]] = [[a for a in acquisitions if a.idx.slice == number] for number in numbers]
-    counts = sorted({len(group) for group in slices})
-    if len(counts) > 1:
-        raise BadScan(
-            where, f"its slices have from {counts[0]} to {counts[-1]} readouts", "convert complete slices only"
-        )
-    return slices
+def _by_slice(acquisitions: list[Any]) -> list[list[Any]]:
+    slices: dict[int, list[Any]] = {}
+    for acquisition in acquisitions:
+        slices.setdefault(acquisition.idx.slice, []).append(acquisition)
+    return [slices[number] for number in sorted(slices)]
+
+
+def _of_one_length(slices: list[list[Any]], notes: list[str]) -> list[list[Any]]:
+    """The first readouts of every slice, as many as the shortest has: nothing says which belong together."""
+    shortest, longest = min(map(len, slices)), max(map(len, slices))
+    if shortest < longest:
+        notes.append(f"slices have from {shortest} to {longest} readouts: the first {shortest} of each are used")
+    return [acquisitions[:shortest] for acquisitions in slices]
+
+
+def _stacked(parts: list[np.ndarray], filling: float = 0) -> np.ndarray:
+    """Arrays of the slices, readouts along their first axis, the shorter ones filled up in the end."""
+    stack = np.full((len(parts), max(map(len, parts)), *parts[0].shape[1:]), filling, parts[0].dtype)
+    for row, part in zip(stack, parts, strict=True):
+        row[: len(part)] = part
+    return stack
 
 
 def _frames(slices: list[list[Any]], notes: list[str]) -> list[np.ndarray] | None:
     for counter in ("phase", "repetition"):
         index = [np.array([getattr(a.idx, counter) for a in acquisitions]) for acquisitions in slices]
-        values = np.unique(index[0])
+        values = np.unique(np.concatenate(index))
         if len(values) > 1:
             notes.append(f"frames are the file's idx.{counter} ({len(values)} values)")
             return [np.searchsorted(values, one) for one in index]
@@ -195,10 +202,12 @@ def _samples(
     """K-space `slice coil readout sample` and trajectory `slice readout sample 2`, discarded samples removed."""
     first = slices[0][0]
     keep = slice(first.discard_pre, first.number_of_samples - first.discard_post)
-    if first.discard_pre or first.discard_post:
-        notes.append(
-            f"{first.discard_pre} samples at the start and {first.discard_post} at the end of readouts dropped"
-        )
+    if geometry.pilot_tone:
+        keep = slice(keep.start + PILOT_TONE[0], keep.stop - PILOT_TONE[1])
+    if keep.start or keep.stop < first.number_of_samples:
+        why = ", disturbed by the pilot tone" if geometry.pilot_tone else ""
+        dropped = f"{keep.start} samples at the start and {first.number_of_samples - keep.stop} at the end"
+        notes.append(f"{dropped} of readouts dropped{why}")
     has_trajectory = all(a.traj.shape[1] >= 2 for acquisitions in slices for a in acquisitions)
     if not has_trajectory and not geometry.is_cartesian:
         raise BadScan(where, "it is not Cartesian and stores no trajectory", "export it with trajectories")
@@ -211,9 +220,9 @@ def _samples(
             kspace, trajectory = kspace[..., keep], trajectory[:, keep]
         else:
             kspace, trajectory = cartesian_readouts(acquisitions, keep, geometry, notes if not data else [])
-        data.append(kspace)
-        positions.append(trajectory)
-    return np.stack(data).astype(np.complex64), np.stack(positions).astype(np.float32)
+        data.append(kspace.astype(np.complex64).swapaxes(0, 1))
+        positions.append(trajectory.astype(np.float32))
+    return np.ascontiguousarray(_stacked(data).swapaxes(1, 2)), _stacked(positions)
 
 
 def _seconds(stamps: np.ndarray, geometry: Geometry, notes: list[str]) -> np.ndarray:
@@ -226,18 +235,24 @@ def _seconds(stamps: np.ndarray, geometry: Geometry, notes: list[str]) -> np.nda
 
 
 def _phase(slices: list[list[Any]], notes: list[str]) -> np.ndarray | None:
-    """Cardiac phases, where the readouts carry the time since the last trigger."""
-    since = TICK_S * np.array([[a.physiology_time_stamp[0] for a in acquisitions] for acquisitions in slices])
-    times = TICK_S * np.array([[a.acquisition_time_stamp for a in acquisitions] for acquisitions in slices], float)
-    if np.ptp(since) == 0:
+    """Cardiac phases, where the readouts of every slice carry the time since the last trigger."""
+    phases = []
+    for acquisitions in slices:
+        since, times = (
+            TICK_S * np.array(stamps, np.float64)
+            for stamps in (
+                [a.physiology_time_stamp[0] for a in acquisitions],
+                [a.acquisition_time_stamp for a in acquisitions],
+            )
+        )
+        phases.append(phase_since_trigger(times, since) if np.ptp(since) > 0 else None)
+    known = [phase for phase in phases if phase is not None]
+    if len(known) < len(phases):
+        if known:
+            notes.append(f"only {len(known)} of {len(phases)} slices carry time stamps of the ECG: they are left aside")
         return None
-    if len(slices) > 1:
-        notes.append("time stamps of the ECG are left aside: the slices have each their own; convert one at a time")
-        return None
-    phase = phase_since_trigger(times[0], since[0])
-    if phase is not None:
-        notes.append("cardiac phases from the time stamps of the ECG: --frames-per-cycle bins by them")
-    return phase
+    notes.append("cardiac phases from the time stamps of the ECG: --frames-per-cycle bins by them")
+    return _stacked(known)
 
 
 def _noise(readouts: list[Any], n_coils: int, dwell_us: float, where: str) -> np.ndarray | None:
@@ -261,6 +276,8 @@ def _array_beside(array: np.ndarray | None, name: str, shape: tuple[int, ...], w
     if array is None:
         return None
     known = -int(np.prod(shape))
+    if name == "phase" and array.size == shape[-1]:  # the same for all slices
+        array = np.broadcast_to(array.reshape(-1), shape)
     if array.size % known if -1 in shape else array.size != -known:
         raise BadScan(where, f"{name} has shape {array.shape}, not {shape}", f"store {name} with that shape")
     return array.reshape(shape)

@@ -25,6 +25,7 @@ class Geometry:
     slice_thickness_mm: float
     centre_line: int
     repetition_time_s: float | None
+    pilot_tone: bool  # a tone of the scanner's own disturbs the ends of readouts
 
 
 def read_geometry(header: Any, where: str, notes: list[str]) -> Geometry:
@@ -52,6 +53,7 @@ def read_geometry(header: Any, where: str, notes: list[str]) -> Geometry:
         slice_thickness_mm=thickness,
         centre_line=_centre_line(encoding, encoded.matrixSize.y),
         repetition_time_s=_repetition_time(header),
+        pilot_tone=_has_pilot_tone(header),
     )
 
 
@@ -106,3 +108,9 @@ def _repetition_time(header: Any) -> float | None:
     if parameters is None or not parameters.TR or not parameters.TR[0] > 0:
         return None
     return float(parameters.TR[0]) * 1e-3
+
+
+def _has_pilot_tone(header: Any) -> bool:
+    """As OCMR's files say it, by a parameter of that name."""
+    parameters = header.userParameters
+    return parameters is not None and any(p.name == "PilotTone" and p.value == 1 for p in parameters.userParameterLong)

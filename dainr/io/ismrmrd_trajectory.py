@@ -9,6 +9,8 @@ from dainr.errors import BadScan
 from dainr.io.ismrmrd_geometry import Geometry
 from dainr.scan import K_MAX, K_TOLERANCE
 
+GUARD = 2  # samples beside missing ones
+
 
 def stored_trajectory(acquisitions: list[Any], geometry: Geometry, where: str, notes: list[str]) -> np.ndarray:
     """Trajectory `readout sample 2` (ky, kx) in cycles per pixel; files store (kx, ky) in one of three units."""
@@ -39,20 +41,21 @@ def cartesian_readouts(
     if n_reversed:
         notes.append(f"{n_reversed} reversed readouts turned round")
     kspace = np.stack(lines, 1)
-    n_samples = kspace.shape[-1]
-    centre = (first.center_sample - first.discard_pre) if first.center_sample else n_samples // 2
+    n_samples, n_encoded = kspace.shape[-1], geometry.encoded[1]
+    middle = (first.discard_pre + first.number_of_samples - first.discard_post) // 2
+    centre = (first.center_sample or middle) - keep.start
+    if centre != n_samples // 2 or n_samples != n_encoded:
+        notes.append(f"asymmetric echo: k-space centre at sample {centre} of {n_samples}")
     pixel_y, pixel_x = geometry.fov_mm[0] / geometry.matrix[0], geometry.fov_mm[1] / geometry.matrix[1]
     fov_x = geometry.encoded_fov_mm[1]
-    n_cropped = round(n_samples * geometry.fov_mm[1] / fov_x)
-    symmetric = centre == n_samples // 2 and n_samples == geometry.encoded[1]
-    if symmetric and n_cropped < n_samples:
-        notes.append(f"readout oversampling removed: {n_samples} to {n_cropped} samples")
-        kspace = _crop_readout(kspace, n_cropped)
-        fov_x *= n_cropped / n_samples
-        n_samples, centre = n_cropped, n_cropped // 2
-    elif not symmetric:
-        notes.append(f"asymmetric echo: k-space centre at sample {centre} of {n_samples}")
-    kx = (np.arange(n_samples) - centre) * pixel_x / fov_x
+    n_cropped, before = round(n_encoded * geometry.fov_mm[1] / fov_x), n_encoded // 2 - centre
+    if n_cropped < n_encoded and 0 <= before <= n_encoded - n_samples:
+        notes.append(f"readout oversampling removed: {n_encoded} to {n_cropped} samples")
+        kspace, of_grid = _crop_readout(kspace, before, n_encoded, n_cropped)
+        fov_x *= n_cropped / n_encoded
+        kx = (of_grid - n_cropped // 2) * pixel_x / fov_x
+    else:
+        kx = (np.arange(n_samples) - centre) * pixel_x / fov_x
     ky = np.array([a.idx.kspace_encode_step_1 - geometry.centre_line for a in acquisitions], np.float64)
     ky *= pixel_y / geometry.encoded_fov_mm[0]
     inside_x = (kx >= -K_MAX - K_TOLERANCE) & (kx < K_MAX - K_TOLERANCE)
@@ -62,9 +65,19 @@ def cartesian_readouts(
     return kspace, np.stack(np.broadcast_arrays(ky[:, None], kx[None]), -1)
 
 
-def _crop_readout(kspace: np.ndarray, n: int) -> np.ndarray:
-    """Keep the central `n` pixels of the readout direction; the centre of either grid is index n // 2."""
-    image = np.fft.fftshift(np.fft.ifft(np.fft.ifftshift(kspace, axes=-1), axis=-1, norm="ortho"), axes=-1)
-    start = kspace.shape[-1] // 2 - n // 2
-    image = image[..., start : start + n]
-    return np.fft.fftshift(np.fft.fft(np.fft.ifftshift(image, axes=-1), axis=-1, norm="ortho"), axes=-1)
+def _crop_readout(kspace: np.ndarray, before: int, n_encoded: int, n: int) -> tuple[np.ndarray, np.ndarray]:
+    """Keep the central `n` of `n_encoded` pixels of the readout direction, and those of its `n` samples known then.
+
+    `before`: samples missing before the first. Beside missing samples the crop mixes their absence into `GUARD` of
+    the others, which are left out. Returns k-space and its places on the grid of `n`, whose centre is at n // 2.
+    """
+    after = n_encoded - before - kspace.shape[-1]
+    whole = np.pad(kspace, [(0, 0)] * (kspace.ndim - 1) + [(before, after)])
+    image = np.fft.fftshift(np.fft.ifft(np.fft.ifftshift(whole, axes=-1), axis=-1, norm="ortho"), axes=-1)
+    start = n_encoded // 2 - n // 2
+    cropped = np.fft.fft(np.fft.ifftshift(image[..., start : start + n], axes=-1), axis=-1, norm="ortho")
+    place = n // 2 + (np.array([before, n_encoded - after - 1]) - n_encoded // 2) * n / n_encoded
+    first = int(np.ceil(place[0])) + GUARD if before else 0
+    last = int(np.floor(place[1])) - GUARD if after else n - 1
+    kept = np.arange(first, last + 1)
+    return np.fft.fftshift(cropped, axes=-1)[..., kept], kept

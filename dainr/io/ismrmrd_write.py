@@ -1,7 +1,7 @@
 """Writing a scan as ISMRMRD: every readout with its trajectory, noise as a noise measurement, frames in idx.phase.
 
 What ISMRMRD has no place for (coil maps, cardiac phases, a reference) goes beside the acquisitions as arrays of those
-names.
+names. Readouts that are set aside are left out, and cardiac phases with them.
 """
 
 from pathlib import Path
@@ -13,7 +13,7 @@ import numpy as np
 from dainr.io.hdf5 import write_whole
 from dainr.io.ismrmrd import TICK_S
 from dainr.io.ismrmrd_geometry import placement
-from dainr.scan import Scan
+from dainr.scan import SET_ASIDE, Scan
 
 GROUP = "dataset"
 LONGEST_READOUT = 2**15  # samples: the format counts them in 16 bits
@@ -34,12 +34,12 @@ def write_ismrmrd(scan: Scan, path: Path) -> None:
                     dataset.append_acquisition(_noise(scan.noise[:, start : start + LONGEST_READOUT]))
             nowhere = np.zeros(3), np.zeros((3, 3))
             position, directions = nowhere if scan.affine is None else placement(scan.affine, scan.matrix)
-            for index in range(scan.n_slices):
-                for readout in range(scan.n_readouts):
-                    dataset.append_acquisition(_acquisition(scan, index, readout, position, directions))
+            used = np.full((scan.n_slices, scan.n_readouts), True) if scan.frame is None else scan.frame != SET_ASIDE
+            for index, readout in np.argwhere(used).tolist():
+                dataset.append_acquisition(_acquisition(scan, index, readout, position, directions))
             for name in ("coil_maps", "phase", "reference"):
                 array = getattr(scan, name)
-                if array is not None:
+                if array is not None and (name != "phase" or used.all()):
                     dataset.append_array(name, np.ascontiguousarray(array))
         finally:
             dataset.close()
@@ -87,7 +87,7 @@ def _acquisition(scan: Scan, index: int, readout: int, position: np.ndarray, dir
     acquisition.idx.slice = index
     acquisition.idx.kspace_encode_step_1 = readout
     if scan.frame is not None:
-        acquisition.idx.phase = int(scan.frame[readout])
+        acquisition.idx.phase = int(scan.frame[index, readout])
     acquisition.acquisition_time_stamp = round(float(scan.times[index, readout] - scan.times.min()) / TICK_S)
     acquisition.scan_counter = index * scan.n_readouts + readout
     if scan.affine is not None:

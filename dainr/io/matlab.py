@@ -16,7 +16,7 @@ from jaxtyping import Complex
 
 from dainr.errors import BadScan
 from dainr.io.hdf5 import open_hdf5, read_array
-from dainr.io.on_grid import NO_LENGTHS, lines_on_grid
+from dainr.io.on_grid import NO_LENGTHS, readouts_on_grid
 from dainr.scan import Scan
 
 NAME = "a MATLAB file of Cartesian k-space (CMRxRecon, TD-DIP)"
@@ -25,11 +25,13 @@ KSPACE = ("kspace", "kus")  # beginnings of the names of k-space
 SINGLE = "kspace_single"  # of one coil, without an axis for it
 GATED, GATED_MAPS = "data", "b1"
 HDF5_OFFSETS = (0, 512)  # MATLAB puts half a kilobyte of its own before the HDF5 file
+MASK_USE = "give the file of the k-space, or undersample it by this mask: dainr convert KSPACE OUT --mask MASK"
+NUMBERS = ("double", "single", "logical", *(f"{sign}int{bits}" for sign in ("", "u") for bits in (8, 16, 32, 64)))
 READS = "dainr reads kspace..., kus... (CMRxRecon) or data with b1 (TD-DIP)"
 
 
 def recognises(path: Path) -> bool:
-    """Whether MATLAB says that it wrote this file, or it is HDF5 with k-space by a name of CMRxRecon."""
+    """Whether MATLAB says that it wrote this file, or it is HDF5 with k-space or a mask by a name of CMRxRecon."""
     with path.open("rb") as file:
         head = file.read(520)
     if head.startswith(MAGIC):
@@ -38,7 +40,7 @@ def recognises(path: Path) -> bool:
         return False
     with open_hdf5(path) as file:
         own = "schema" in file.attrs or "trajectory" in file
-        return not own and any(_is_kspace(name) for name in _arrays(file))
+        return not own and any(_is_kspace(name) or _is_mask(name) for name in _arrays(file))
 
 
 def read(path: Path) -> Scan:
@@ -50,26 +52,38 @@ def read(path: Path) -> Scan:
     kspace, maps, name = _load(path)
     if not np.isfinite(kspace).all():
         raise BadScan(where, f"{name} holds NaN or Inf", "export it again")
-    samples, trajectory, frame, matrix = lines_on_grid(kspace, where)
+    readouts = readouts_on_grid(kspace, where)
+    samples, matrix = readouts.kspace, readouts.matrix
     if maps is not None and maps.shape != (*samples.shape[:2], *matrix):
         raise BadScan(
             where,
             f"its coil maps are {maps.shape} (slice, coil, y, x), its k-space asks for {(*samples.shape[:2], *matrix)}",
             "give the maps of this scan",
         )
-    at = frame / (frame.max() + 1)
     return Scan(
-        kspace=samples.astype(np.complex64, copy=False),
-        trajectory=trajectory,
-        times=np.broadcast_to(at.astype(np.float64), (len(samples), len(at))),
+        kspace=samples,
+        trajectory=readouts.trajectory,
+        times=readouts.times,
         matrix=matrix,
         fov_mm=(float(matrix[0]), float(matrix[1])),
         slice_thickness_mm=1.0,
-        frame=frame.astype(np.int32),
+        frame=readouts.frame.astype(np.int32),
         coil_maps=maps,
         name=where,
         notes=(f"k-space from the variable {name}", NO_LENGTHS),
     )
+
+
+def read_mask(path: Path) -> np.ndarray:
+    """The variable of a MATLAB file with "mask" in its name, axes as in MATLAB. Raises BadScan where there is none."""
+    where = str(path)
+    if not recognises(path):
+        raise BadScan(where, "it is no MATLAB file of a mask", "give a MATLAB file or .npy with a sampling mask")
+    shapes, variable = _variables(path)
+    name = next((n for n in shapes if _is_mask(n)), None)
+    if name is None:
+        raise BadScan(where, f"it holds {', '.join(shapes) or 'nothing'}, no mask", "give the file of the mask")
+    return variable(name)
 
 
 def _load(path: Path) -> tuple[Complex[np.ndarray, "x y coil time slice"], np.ndarray | None, str]:
@@ -78,8 +92,10 @@ def _load(path: Path) -> tuple[Complex[np.ndarray, "x y coil time slice"], np.nd
     shapes, variable = _variables(path)
     name = next((n for n in shapes if _is_kspace(n)), GATED if GATED in shapes else None)
     if name is None:
-        what = "a sampling mask alone" if any("mask" in n for n in shapes) else f"{', '.join(shapes) or 'nothing'}"
-        raise BadScan(where, f"it holds {what}", f"give the file of the k-space: {READS}")
+        for mask in filter(_is_mask, shapes):
+            size = " x ".join(map(str, shapes[mask]))
+            raise BadScan(where, f"it holds a sampling mask alone ({mask}, {size})", MASK_USE)
+        raise BadScan(where, f"it holds {', '.join(shapes) or 'nothing'}", f"give the file of the k-space: {READS}")
     array, axes = variable(name), len(shapes[name])
     if array.dtype.kind != "c":
         raise BadScan(where, f"{name} is not complex", "give k-space, not images")
@@ -113,16 +129,16 @@ def _variables(path: Path) -> tuple[dict[str, tuple[int, ...]], Callable[[str], 
 
 
 def _read_old(path: Path) -> dict[str, np.ndarray]:
-    """The floating-point variables of a file before version 7.3 by name, axes as in MATLAB."""
+    """The numeric variables of a file before version 7.3 by name, axes as in MATLAB."""
     import scipy.io  # here, for it takes a while and few files are so old
 
     try:
-        names = [name for name, _, kind in scipy.io.whosmat(path) if kind in ("double", "single")]
+        names = [name for name, _, kind in scipy.io.whosmat(path) if kind in NUMBERS]
         arrays = scipy.io.loadmat(path, variable_names=names)
     except Exception as error:  # its reader raises of every kind where a file is damaged
         raise BadScan(str(path), f"the file is truncated or damaged ({error})", "copy or export it again") from error
     arrays = {name: arrays[name] for name in names if isinstance(arrays.get(name), np.ndarray)}
-    return {name: array for name, array in arrays.items() if array.dtype.kind in "fc"}
+    return {name: array for name, array in arrays.items() if array.dtype.kind in "biufc"}
 
 
 def _read_hdf5(path: Path, name: str) -> np.ndarray:
@@ -140,3 +156,7 @@ def _arrays(file: h5py.File) -> list[str]:
 
 def _is_kspace(name: str) -> bool:
     return name.lower().startswith(KSPACE)
+
+
+def _is_mask(name: str) -> bool:
+    return "mask" in name.lower()

@@ -14,6 +14,7 @@ NAME = "a native dainr-scan HDF5 file"
 SCHEMA, VERSION = "dainr-scan", 1
 REQUIRED = ("kspace", "trajectory", "times")
 OPTIONAL = ("frame", "phase", "coil_maps", "noise", "reference")
+OF_EVERY_SLICE = {"trajectory": 3, "times": 1, "frame": 1, "phase": 1}  # axes, where they are the same for all slices
 KINDS = {"kspace": np.complex64, "coil_maps": np.complex64, "noise": np.complex64, "trajectory": np.float32}
 KINDS |= {"times": np.float64, "frame": np.int32, "phase": np.float32}
 
@@ -40,13 +41,12 @@ def read(path: Path) -> Scan:
         name: None if array is None else _cast(array, np.dtype(KINDS.get(name, array.dtype)), name, where)
         for name, array in parts.items()
     }
-    kspace, trajectory, times = cast["kspace"], cast["trajectory"], cast["times"]
+    kspace = cast["kspace"]
     if kspace.ndim != 4:
         raise BadScan(where, f"kspace has shape {kspace.shape}", "store it as slice, coil, readout, sample")
-    if trajectory.ndim == 3:
-        cast["trajectory"] = np.broadcast_to(trajectory, (len(kspace), *trajectory.shape))
-    if times.ndim == 1:
-        cast["times"] = np.broadcast_to(times, (len(kspace), *times.shape))
+    for name, axes in OF_EVERY_SLICE.items():
+        if cast[name] is not None and cast[name].ndim == axes:
+            cast[name] = np.broadcast_to(cast[name], (len(kspace), *cast[name].shape))
     if cast["reference"] is not None and cast["reference"].dtype.kind != "c":
         cast["reference"] = cast["reference"].astype(np.float32)
     return Scan(**cast, **_geometry(attributes, where), name=where)

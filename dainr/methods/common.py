@@ -85,7 +85,7 @@ def resolve_common(scan: Scan, config: AnyConfig) -> tuple[AnyConfig, dict[str, 
     record: dict[str, Any] = {}
     nufft = "cufinufft" if config.nufft == "finufft" and device.type == "cuda" else config.nufft
     if not scan.is_cartesian:
-        points = frame_points(scan.trajectory[0], _binned(scan), scan.n_frames)
+        points = frame_points(scan.trajectory[0], _binned(scan)[0], scan.n_frames)
         n_coils = config.prepare.virtual_coils or scan.n_coils
         if nufft == "auto":
             chosen, timings = choose_backend(max(points, key=len), scan.matrix, n_coils, device)

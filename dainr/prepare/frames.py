@@ -10,7 +10,7 @@ from dainr import spool
 from dainr.errors import BadRequest, BadScan
 from dainr.prepare.gating import find_beats
 from dainr.prepare.self_gating import chest_at_rest, self_gated_phase
-from dainr.scan import Scan
+from dainr.scan import SET_ASIDE, Scan
 
 CENTRE_SAMPLES = 2.5  # from the k-space centre to where a readout may be held out
 FEW_SAMPLES = 32  # a readout with fewer does not span k-space, and its samples tell no distance
@@ -39,16 +39,17 @@ def bin_spokes(scan: Scan, spokes_per_frame: int, every: int | None = None) -> S
     note += f", a frame every {step}" if step < spokes_per_frame else ""
     note += f", {scan.n_readouts - 1 - window[-1]} left over"
     if step < spokes_per_frame and scan.measured is None:
-        scan = replace(scan, measured=np.arange(scan.n_readouts))
-    return replace(_reorder(scan, order, np.repeat(np.arange(len(firsts)), spokes_per_frame), note), cyclic=False)
+        scan = replace(scan, measured=np.broadcast_to(np.arange(scan.n_readouts), scan.times.shape))
+    frame = np.broadcast_to(np.repeat(np.arange(len(firsts)), spokes_per_frame), order.shape)
+    return replace(reorder(scan, order, frame, note), cyclic=False)
 
 
 def bin_phases(scan: Scan, frames_per_cycle: int, respiratory_bins: int = 1) -> Scan:
     """Readouts by their cardiac phase into evenly wide bins of the cycle, those of arrhythmic beats set aside.
 
     Where no phases are stored, spokes of a single slice tell them. Of several respiratory bins, which spokes tell too,
-    only the one where the chest rests is kept. Times become those within a heartbeat of median length, where it is
-    known. Raises BadRequest without phases.
+    only the one where the chest rests is kept. Every slice has its own heartbeats and breaths. Times become those
+    within a heartbeat of median length, where it is known. Raises BadRequest without phases.
     """
     if not 1 <= frames_per_cycle <= scan.n_readouts:
         raise BadRequest(
@@ -58,34 +59,29 @@ def bin_phases(scan: Scan, frames_per_cycle: int, respiratory_bins: int = 1) -> 
         )
     note = f"{frames_per_cycle} bins of the cardiac cycle"
     if scan.phase is None:
-        if scan.n_slices > 1:
+        if scan.n_slices > 1:  # each would begin its cycle somewhere else
             raise BadRequest("--frames-per-cycle", "the scan stores no cardiac phases", "choose one slice: --slices 0")
-        scan = replace(scan, phase=self_gated_phase(scan.kspace[0], scan.trajectory[0], scan.times[0]))
+        scan = replace(scan, phase=self_gated_phase(scan.kspace[0], scan.trajectory[0], scan.times[0])[None])
         note += " as the k-space centre shows it"
     phase = scan.phase
     assert phase is not None
-    beats = find_beats(scan.times[0], phase)
-    kept = ~beats.arrhythmic[beats.of_readout]
+    beats = [find_beats(t, p) for t, p in zip(scan.times, phase, strict=True)]
+    kept = np.stack([~one.arrhythmic[one.of_readout] for one in beats])
     if respiratory_bins != 1:
-        kept &= _at_rest(scan, respiratory_bins)
-    if beats.length > 0:
-        scan = replace(scan, times=np.broadcast_to(beats.length * phase.astype(np.float64), scan.times.shape))
-        note += f" of {1e3 * beats.length:.0f} ms"
-    if beats.arrhythmic.any():
-        note += f", {beats.arrhythmic.sum()} of {len(beats.lengths)} heartbeats set aside for their length"
+        parts = zip(scan.kspace, scan.trajectory, scan.times, strict=True)
+        kept &= np.stack([chest_at_rest(*part, respiratory_bins) for part in parts])
+    lengths = np.array([one.length for one in beats])
+    if (lengths > 0).all():
+        scan = replace(scan, times=lengths[:, None] * phase.astype(np.float64))
+        shortest, longest = 1e3 * lengths.min(), 1e3 * lengths.max()
+        note += f" of {shortest:.0f} ms" if scan.n_slices == 1 else f" of {shortest:.0f} to {longest:.0f} ms"
+    irregular = sum(int(one.arrhythmic.sum()) for one in beats)
+    if irregular:
+        note += f", {irregular} of {sum(len(one.lengths) for one in beats)} heartbeats set aside for their length"
     if respiratory_bins != 1:
-        note += f", {kept.sum()} of {len(kept)} readouts kept, where the chest rests"
+        note += f", {kept.sum()} of {kept.size} readouts kept, where the chest rests"
     frame = np.minimum((phase * frames_per_cycle).astype(int), frames_per_cycle - 1)
-    order = np.argsort(frame, kind="stable")
-    order = order[kept[order]]
-    everywhere = np.broadcast_to(order, (scan.n_slices, len(order)))
-    return replace(_reorder(scan, everywhere, frame[order], note), cyclic=True)
-
-
-def _at_rest(scan: Scan, respiratory_bins: int) -> Bool[np.ndarray, " readout"]:
-    if scan.n_slices > 1:
-        raise BadRequest("--respiratory-bins", "the slices breathe each at its own time", "choose one: --slices 0")
-    return chest_at_rest(scan.kspace[0], scan.trajectory[0], scan.times[0], respiratory_bins)
+    return replace(_in_frame_order(scan, np.where(kept, frame, SET_ASIDE), note), cyclic=True)
 
 
 def bin_given(scan: Scan, frame: Integer[np.ndarray, " readout"]) -> Scan:
@@ -94,8 +90,7 @@ def bin_given(scan: Scan, frame: Integer[np.ndarray, " readout"]) -> Scan:
         raise BadRequest(
             "--frames", f"it lists {len(frame)} readouts, the scan has {scan.n_readouts}", "list each once"
         )
-    order = np.broadcast_to(np.argsort(frame, kind="stable"), (scan.n_slices, scan.n_readouts))
-    return _reorder(scan, order, np.sort(frame), "frames given by the user")
+    return _in_frame_order(scan, np.broadcast_to(frame, scan.times.shape), "frames given by the user")
 
 
 def read_frame_list(path: Path) -> Integer[np.ndarray, " readout"]:
@@ -112,8 +107,7 @@ def frames_as_stored(scan: Scan) -> Scan:
     """The file's own binning, readouts in frame order. Raises BadScan when the file has none."""
     if scan.frame is None:
         raise BadScan(scan.name, "its readouts are not binned into frames", "choose --spokes-per-frame N")
-    order = np.broadcast_to(np.argsort(scan.frame, kind="stable"), (scan.n_slices, scan.n_readouts))
-    return _reorder(scan, order, np.sort(scan.frame), None)
+    return _in_frame_order(scan, scan.frame, None)
 
 
 def frame_times(
@@ -182,16 +176,24 @@ def hold_out(
     return held
 
 
-def _reorder(scan: Scan, order: np.ndarray, frame: np.ndarray, note: str | None) -> Scan:
-    """The scan with the readouts of every slice in the given order `slice readout`."""
+def _in_frame_order(scan: Scan, frame: Integer[np.ndarray, "slice readout"], note: str | None) -> Scan:
+    """The scan with the readouts of every slice in the order of their frames, and what no slice uses left out."""
+    aside = frame == SET_ASIDE
+    n_used = max(1, int((~aside).sum(1).max()))
+    order = np.argsort(np.where(aside, np.iinfo(np.int32).max, frame), axis=1, kind="stable")[:, :n_used]
+    return reorder(scan, order, np.take_along_axis(frame, order, 1), note)
+
+
+def reorder(scan: Scan, order: np.ndarray, frame: np.ndarray, note: str | None = None) -> Scan:
+    """The scan with the readouts of every slice in the given order `slice readout`, in these frames."""
     rows = np.arange(scan.n_slices)[:, None]
     ordered = replace(
         scan,
         kspace=spool.stack(scan.n_slices, lambda s: scan.kspace[s][:, order[s]]),
         trajectory=spool.stack(scan.n_slices, lambda s: scan.trajectory[s][order[s]]),
         times=scan.times[rows, order],
-        phase=None if scan.phase is None else scan.phase[order[0]],
-        measured=None if scan.measured is None else scan.measured[order[0]],
+        phase=None if scan.phase is None else scan.phase[rows, order],
+        measured=None if scan.measured is None else scan.measured[rows, order],
         frame=frame.astype(np.int32),
         notes=scan.notes if note is None else (*scan.notes, note),
     )

@@ -14,7 +14,7 @@ from dainr.prepare.density import even_density, passes_centre, ramp_density
 from dainr.prepare.frames import frame_numbers, frame_times, hold_out
 from dainr.prepare.outside import estimate_outside
 from dainr.prepare.whiten import noise_covariance, unit_norm, whiten, whiten_maps
-from dainr.scan import Scan
+from dainr.scan import SET_ASIDE, Scan
 
 BRIGHT_PERCENTILE = 99.5  # of the time-averaged image; it becomes one
 SILENT = 0.01  # of the median frame's energy beyond the noise: less is no signal
@@ -68,17 +68,20 @@ def prepare_slice(scan: Scan, index: int, config: PrepareConfig, seed: int) -> P
     """
     if scan.frame is None:
         raise BadScan(scan.name, "its readouts are not binned into frames", "choose --spokes-per-frame N")
-    trajectory, cartesian = scan.trajectory[index].astype(np.float32), scan.is_cartesian
+    used = slice(0, int((scan.frame[index] != SET_ASIDE).sum()))  # in frame order those set aside are last
+    measured, frame, readout_times = scan.kspace[index][:, used], scan.frame[index][used], scan.times[index][used]
+    trajectory, cartesian = scan.trajectory[index][used].astype(np.float32), scan.is_cartesian
     pixels_per_mm = np.array(scan.matrix, np.float32) / np.array(scan.fov_mm, np.float32)
     record: dict[str, Any] = {}
-    delays = _delays(scan.kspace[index], trajectory * pixels_per_mm, config)
+    delays = _delays(measured, trajectory * pixels_per_mm, config)
     if delays is not None:
         trajectory = trajectory + (delays.shift / pixels_per_mm).astype(np.float32)[:, None]
         record["gradient_delays_samples"] = delays.matrix.round(4).tolist()
-    held_out = hold_out(trajectory, scan.frame, config.holdout, seed, scan.measured)
+    copy_of = None if scan.measured is None else scan.measured[index][used]
+    held_out = hold_out(trajectory, frame, config.holdout, seed, copy_of)
     seen = ~held_out
-    covariance, noise_source = noise_covariance(scan.kspace[index][:, seen], trajectory[seen], scan.noise)
-    kspace = whiten(scan.kspace[index], covariance)
+    covariance, noise_source = noise_covariance(measured[:, seen], trajectory[seen], scan.noise)
+    kspace = whiten(measured, covariance)
     record["noise_from"] = noise_source
     stored = _stored_maps(scan, index, covariance, config)
     kspace, stored = _compress(kspace, seen, stored, config, record)
@@ -94,12 +97,13 @@ def prepare_slice(scan: Scan, index: int, config: PrepareConfig, seed: int) -> P
     if outside is not None:
         kspace, record["outside_energy"] = kspace - outside.kspace, round(outside.share, 4)
     scale = _brightness(kspace[:, seen], trajectory[seen], density[seen], maps)
-    times, timed = frame_times(scan.times[0], scan.frame)  # a cine has one time axis: its first slice's
+    of_first = scan.frame[0] != SET_ASIDE  # whose time axis is the cine's
+    times, timed = frame_times(scan.times[0][of_first], scan.frame[0][of_first])
     record |= {
         "density": "ramp" if central else "one",
         "scale": scale,
         "noise_std": 1 / scale,
-        "frames_without_signal": _silent_frames(kspace, scan.frame),
+        "frames_without_signal": _silent_frames(kspace, frame),
         "held_out_readouts": int(held_out.sum()),
         "readouts": len(held_out),
         "frame_times": "measured" if timed else "frames spread over one cycle (no increasing time stamps)",
@@ -109,9 +113,9 @@ def prepare_slice(scan: Scan, index: int, config: PrepareConfig, seed: int) -> P
         kspace=(kspace / np.float32(scale)).astype(np.complex64),
         trajectory=trajectory,
         density=density,
-        frame=scan.frame.astype(np.int64),
+        frame=frame.astype(np.int64),
         frame_times=times,
-        number=frame_numbers(scan.times[index], scan.frame),
+        number=frame_numbers(readout_times, frame),
         held_out=held_out,
         coil_maps=maps,
         matrix=scan.matrix,

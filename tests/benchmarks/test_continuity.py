@@ -50,9 +50,9 @@ def test_interpolations_lie_there_too(full: tuple[int, int], coarse: tuple[int, 
 def test_only_even_frames_are_kept(radial_scan: Scan) -> None:
     even = continuity.even_frames(radial_scan)
     assert radial_scan.frame is not None
-    assert even.readouts_per_frame.tolist() == [9, 9, 9]
-    first = radial_scan.frame == 4
-    assert np.array_equal(even.kspace[:, :, even.frame == 2], radial_scan.kspace[:, :, first])
+    assert even.readouts_per_frame.tolist() == [[9, 9, 9]]
+    first = radial_scan.frame[0] == 4
+    assert np.array_equal(even.kspace[:, :, even.frame[0] == 2], radial_scan.kspace[:, :, first])
 
 
 def test_times_between_frames_are_those_of_the_odd_frames(radial_scan: Scan, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -76,7 +76,7 @@ def test_times_between_frames_are_those_of_the_odd_frames(radial_scan: Scan, mon
     )
     assert radial_scan.reference is not None
     scores = continuity.in_time(radial_scan, radial_scan.reference, config)
-    full, _ = continuity.frame_times(radial_scan.times[0], radial_scan.frame)
+    full, _ = continuity.frame_times(radial_scan.times[0], radial_scan.frame[0])
     assert asked == pytest.approx(full[[1, 3]])
     assert len(scores) == 3
 

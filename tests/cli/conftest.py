@@ -9,6 +9,7 @@ import pytest
 from dainr.io import native
 from dainr.scan import Scan
 
+from ..helper import repeated
 from . import TINY_OPTIONS, Result, succeed
 
 
@@ -35,7 +36,7 @@ def finished(radial_scan: Scan, tmp_path_factory: pytest.TempPathFactory) -> Fin
 def stack_file(radial_scan: Scan, tmp_path: Path) -> Path:
     """Three slices, the second and third twice and three times as bright."""
     path = tmp_path / "stack.h5"
-    parts = {name: np.repeat(getattr(radial_scan, name), 3, axis=0) for name in ("kspace", "trajectory", "times")}
-    parts["kspace"] = parts["kspace"] * np.array([1, 2, 3], np.float32)[:, None, None, None]
-    native.write(replace(radial_scan, **parts, reference=None), path)
+    stack = repeated(radial_scan, 3)
+    brighter = stack.kspace * np.array([1, 2, 3], np.float32)[:, None, None, None]
+    native.write(replace(stack, kspace=brighter, reference=None), path)
     return path

@@ -6,6 +6,7 @@ import pytest
 
 from dainr.io import load
 from dainr.scan import Scan
+from tests.io.test_matlab import FRAMES, NX, NY, SLICES, cmrxrecon, series, write
 
 from . import assert_one_error, invoke, succeed
 
@@ -44,6 +45,23 @@ def test_an_existing_file_is_replaced_only_by_force(radial_file: Path, tmp_path:
     assert out.read_text() == "mine"
     succeed("convert", radial_file, out, "--force")
     assert load(out).n_frames == 6
+
+
+def test_a_mask_undersamples_and_keeps_the_images_of_all_lines(tmp_path: Path) -> None:
+    full = write(tmp_path / "cine_sax.mat", "7.3", kspace_full=cmrxrecon(series(), undersampled=False))
+    kept = np.zeros((NX, NY, FRAMES))
+    kept[:, ::3] = 1
+    mask = write(tmp_path / "cine_sax_mask.mat", "7.3", mask=kept)
+    succeed("convert", full, tmp_path / "scan.h5", "--mask", mask)
+    scan = load(tmp_path / "scan.h5")
+    assert scan.readouts_per_frame.tolist() == [[4] * FRAMES] * SLICES
+    assert scan.reference is not None and scan.reference.shape == (SLICES, FRAMES, NY, NX)
+    alone = invoke("info", mask)
+    assert_one_error(alone, 3)
+    assert f"a sampling mask alone (mask, {NX} x {NY} x {FRAMES})" in alone.stderr and "--mask" in alone.stderr
+    assert_one_error(invoke("convert", full, tmp_path / "other.h5", "--mask", full), 3)
+    assert_one_error(invoke("convert", full, tmp_path / "other.h5", "--mask", tmp_path / "missing.npy"), 3)
+    assert not (tmp_path / "other.h5").exists()
 
 
 def test_what_cannot_be_converted_leaves_no_file(radial_file: Path, tmp_path: Path) -> None:

@@ -70,7 +70,7 @@ BAD_SCANS: dict[str, Callable[[Path], object]] = {
     "k in radians": replace("trajectory", lambda a: 2 * np.pi * a),
     "k in units of the field of view": replace("trajectory", lambda a: 32 * a),
     "empty frames": replace("frame", lambda a: 2 * a),
-    "negative frames": replace("frame", lambda a: a - 1),
+    "negative frames": replace("frame", lambda a: a - 2),
     "too many frames": replace("frame", lambda a: 1000 * a),
     "fractions of frames": replace("frame", lambda a: a + 0.5),
     "phases in degrees": replace("phase", lambda a: 360 * a),

@@ -25,7 +25,7 @@ def test_a_cartesian_scan_as_asked(tmp_path: Path, pattern: str) -> None:
     succeed("simulate", tmp_path / "scan.h5", *SMALL, "--pattern", pattern, "--acceleration", 2)
     scan = load(tmp_path / "scan.h5")
     assert scan.is_cartesian
-    assert scan.readouts_per_frame.tolist() == [8, 8, 8]
+    assert scan.readouts_per_frame.tolist() == [[8, 8, 8]]
 
 
 def test_a_given_series_is_measured(tmp_path: Path) -> None:

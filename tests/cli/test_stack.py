@@ -12,6 +12,7 @@ from scipy.spatial.transform import Rotation
 from dainr.io import native
 from dainr.scan import Scan
 from dainr.simulate import SimulationConfig, simulate_phantom
+from tests.helper import repeated
 
 from . import succeed
 
@@ -23,12 +24,12 @@ RAS = np.array([-1.0, -1.0, 1.0])  # from DICOM's frame of the patient
 def stack() -> Scan:
     """Slices that get brighter along the stack, each 32 x 32, turned about all three axes."""
     one = simulate_phantom(SimulationConfig(matrix=32, frames=3, spokes=21, coils=2))
-    parts = {name: np.repeat(getattr(one, name), N_SLICES, axis=0) for name in ("trajectory", "times")}
     brightness = np.arange(1, N_SLICES + 1, dtype=np.float32)[:, None, None, None]
     affine = np.eye(4)
     affine[:3, :3] = Rotation.from_euler("xyz", [20, -35, 50], degrees=True).as_matrix() @ np.diag([10, 10, 12.0])
     affine[:3, 3] = -80, 30, 55
-    return replace(one, kspace=one.kspace * brightness, reference=None, noise=None, affine=affine, **parts)
+    stack = repeated(replace(one, reference=None, noise=None), N_SLICES)
+    return replace(stack, kspace=stack.kspace * brightness, affine=affine)
 
 
 def test_nifti_and_dicom_of_a_stack_lie_where_the_scan_lay(stack: Scan, tmp_path: Path) -> None:

@@ -34,7 +34,11 @@ def small_scan(**changes: Any) -> Scan:
         "noise": random_complex(3, 40, seed=3),
         "reference": random.uniform(size=(2, 3, 8, 12)).astype(np.float32),
     }
-    return Scan(**(parts | changes))
+    parts |= changes
+    for name in ("frame", "phase"):  # the same for all slices, where they are given once
+        if parts[name] is not None and parts[name].ndim == 1:
+            parts[name] = np.broadcast_to(parts[name], (len(parts["kspace"]), len(parts[name])))
+    return Scan(**parts)
 
 
 def centred_fft(image: np.ndarray) -> np.ndarray:
@@ -51,7 +55,7 @@ def centred_ifft(kspace: np.ndarray) -> np.ndarray:
 
 def fft_image(scan: Scan, index: int = 0, frame: int | None = None) -> np.ndarray:
     """Coil images of one fully sampled Cartesian frame; every cell of the grid must be measured exactly once."""
-    mine = slice(None) if frame is None else scan.frame == frame
+    mine = slice(None) if frame is None else scan.frame[index] == frame
     position = scan.trajectory[index][mine].astype(np.float64) * scan.matrix
     np.testing.assert_allclose(position, np.rint(position), atol=1e-4)
     row, column = (np.rint(position).astype(int) + np.array(scan.matrix) // 2).reshape(-1, 2).T
@@ -78,8 +82,9 @@ def header(
     centre_line: int | None = None,
     thickness: float = 8.0,
     tr_ms: float | None = None,
+    parameters: dict[str, int] | None = None,
 ) -> str:
-    """An ISMRMRD header; pairs are (y, x)."""
+    """An ISMRMRD header; pairs are (y, x), `parameters` those of the vendor's own."""
     xsd = ismrmrd.xsd
 
     def space(matrix: tuple[int, int], length: tuple[float, float]) -> Any:
@@ -101,6 +106,9 @@ def header(
     document = xsd.ismrmrdHeader(experimentalConditions=conditions, encoding=[encoding])
     if tr_ms is not None:
         document.sequenceParameters = xsd.sequenceParametersType(TR=[tr_ms])
+    if parameters is not None:
+        longs = [xsd.userParameterLongType(name=name, value=value) for name, value in parameters.items()]
+        document.userParameters = xsd.userParametersType(userParameterLong=longs)
     return xsd.ToXML(document)
 
 

@@ -77,9 +77,9 @@ def test_measured_lines_are_found_on_the_grid(suffix: str, tmp_path: Path) -> No
     scan = read(write(tmp_path / "scan", spread(undersampled(), 0, 1, 3, 10)).with_suffix(suffix))
     assert (scan.matrix, scan.n_coils, scan.n_frames, scan.n_samples) == ((NY, NX), COILS, FRAMES, NX - 2)
     assert scan.is_cartesian
-    assert scan.readouts_per_frame.tolist() == [3, 3, 2, 2]
+    assert scan.readouts_per_frame.tolist() == [[3, 3, 2, 2]] * scan.n_slices
     for frame, images in enumerate(series()):
-        mine = scan.frame == frame
+        mine = scan.frame[0] == frame
         expected = exact_kspace(images, scan.trajectory[0][mine])
         np.testing.assert_allclose(scan.kspace[0][:, mine], expected, atol=1e-4)
 
@@ -110,7 +110,7 @@ def test_spokes_stand_where_the_trajectory_beside_them_says(names: tuple[str, st
     assert (scan.matrix, scan.n_frames, scan.n_readouts) == ((NX, NX), FRAMES, 5 * FRAMES)
     assert not scan.is_cartesian
     for frame, images in enumerate(random_complex(FRAMES, COILS, NX, NX)):
-        mine = scan.frame == frame
+        mine = scan.frame[0] == frame
         np.testing.assert_allclose(scan.kspace[0][:, mine], exact_kspace(images, scan.trajectory[0][mine]), atol=1e-3)
 
 

@@ -13,6 +13,7 @@ from dainr.errors import BadScan, DainrError
 from dainr.io import ismrmrd as reader
 from dainr.io.formats import read
 from dainr.io.ismrmrd_write import write_ismrmrd
+from dainr.scan import SET_ASIDE
 from tests.io import centred_fft as fft
 from tests.io import exact_kspace, fft_image, header, lines, random_complex, readout, small_scan, write_file
 
@@ -129,10 +130,33 @@ def test_frames_come_from_the_counter_that_changes(tmp_path, counter):
     for stamp, acquisition in enumerate(interleaved):
         acquisition.acquisition_time_stamp = 1000 + stamp
     scan = read(write_file(tmp_path / "f.h5", HEADER, interleaved))
-    assert scan.readouts_per_frame.tolist() == [NY] * 3
+    assert scan.readouts_per_frame.tolist() == [[NY] * 3]
     for n, image in enumerate(images):
         close(fft_image(scan, frame=n), image)
-    np.testing.assert_allclose(scan.times[0][scan.frame == 2], 0.0025 * 3 * np.arange(NY))
+    np.testing.assert_allclose(scan.times[scan.frame == 2], 0.0025 * 3 * np.arange(NY))
+
+
+def test_slices_may_have_different_readouts_in_their_frames(tmp_path):
+    images = random_complex(2, 3, 2, NY, NX)
+    first = [a for n, image in enumerate(images[0]) for a in lines(fft(image), phase=n)]
+    second = [a for n, image in enumerate(images[1]) for a in lines(fft(image), phase=n, slice=1)]
+    scan = read(write_file(tmp_path / "f.h5", HEADER, [*second, *first[:-3], *second[:5]]))
+    assert scan.readouts_per_frame.tolist() == [[NY, NY, NY - 3], [NY + 5, NY, NY]]
+    assert (scan.frame == SET_ASIDE).sum(1).tolist() == [8, 0]
+    for n in range(2):
+        close(fft_image(scan, frame=n), images[0, n])
+    written = tmp_path / "again.h5"
+    write_ismrmrd(scan, written)
+    again = read(written)
+    assert again.readouts_per_frame.tolist() == scan.readouts_per_frame.tolist()
+    np.testing.assert_array_equal(again.kspace, scan.kspace)
+
+
+def test_of_slices_without_frames_as_many_readouts_are_used_as_each_has(tmp_path):
+    whole = [a for s in range(2) for a in lines(fft((s + 1) * IMAGE), slice=s)]
+    scan = read(write_file(tmp_path / "u.h5", HEADER, whole[:-2]))
+    assert (scan.n_readouts, scan.frame) == (NY - 2, None)
+    assert f"slices have from {NY - 2} to {NY} readouts: the first {NY - 2} of each are used" in scan.notes
 
 
 def test_without_counters_or_stamps_readouts_are_a_repetition_time_apart(tmp_path):
@@ -173,13 +197,42 @@ def test_partial_fourier_lines_are_counted_from_the_centre_line(tmp_path):
 
 
 def test_an_asymmetric_echo_is_placed_by_its_centre_sample(tmp_path):
-    image = np.zeros((COILS, NY, 2 * NX), np.complex64)
-    image[..., NX // 2 : NX // 2 + NX] = IMAGE
-    document = header((NY, 2 * NX), (NY, NX), fov=(240.0, 640.0), recon_fov=(240.0, 320.0))
-    acquisitions = lines(fft(image)[..., 10:], center_sample=NX - 10)
-    scan = read(write_file(tmp_path / "a.h5", document, acquisitions))
-    exact = exact_kspace(IMAGE, scan.trajectory[0].astype(np.float64))
-    close(scan.kspace[0] / np.linalg.norm(scan.kspace), exact / np.linalg.norm(exact))
+    acquisitions = lines(fft(IMAGE)[..., 5:], center_sample=NX // 2 - 5)
+    scan = read(write_file(tmp_path / "a.h5", HEADER, acquisitions))
+    np.testing.assert_allclose(scan.trajectory[0, 0, :, 1] * NX, np.arange(5 - NX // 2, NX // 2), atol=1e-5)
+    close(scan.kspace[0], exact_kspace(IMAGE, scan.trajectory[0].astype(np.float64)))
+
+
+@pytest.mark.parametrize("at_the_end", [False, True])
+def test_oversampling_of_an_asymmetric_echo_is_removed_and_it_stays_on_the_grid(tmp_path, at_the_end):
+    nx, missing = 64, 40
+    x = np.linspace(-2, 2, 2 * nx)
+    wide = random_complex(COILS, NY, 1) * np.exp(-(x**2)) * (1 + 0.3j * np.cos(9 * x))  # also beyond the readout
+    image = wide[..., nx // 2 : nx // 2 + nx]
+    kept, centre = (slice(None, -missing), nx) if at_the_end else (slice(missing, None), nx - missing)
+    document = header((NY, 2 * nx), (NY, nx), fov=(240.0, 640.0), recon_fov=(240.0, 320.0))
+    scan = read(write_file(tmp_path / "a.h5", document, lines(fft(wide)[..., kept], center_sample=centre)))
+    assert scan.is_cartesian
+    assert scan.n_samples == nx - missing // 2 - 2  # less the two beside those missing
+    close(scan.kspace[0], exact_kspace(image, scan.trajectory[0].astype(np.float64)), 2e-3)
+
+
+@pytest.mark.parametrize("factor", [1, 2])
+def test_samples_that_a_pilot_tone_disturbs_are_dropped(tmp_path, factor):
+    kspace = fft(np.pad(IMAGE, ((0, 0), (0, 0), (NX // 2 * (factor - 1),) * 2)))
+    kspace[..., :3] = kspace[..., -1:] = 99
+    fov = 320.0 * factor
+    document = header((NY, factor * NX), (NY, NX), (240.0, fov), (240.0, 320.0), parameters={"PilotTone": 1})
+    scan = read(write_file(tmp_path / "p.h5", document, lines(kspace)))
+    assert scan.is_cartesian and np.abs(scan.kspace).max() < 99
+    assert "3 samples at the start and 1 at the end of readouts dropped, disturbed by the pilot tone" in scan.notes
+    if factor == 1:
+        close(scan.kspace[0], exact_kspace(IMAGE, scan.trajectory[0].astype(np.float64)))
+
+
+def test_without_a_pilot_tone_no_sample_is_dropped(tmp_path):
+    document = header((NY, NX), parameters={"PilotTone": 0, "other": 1})
+    close(fft_image(read(write_file(tmp_path / "p.h5", document, lines(fft(IMAGE))))), IMAGE)
 
 
 @pytest.mark.parametrize(
@@ -195,7 +248,7 @@ def test_trajectories_are_understood_in_each_of_three_units(tmp_path, unit, name
     np.testing.assert_allclose(scan.trajectory[0], k[:4], atol=1e-6)
     np.testing.assert_array_equal(scan.kspace[0], data[:, :4])
     assert any(name in note for note in scan.notes)
-    assert scan.frame.tolist() == [0, 0, 1, 1]
+    assert scan.frame.tolist() == [[0, 0, 1, 1]]
 
 
 def test_native_to_ismrmrd_and_back_keeps_everything_it_can_hold(tmp_path):
@@ -241,11 +294,10 @@ BAD = {
     "k too large": (RADIAL, [readout(DATA, 2 * SPOKE[:, ::-1])], "beyond 0.5"),
     "k too negative": (RADIAL, [readout(DATA, SPOKE - [9, 0])], "beyond 0.5"),
     "third component": (RADIAL, [readout(DATA, np.repeat(SPOKE[:, :1], 3, 1))], "third"),
-    "unequal slices": (HEADER, [readout(DATA), readout(DATA), readout(DATA, slice=1)], "slices have from 1 to 2"),
-    "unequal frames": (
+    "a frame in one slice only": (
         HEADER,
-        [readout(DATA, slice=s, phase=p) for s, p in ((0, 0), (0, 1), (0, 1), (1, 0), (1, 0), (1, 1))],
-        "different numbers of readouts per frame",
+        [readout(DATA, slice=s, phase=p) for s, p in ((0, 0), (0, 1), (0, 1), (1, 0), (1, 0))],
+        "frame 1 of slice 1 has no readout",
     ),
     "noise of other coils": (
         HEADER,
@@ -305,6 +357,6 @@ def test_a_scanners_own_file_is_read(data_folder):
 @pytest.mark.data
 def test_the_shared_radial_series_has_its_frames_and_its_trajectory(data_folder):
     scan = read(data_folder / "sax13.h5")
-    assert scan.readouts_per_frame.tolist() == [13] * 25
+    assert scan.readouts_per_frame.tolist() == [[13] * 25]
     assert (scan.matrix, scan.n_coils, scan.n_slices, scan.n_samples) == ((192, 192), 8, 1, 384)
     assert np.hypot(*scan.trajectory[0].T).max() == pytest.approx(0.5, abs=1e-3)

@@ -63,7 +63,7 @@ def check(scan: Scan, images: np.ndarray) -> None:
     assert scan.is_cartesian and scan.frame is not None
     for index, coil_images in enumerate(images):
         for frame in range(len(coil_images)):
-            mine = scan.frame == frame
+            mine = scan.frame[index] == frame
             expected = exact_kspace(coil_images[frame], scan.trajectory[index, mine])
             np.testing.assert_allclose(scan.kspace[index, :, mine], expected.swapaxes(0, 1), atol=1e-5)
 
@@ -73,7 +73,7 @@ def check(scan: Scan, images: np.ndarray) -> None:
 def test_undersampled_kspace_of_cmrxrecon(version: str, name: str, tmp_path: Path) -> None:
     scan = read(write(tmp_path / "cine_sax.mat", version, mask=np.ones((NX, NY)), **{name: cmrxrecon(series())}))
     assert (scan.n_slices, scan.n_coils, scan.n_frames, scan.matrix) == (SLICES, COILS, FRAMES, (NY, NX))
-    assert scan.readouts_per_frame.tolist() == [3, 3, 2, 2]
+    assert scan.readouts_per_frame.tolist() == [[3, 3, 2, 2]] * scan.n_slices
     assert any(name in note for note in scan.notes)
     check(scan, series())
 
@@ -81,7 +81,7 @@ def test_undersampled_kspace_of_cmrxrecon(version: str, name: str, tmp_path: Pat
 @pytest.mark.parametrize("version", ["7.3", "5"])
 def test_fully_sampled_kspace_has_every_line(version: str, tmp_path: Path) -> None:
     scan = read(write(tmp_path / "cine_lax.mat", version, kspace_full=cmrxrecon(series(), undersampled=False)))
-    assert scan.readouts_per_frame.tolist() == [NY] * FRAMES
+    assert scan.readouts_per_frame.tolist() == [[NY] * FRAMES] * SLICES
     check(scan, series())
 
 
@@ -90,8 +90,27 @@ def test_a_mask_that_leaves_no_whole_lines_gives_points(tmp_path: Path) -> None:
     kspace = cmrxrecon(series(), undersampled=False) * kept
     scan = read(write(tmp_path / "cine_sax_kus_ktRadial8.mat", "7.3", kspace_ktRadial8=kspace))
     assert (scan.n_slices, scan.n_coils, scan.n_frames, scan.n_samples) == (SLICES, COILS, FRAMES, 1)
-    assert scan.readouts_per_frame.tolist() == kept.sum((0, 1, 2, 3)).tolist()
+    assert scan.readouts_per_frame.tolist() == [kept.sum((0, 1, 2, 3)).tolist()] * SLICES
     check(scan, series())
+
+
+@pytest.mark.parametrize("lines", [True, False], ids=["lines", "points"])
+def test_each_slice_may_have_a_mask_of_its_own(lines: bool, tmp_path: Path) -> None:
+    random = np.random.default_rng(0)
+    kept = random.random((1 if lines else NX, NY, 1, SLICES, FRAMES)) < 0.4
+    kept[:, 0] = True
+    kspace = cmrxrecon(series(), undersampled=False) * kept
+    scan = read(write(tmp_path / "cine_sax.mat", "7.3", kspace=kspace))
+    assert scan.readouts_per_frame.tolist() == kept.sum((0, 1, 2)).tolist()
+    assert scan.n_samples == (NX if lines else 1)
+    check(scan, series())
+
+
+def test_a_line_with_a_sample_that_is_zero_by_chance_is_a_line(tmp_path: Path) -> None:
+    kspace = cmrxrecon(series())
+    kspace[3, 4] = 0
+    scan = read(write(tmp_path / "cine_sax.mat", "7.3", kspace=kspace))
+    assert scan.n_samples == NX and (scan.kspace[..., 3] == 0).any()
 
 
 def test_a_variable_whose_name_is_damaged_is_passed_over(tmp_path: Path) -> None:

@@ -1,6 +1,9 @@
 """Cardiac phases from the time since the trigger."""
 
+from pathlib import Path
+
 import numpy as np
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -38,5 +41,21 @@ def test_stamps_of_the_ecg_become_cardiac_phases(tmp_path) -> None:
         acquisition.acquisition_time_stamp = 1000 + 40 * number
         acquisition.physiology_time_stamp[0] = 40 * (number % 4)
     scan = read(write_file(tmp_path / "ecg.h5", header((12, 16)), acquisitions))
-    np.testing.assert_allclose(scan.phase, np.arange(12) % 4 / 4, atol=1e-6)
+    np.testing.assert_allclose(scan.phase[0], np.arange(12) % 4 / 4, atol=1e-6)
     assert any("ECG" in note for note in scan.notes)
+
+
+@pytest.mark.parametrize("gated", [(0, 1), (0,)])
+def test_each_slice_has_its_own_phases_or_none_has(gated: tuple[int, ...], tmp_path: Path) -> None:
+    acquisitions = []
+    for index, beat in enumerate((4, 3)):
+        for number, acquisition in enumerate(lines(np.fft.fft2(random_complex(2, 12, 16)), slice=index)):
+            acquisition.acquisition_time_stamp = 1000 + 40 * number
+            acquisition.physiology_time_stamp[0] = 40 * (number % beat) if index in gated else 0
+            acquisitions.append(acquisition)
+    scan = read(write_file(tmp_path / "ecg.h5", header((12, 16)), acquisitions))
+    if len(gated) == 1:
+        assert scan.phase is None and any("only 1 of 2 slices" in note for note in scan.notes)
+    else:
+        expected = [np.arange(12) % beat / beat for beat in (4, 3)]
+        np.testing.assert_allclose(scan.phase, expected, atol=1e-6)

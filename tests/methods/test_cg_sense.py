@@ -36,7 +36,7 @@ def full_scan(n: int = 16) -> tuple[Scan, np.ndarray]:
         matrix=(n, n),
         fov_mm=(100.0, 100.0),
         slice_thickness_mm=5.0,
-        frame=np.repeat([0, 1], n),
+        frame=np.repeat([0, 1], n)[None],
         coil_maps=maps[None].astype(np.complex64),
         noise=np.eye(3, dtype=np.complex64).repeat(8, 1) * np.sqrt(3),  # unit covariance
     )

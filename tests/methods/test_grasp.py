@@ -58,13 +58,13 @@ def test_a_large_weight_leaves_no_motion_and_none_leaves_the_data_alone(radial_s
 
 
 def test_a_single_frame_is_reconstructed(radial_scan: Scan) -> None:
-    readouts = radial_scan.frame == 0
+    readouts = radial_scan.frame[0] == 0
     alone = Scan(
         **{
             "kspace": radial_scan.kspace[:, :, readouts],
             "trajectory": radial_scan.trajectory[:, readouts],
             "times": radial_scan.times[:, readouts],
-            "frame": np.zeros(int(readouts.sum()), int),
+            "frame": np.zeros((1, int(readouts.sum())), int),
             "matrix": radial_scan.matrix,
             "fov_mm": radial_scan.fov_mm,
             "slice_thickness_mm": radial_scan.slice_thickness_mm,

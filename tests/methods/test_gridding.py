@@ -1,7 +1,6 @@
 """Gridding: the baseline, on and off the grid."""
 
 from dataclasses import replace
-from typing import Any
 
 import numpy as np
 import pytest
@@ -15,6 +14,7 @@ from dainr.scan import Scan
 from dainr.settings import build_config
 from dainr.verdict import judge
 from tests.conftest import as_points
+from tests.helper import repeated
 
 
 def grid(scan: Scan, *pairs: str) -> Recon:
@@ -71,9 +71,7 @@ def test_two_slices_are_gridded_each_as_if_alone(radial_scan: Scan, gridded: Rec
 
 def stack(scan: Scan, kspace: np.ndarray) -> Scan:
     """The scan as first slice, and other samples along the same trajectory as second."""
-    parts = ("trajectory", "times", "reference")
-    twice: dict[str, Any] = {name: np.repeat(getattr(scan, name), 2, axis=0) for name in parts}
-    return replace(scan, kspace=np.concatenate([scan.kspace, kspace]), **twice)
+    return replace(repeated(scan, 2), kspace=np.concatenate([scan.kspace, kspace]))
 
 
 def test_auto_is_resolved_to_the_backend_that_was_fastest(radial_scan: Scan) -> None:

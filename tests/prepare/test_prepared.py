@@ -143,7 +143,7 @@ def test_settings_out_of_range_are_refused(settings):
 @pytest.mark.parametrize("signal", ["nothing", "noise"])
 def test_frames_without_signal_are_told(radial_scan, signal):
     assert prepared(radial_scan).record["frames_without_signal"] == []
-    kspace, silent = radial_scan.kspace.copy(), np.isin(radial_scan.frame, [1, 3])
+    kspace, silent = radial_scan.kspace.copy(), np.isin(radial_scan.frame[0], [1, 3])
     random = np.random.default_rng(0)
     noise = radial_scan.noise[:, random.integers(0, radial_scan.noise.shape[1], (silent.sum(), kspace.shape[3]))]
     kspace[0][:, silent] = noise if signal == "noise" else 0

@@ -10,6 +10,7 @@ from dainr.prepare.frames import bin_phases
 from dainr.prepare.self_gating import chest_at_rest, self_gated_phase
 from dainr.scan import Scan
 from dainr.simulate import SimulationConfig, simulate_phantom
+from tests.helper import repeated
 
 STEP = 0.01  # s a spoke
 
@@ -115,10 +116,21 @@ def test_without_breathing_or_with_bins_that_make_no_sense_respiratory_bins_are_
     for n_bins in (0, -3, 6001):
         with pytest.raises(BadRequest, match=f"--respiratory-bins {n_bins}"):
             bin_phases(scan, 10, respiratory_bins=n_bins)
-    two = replace(scan, phase=np.zeros(6000, np.float32))
-    two = replace(two, **{n: np.repeat(getattr(two, n), 2, 0) for n in ("kspace", "trajectory", "times")})
-    with pytest.raises(BadRequest, match="--slices 0"):
-        bin_phases(two, 1, respiratory_bins=4)
+
+
+def test_each_slice_of_a_stack_breathes_at_its_own_time(breathing: tuple[Scan, np.ndarray]) -> None:
+    scan, risen = breathing
+    later = np.roll(np.arange(6000), 150)
+    beats = np.tile(np.linspace(0, 0.99, 100, dtype=np.float32), 60)[None]
+    pair = repeated(replace(scan, phase=beats), 2)
+    kspace, trajectory = pair.kspace.copy(), pair.trajectory.copy()
+    kspace[1], trajectory[1] = scan.kspace[0][:, later], scan.trajectory[0][later]
+    binned = bin_phases(replace(pair, kspace=kspace, trajectory=trajectory), 5, respiratory_bins=3)
+    rest = [chest_at_rest(k, t, scan.times[0], 3) for k, t in zip(kspace, trajectory, strict=True)]
+    assert not np.array_equal(*rest)
+    for index, moved in enumerate((risen, risen[later])):
+        assert binned.readouts_per_frame[index].sum() == rest[index].sum()
+        assert moved[rest[index]].mean() < 0.25 * risen.mean()
 
 
 def test_lines_and_short_scans_are_refused(free_running: tuple[Scan, np.ndarray], cartesian_scan: Scan) -> None:

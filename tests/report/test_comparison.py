@@ -16,6 +16,7 @@ from dainr.report.comparison import COLOURS, build_comparison, error_factor, mov
 from dainr.scan import Scan
 
 from ..conftest import TINY
+from ..helper import repeated
 from .test_report import EVIL, Page, picture, player
 
 SENTENCE = "the fit diverged: its loss was <nan>; lower the learning rate."
@@ -25,8 +26,7 @@ SENTENCE = "the fit diverged: its loss was <nan>; lower the learning rate."
 def compared(radial_scan: Scan, tmp_path_factory: pytest.TempPathFactory) -> Comparison:
     """Gridding and a fit of two slices, and a method that failed."""
     path = tmp_path_factory.mktemp("compared") / "scan.h5"
-    names = ("kspace", "trajectory", "times", "reference")
-    stack = replace(radial_scan, **{name: np.repeat(getattr(radial_scan, name), 2, axis=0) for name in names})
+    stack = repeated(radial_scan, 2)
     native.write(stack, path)
     settings = (*TINY, "iterations=12", "validate_every=4", "device=cpu")
     done = compare(stack, path, choose_contenders(["gridding", "dainr"], settings), ReferenceFile(path))

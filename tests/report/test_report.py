@@ -23,6 +23,7 @@ from dainr.scan import Scan
 from dainr.settings import build_config
 
 from ..conftest import TINY
+from ..helper import repeated
 
 Run = tuple[Recon, dict[str, Any], dict[str, Any]]  # recon, config, record: what a report is built from
 EVIL = "</script><script>alert('scan')</script><img src=x onerror=alert(1)>"
@@ -37,8 +38,7 @@ def reconstruct(scan: Scan, path: Path, method: str, *settings: str) -> Run:
 
 @pytest.fixture(scope="module")
 def fitted(radial_scan: Scan, tmp_path_factory: pytest.TempPathFactory) -> Run:
-    parts = {name: np.repeat(getattr(radial_scan, name), 2, axis=0) for name in ("kspace", "trajectory", "times")}
-    stack = replace(radial_scan, **parts, reference=None)
+    stack = replace(repeated(radial_scan, 2), reference=None)
     path = tmp_path_factory.mktemp("fitted")
     run = reconstruct(stack, path, "dainr", *TINY, "iterations=12", "validate_every=4")
     assert (path / REPORT).read_text() == build_report(*run)
