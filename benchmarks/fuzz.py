@@ -13,24 +13,26 @@ import shutil
 import sys
 import tempfile
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import Any
 
 import h5py
+import ismrmrd
 import numpy as np
 import scipy.io
 
 from benchmarks.common import Report, heading, say, table
 from benchmarks.reached import Reached
 from dainr.errors import BadScan
-from dainr.io import load, reading
+from dainr.io import load, load_mask, reading
 from dainr.io.bart import write_cfl
 from dainr.io.formats import WRITERS
 from dainr.io.reading import LOST
 from dainr.simulate.simulate import SimulationConfig, simulate_phantom
 
 MEMORY, PATIENCE_S = 4 << 30, 5.0
-KINDS = ("a scan", "a clear error", "a clear error of a reader that was lost", "an exception")
+KINDS = ("a scan or mask", "a clear error", "a clear error of a reader that was lost", "an exception")
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
@@ -100,15 +102,54 @@ def write_seeds(folder: Path) -> list[Path]:
     with paths[4].open("r+b") as raw:
         raw.write(b"MATLAB 7.3 MAT-file".ljust(124) + b"\x00\x02IM")
     scipy.io.savemat(paths[5], {"kspace_full": kspace})
+    write_lines(paths[6], random)
+    with h5py.File(paths[7], "w") as file:
+        file["mask"] = (random.uniform(size=(3, 10, 12)) < 0.5).astype(float)
+    scipy.io.savemat(paths[8], {"mask04": (random.uniform(size=(12, 10, 3)) < 0.5).astype(np.uint8)})
     for path in paths:
-        load(path)
+        LOADERS.get(path.stem, load)(path)
     return paths
+
+
+def write_lines(path: Path, random: np.random.Generator) -> None:
+    """Two slices of Cartesian lines: stamps of the ECG, readouts twice oversampled, the echo early, a pilot tone."""
+    xsd = ismrmrd.xsd
+    spaces = [
+        xsd.encodingSpaceType(
+            matrixSize=xsd.matrixSizeType(x=16 * times, y=12, z=1),
+            fieldOfView_mm=xsd.fieldOfViewMm(x=300.0 * times, y=240.0, z=8.0),
+        )
+        for times in (2, 1)
+    ]
+    encoding = xsd.encodingType(
+        encodedSpace=spaces[0],
+        reconSpace=spaces[1],
+        encodingLimits=xsd.encodingLimitsType(),
+        trajectory=xsd.trajectoryType("cartesian"),
+    )
+    header = xsd.ismrmrdHeader(
+        experimentalConditions=xsd.experimentalConditionsType(H1resonanceFrequency_Hz=63870000), encoding=[encoding]
+    )
+    tone = xsd.userParameterLongType(name="PilotTone", value=1)
+    header.userParameters = xsd.userParametersType(userParameterLong=[tone])
+    dataset = ismrmrd.Dataset(str(path), "dataset", create_if_needed=True)
+    dataset.write_xml_header(xsd.ToXML(header))
+    for number in range(40):
+        data = (random.normal(size=(2, 26)) + 1j * random.normal(size=(2, 26))).astype(np.complex64)
+        acquisition = ismrmrd.Acquisition.from_array(data)
+        acquisition.center_sample, acquisition.acquisition_time_stamp = 10, 100 + 3 * number
+        acquisition.physiology_time_stamp[0] = 3 * number % 50
+        acquisition.idx.slice, acquisition.idx.kspace_encode_step_1 = number % 2, number // 2 % 12
+        acquisition.idx.phase = number // 14
+        dataset.append_acquisition(acquisition)
+    dataset.close()
 
 
 SEEDS = (
     *(("native", "h5"), ("ismrmrd", "mrd"), ("cartesian", "cfl"), ("radial", "cfl"), ("matlab73", "mat")),
-    ("matlab5", "mat"),
+    *(("matlab5", "mat"), ("lines", "mrd"), ("mask73", "mat"), ("mask5", "mat")),
 )
+LOADERS: dict[str, Callable[[Path], Any]] = {"mask73": load_mask, "mask5": load_mask}
 
 
 def damage(seed: Path, place: Path, random: np.random.Generator) -> Path:
@@ -141,7 +182,7 @@ def damage(seed: Path, place: Path, random: np.random.Generator) -> Path:
 def how_it_ends(path: Path) -> str:
     """Read a file, and say how that ended."""
     try:
-        load(path)
+        LOADERS.get(path.stem, load)(path)
     except BadScan as error:
         return KINDS[2 if error.why == LOST else 1]
     except Exception as error:

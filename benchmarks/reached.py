@@ -4,11 +4,12 @@ import json
 import os
 import sys
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from types import FrameType
 from typing import Any
 
-from dainr.io import formats, reading
+from dainr.io import formats, mask, reading
 
 TOLD_IN = "DAINR_WAYS_TOLD_IN"  # environment of the reading process
 READERS = str(Path(formats.__file__).parent)
@@ -44,9 +45,9 @@ class Reached:
 
 def tell() -> None:
     """In the reading process: after every file, tell the ways that are new to this process."""
-    read, told, file = formats.read, set[Way](), Path(os.environ[TOLD_IN])
+    told, file = set[Way](), Path(os.environ[TOLD_IN])
 
-    def traced(path: Path) -> Any:
+    def traced(read: Callable[[Path], Any], path: Path) -> Any:
         gone = set[Way]()
         sys.settrace(_tracer(gone))
         try:
@@ -57,7 +58,7 @@ def tell() -> None:
                 answers.write(json.dumps(sorted(gone - told)) + "\n")
             told.update(gone)
 
-    formats.read = traced
+    formats.read, mask.read_mask = partial(traced, formats.read), partial(traced, mask.read_mask)
 
 
 def _tracer(gone: set[Way]) -> Callable[[FrameType, str, Any], Any]:

@@ -23,7 +23,7 @@ def convert(
 
     Example: dainr convert scan.h5 scan_native.h5
     """
-    from dainr.io import load
+    from dainr.io import load, load_mask
     from dainr.io.formats import WRITERS
 
     kind = to or ("ismrmrd" if out.suffix == ".mrd" else "native")
@@ -35,10 +35,9 @@ def convert(
         raise BadRequest(str(out), "it exists already", "choose another name, or --force to replace it")
     loaded = load(scan)
     if mask is not None:
-        from dainr.io.mask import read_mask
         from dainr.prepare.undersample import undersample
 
-        loaded = undersample(loaded, read_mask(mask))
+        loaded = undersample(loaded, load_mask(mask))
     WRITERS[kind](loaded, out)
     slices = f"{loaded.n_slices} slice{'s' * (loaded.n_slices > 1)}"
     typer.echo(f"{out}: {kind}, {slices}, {loaded.n_readouts} readouts", err=True)

@@ -5,6 +5,7 @@ sentence. And while the other process reads, this one has its hands free: a prog
 """
 
 import atexit
+import importlib
 import os
 import pickle
 import signal
@@ -13,8 +14,12 @@ import subprocess
 import sys
 import threading
 import traceback
+from collections.abc import Callable
 from pathlib import Path
 from typing import IO, Any
+
+import numpy as np
+from jaxtyping import Bool
 
 from dainr import spool
 from dainr.checksum import file_sha256, files_sha256
@@ -22,6 +27,7 @@ from dainr.errors import BadScan, DainrError
 from dainr.io import bart
 from dainr.scan import Scan
 
+SCAN, MASK = "dainr.io.formats.read", "dainr.io.mask.read_mask"  # what reads a file; who waits imports none of it
 SERVE = "import sys; sys.path[:] = sys.argv[1:]; from dainr.io.reading import serve; serve()"
 PATIENCE_S, BYTES_PER_S = 60.0, 5e6  # a sound file takes no longer than this and its size over a slow disk's rate
 LOST = "its reader crashed or found no end: it is damaged, or too large for this machine"
@@ -32,16 +38,20 @@ LONGEST = 2**16  # bytes of a question
 class Reading:
     """A scan file that is being read."""
 
-    def __init__(self, path: str | Path) -> None:
+    def __init__(self, path: str | Path, reader: str = SCAN) -> None:
         self.path = Path(path)
         self._process = _idle_process() or _Process()
-        self._process.ask(self.path)
+        self._process.ask(self.path, reader)
 
     def scan(self) -> Scan:
         """The scan, once it is there; to be asked for once.
 
         Raises BadScan when the file is missing, damaged, of no known format, or holds no valid scan.
         """
+        return self.result()
+
+    def result(self) -> Any:
+        """What the reader returns, as `scan`."""
         size = self.path.stat().st_size if self.path.is_file() else 0
         answer = self._process.answer(PATIENCE_S + size / BYTES_PER_S)
         if answer is None:
@@ -65,6 +75,11 @@ def load(path: str | Path) -> Scan:
     return Reading(path).scan()
 
 
+def load_mask(path: str | Path) -> Bool[np.ndarray, "x y frame"]:
+    """A sampling mask, as `dainr.io.mask.read_mask`, read like a scan."""
+    return Reading(path, MASK).result()
+
+
 class _Process:
     """A Python that reads files, one after another."""
 
@@ -83,12 +98,12 @@ class _Process:
     def __del__(self) -> None:
         self.close()
 
-    def ask(self, path: Path) -> None:
+    def ask(self, path: Path, reader: str) -> None:
         """Have a file read; one that cannot even be asked for has no answer."""
         self._stay()
         self._arrays = spool.new_file()
         try:
-            socket.send_fds(self._questions, [pickle.dumps((Path.cwd(), path))], [self._arrays.fileno()])
+            socket.send_fds(self._questions, [pickle.dumps((Path.cwd(), path, reader))], [self._arrays.fileno()])
         except OSError:
             self.close()
 
@@ -156,22 +171,26 @@ if hasattr(os, "register_at_fork"):
     os.register_at_fork(after_in_child=_idle.clear)  # they belong to the parent
 
 
+def _reader(name: str) -> Callable[[Path], Any]:
+    module, _, function = name.rpartition(".")
+    return getattr(importlib.import_module(module), function)
+
+
 def serve() -> None:
     """The other process: answers with scans and exceptions until nobody asks any more."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     questions, answers = socket.socket(fileno=sys.stdin.fileno()), os.fdopen(os.dup(sys.stdout.fileno()), "wb")
     os.dup2(sys.stderr.fileno(), sys.stdout.fileno())  # what a library prints is no answer
-    from dainr.io.formats import read  # here, for whoever only waits needs none of it
-
+    _reader(SCAN)  # while the first question is on its way
     while True:
         question, files, *_ = socket.recv_fds(questions, LONGEST, 1)
         if not question:
             return
-        folder, path = pickle.loads(question)
+        folder, path, reader = pickle.loads(question)
         with os.fdopen(files[0], "wb") as arrays:
             try:
                 os.chdir(folder)
-                answer = spool.dump(read(path), arrays)
+                answer = spool.dump(_reader(reader)(path), arrays)
             except DainrError as error:
                 answer = spool.dump(error, arrays)
             except Exception:  # a mistake of the program's own

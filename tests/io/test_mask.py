@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from dainr.errors import BadScan
+from dainr.io import load_mask
 from dainr.io.mask import read_mask
 from tests.io.test_matlab import write
 
@@ -59,3 +60,11 @@ def test_files_without_a_mask_are_refused(tmp_path: Path) -> None:
         read_mask(tmp_path / "missing.mat")
     with pytest.raises(BadScan, match="it holds other, no mask"):
         read_mask(write(tmp_path / "other.mat", "7.3", other=np.ones((3, 4))))
+
+
+def test_a_mask_is_read_by_a_process_that_may_crash(tmp_path: Path) -> None:
+    path = write(tmp_path / "mask.mat", "7.3", mask=MASK.astype(float))
+    np.testing.assert_array_equal(load_mask(path), MASK)
+    path.write_bytes(path.read_bytes()[:2000])
+    with pytest.raises(BadScan, match=r"mask\.mat"):
+        load_mask(path)

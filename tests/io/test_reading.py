@@ -91,7 +91,7 @@ def test_a_reader_that_crashes_or_finds_no_end_is_a_damaged_file(
     one = Reading.__new__(Reading)
     one.path, one._process = scan_file, reading._idle_process()  # type: ignore[assignment]
     os.kill(pid_of(one), how)
-    one._process.ask(scan_file)
+    one._process.ask(scan_file, reading.SCAN)
     with pytest.raises(BadScan, match="crashed or found no end"):
         one.scan()
     monkeypatch.setattr(reading, "PATIENCE_S", 60.0)
