@@ -15,7 +15,7 @@ from dainr.scan import K_MAX, LOW_REACH
 Level = Literal["good", "caution", "poor"]
 
 GOOD_EXCESS, POOR_EXCESS = 0.15, 0.30  # of the signal, held-out error beyond the noise
-OVERFIT_RATIO = 1.5  # of held-out to in-sample error beyond the noise
+OVERFIT_RATIO = 1.5  # of held-out to in-sample error, each in units of its readouts' noise
 STILL_FALLING = 0.02  # of the held-out error, over the last fifth of the steps
 UNEVEN_FRAME = 1.5  # of a frame's error to the median frame's
 
@@ -100,7 +100,8 @@ def _heldout(fit: Mapping[str, Any], where: str) -> Finding:
 def _overfit(fit: Mapping[str, Any], where: str) -> list[Finding]:
     unseen = _excess(fit["heldout_error"], fit["heldout_noise_error"])
     seen = fit["in_sample_error"]
-    ratio = fit["heldout_error"] / max(seen, 1e-12)
+    # lines held out hold less of the signal than those of the centre, which never are: relative to it they look worse
+    ratio = fit["heldout_error"] / fit["heldout_noise_error"] * fit["noise_error"] / max(seen, 1e-12)
     if fit["in_sample_error"] < 0.95 * fit["noise_error"]:
         return [
             Finding(
@@ -113,8 +114,8 @@ def _overfit(fit: Mapping[str, Any], where: str) -> list[Finding]:
         return [
             Finding(
                 "caution",
-                f"{where}Its error on unseen readouts is {ratio:.1f} times that on the readouts it saw: part of what"
-                " looks like detail is fitted to the sampling.",
+                f"{where}Against their noise, its error on unseen readouts is {ratio:.1f} times that on those it saw:"
+                " part of what looks like detail is fitted to the sampling.",
             )
         ]
     return []

@@ -76,6 +76,11 @@ def test_fitting_the_sampling_is_a_caution() -> None:
     assert "3.0 times" in finding.text
 
 
+def test_readouts_with_less_signal_than_others_are_no_worse_for_it() -> None:
+    found = findings(fit(heldout_error=0.3, heldout_noise_error=0.25))
+    assert not any("fitted to the sampling" in finding.text for finding in found)
+
+
 def test_without_held_out_readouts_nothing_checks_the_fit() -> None:
     bare = {k: v for k, v in fit().items() if not k.startswith("heldout")}
     found = findings(bare)
