@@ -109,7 +109,7 @@ def _plan(scan: Scan, f: dict[str, Any]) -> list[str]:
     plan = [
         "Whiten the coils " + ("by the noise measurement." if f["noise_measurement"] else "by the k-space edge."),
         "Use the coil maps of the file." if f["coil_maps"] else "Estimate coil maps from the time average (ESPIRiT).",
-        "Transform by a plain FFT: all samples lie on the grid."
+        "Transform without a NUFFT: all samples lie on the grid."
         if scan.is_cartesian
         else "Transform by the fastest NUFFT on this machine.",
         f"Fit {f['frames']} frames of {f['matrix'][0]} x {f['matrix'][1]}"

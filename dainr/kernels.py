@@ -11,6 +11,8 @@ from torch import Tensor
 # Not all of fastmath: NaN must stay NaN, to be seen as divergence, and sums keep their order: reassociated, the code
 # that numba kept on disk rounded otherwise than the same code just compiled, and the first fit differed from the next.
 FAST = {"contract", "arcp", "nsz"}
+# To tell whether code on disk is current numba looks at a kernel's own file alone: whoever changes what another file
+# inlines into it has to touch that, too.
 kernel: Any = njit(parallel=True, fastmath=FAST, cache=True)
 inner: Any = njit(inline="always", fastmath=FAST)
 

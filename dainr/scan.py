@@ -12,7 +12,7 @@ from itertools import pairwise
 from typing import Any
 
 import numpy as np
-from jaxtyping import Complex, Float, Integer
+from jaxtyping import Bool, Complex, Float, Integer
 
 from dainr import spool
 from dainr.errors import BadScan
@@ -85,11 +85,16 @@ class Scan:
         return 0 if self.frame is None else int(self.frame.max()) + 1
 
     @property
+    def used(self) -> Bool[np.ndarray, "slice readout"]:
+        """Which readouts are in a frame; all, while none is."""
+        return np.ones(self.times.shape, bool) if self.frame is None else self.frame != SET_ASIDE
+
+    @property
     def readouts_per_frame(self) -> Integer[np.ndarray, "slice frame"]:
         """How many readouts each frame of each slice holds."""
         counts = np.zeros((self.n_slices, self.n_frames), np.int64)
         if self.frame is not None:
-            index, readout = np.nonzero(self.frame != SET_ASIDE)
+            index, readout = np.nonzero(self.used)
             np.add.at(counts, (index, self.frame[index, readout]), 1)
         return counts
 

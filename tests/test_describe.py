@@ -62,7 +62,7 @@ def test_words_for_a_scan_with_little(cartesian_scan):
     content, plan = (" ".join(part) for part in in_words(bare))
     assert "no orientation stored" in content
     assert "No noise measurement, no coil maps." in content
-    assert "k-space edge" in plan and "Estimate coil maps" in plan and "plain FFT" in plan
+    assert "k-space edge" in plan and "Estimate coil maps" in plan and "without a NUFFT" in plan
 
 
 @pytest.mark.parametrize("phase", [True, False])
@@ -95,7 +95,7 @@ def test_points_on_the_grid_are_counted_as_points(cartesian_scan):
     content, plan = in_words(scan)
     assert f" {scan.n_readouts} points." in content[0]
     assert describe(scan)["acceleration"] == describe(cartesian_scan)["acceleration"]
-    assert any("plain FFT" in line for line in plan)
+    assert any("without a NUFFT" in line for line in plan)
 
 
 def test_samples_that_end_near_the_centre_are_told(radial_scan):

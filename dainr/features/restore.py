@@ -18,7 +18,7 @@ PERCENTILE = 0.995  # of the magnitudes, brought to one
 FRAMES_AT_ONCE = 4
 MOVES = 0.3  # of the largest change in time: as much counts fully
 CLEARLY = 0.8  # of that: as much as calls for the network
-WORTH = 0.05  # of all pixels that clearly move: as many as a place needs to be looked at
+WORTH = 0.05  # of all pixels that clearly move: as many as a place needs to be looked at, and the largest without them
 BLUR, MARGIN = 9, 8  # pixels
 
 
@@ -85,8 +85,15 @@ def moving_parts(motion: Float[Tensor, "y x"]) -> list[tuple[slice, slice]]:
     moves = motion.cpu().numpy() >= CLEARLY
     places, n = label(moves, np.ones((3, 3)))
     sizes = np.bincount(places[moves], minlength=n + 1)[1:]
-    found = zip(find_objects(places), sizes, strict=True)
-    return [(_widened(y), _widened(x)) for (y, x), size in found if size >= WORTH * sizes.sum()]
+    least = min(WORTH * sizes.sum(), sizes.max(initial=0))
+    found = [place for place, size in zip(find_objects(places), sizes, strict=True) if size >= least]
+    return [(_widened(y), _widened(x)) for y, x in found if not any(_within((y, x), other) for other in found)]
+
+
+def _within(place: tuple[slice, slice], other: tuple[slice, slice]) -> bool:
+    """Whether a rectangle is a part of another."""
+    sides = zip(place, other, strict=True)
+    return place != other and all(o.start <= p.start and p.stop <= o.stop for p, o in sides)
 
 
 def _widened(side: slice) -> slice:

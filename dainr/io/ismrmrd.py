@@ -73,7 +73,9 @@ def read(path: Path) -> Scan:
         slices = _of_one_length(slices, notes)
     kspace, trajectory = _samples(slices, geometry, where, notes)
     maps = _array_beside(extra["coil_maps"], "coil_maps", (*kspace.shape[:2], *geometry.matrix), where)
-    stamps = _stacked([np.array([a.acquisition_time_stamp for a in acquisitions], float) for acquisitions in slices])
+    stamps = _stacked(
+        [np.array([a.acquisition_time_stamp for a in acquisitions], float) for acquisitions in slices], None
+    )
     phase = _array_beside(extra["phase"], "phase", stamps.shape, where)
     if phase is None:
         phase = _phase(slices, notes)
@@ -177,11 +179,12 @@ def _of_one_length(slices: list[list[Any]], notes: list[str]) -> list[list[Any]]
     return [acquisitions[:shortest] for acquisitions in slices]
 
 
-def _stacked(parts: list[np.ndarray], filling: float = 0) -> np.ndarray:
-    """Arrays of the slices, readouts along their first axis, the shorter ones filled up in the end."""
-    stack = np.full((len(parts), max(map(len, parts)), *parts[0].shape[1:]), filling, parts[0].dtype)
+def _stacked(parts: list[np.ndarray], filling: float | None = 0) -> np.ndarray:
+    """Arrays of the slices, readouts along their first axis, the shorter ones filled up, or with their last (None)."""
+    stack = np.empty((len(parts), max(map(len, parts)), *parts[0].shape[1:]), parts[0].dtype)
     for row, part in zip(stack, parts, strict=True):
         row[: len(part)] = part
+        row[len(part) :] = part[-1] if filling is None else filling
     return stack
 
 
@@ -200,14 +203,7 @@ def _samples(
     slices: list[list[Any]], geometry: Geometry, where: str, notes: list[str]
 ) -> tuple[np.ndarray, np.ndarray]:
     """K-space `slice coil readout sample` and trajectory `slice readout sample 2`, discarded samples removed."""
-    first = slices[0][0]
-    keep = slice(first.discard_pre, first.number_of_samples - first.discard_post)
-    if geometry.pilot_tone:
-        keep = slice(keep.start + PILOT_TONE[0], keep.stop - PILOT_TONE[1])
-    if keep.start or keep.stop < first.number_of_samples:
-        why = ", disturbed by the pilot tone" if geometry.pilot_tone else ""
-        dropped = f"{keep.start} samples at the start and {first.number_of_samples - keep.stop} at the end"
-        notes.append(f"{dropped} of readouts dropped{why}")
+    keep = _kept_samples([a for acquisitions in slices for a in acquisitions], geometry, notes)
     has_trajectory = all(a.traj.shape[1] >= 2 for acquisitions in slices for a in acquisitions)
     if not has_trajectory and not geometry.is_cartesian:
         raise BadScan(where, "it is not Cartesian and stores no trajectory", "export it with trajectories")
@@ -223,6 +219,20 @@ def _samples(
         data.append(kspace.astype(np.complex64).swapaxes(0, 1))
         positions.append(trajectory.astype(np.float32))
     return np.ascontiguousarray(_stacked(data).swapaxes(1, 2)), _stacked(positions)
+
+
+def _kept_samples(acquisitions: list[Any], geometry: Geometry, notes: list[str]) -> slice:
+    """The samples of a readout, in the order they were measured in, that are not discarded."""
+    n = acquisitions[0].number_of_samples
+    start, end = acquisitions[0].discard_pre, acquisitions[0].discard_post
+    if geometry.pilot_tone:
+        start, end = start + PILOT_TONE[0], end + PILOT_TONE[1]
+    if len({a.is_flag_set(ismrmrd.ACQ_IS_REVERSE) for a in acquisitions}) > 1:
+        start = end = max(start, end)  # of readouts in both directions they change places
+    if start or end:
+        why = ", disturbed by the pilot tone" if geometry.pilot_tone else ""
+        notes.append(f"{start} samples at the start and {end} at the end of readouts dropped{why}")
+    return slice(start, n - end)
 
 
 def _seconds(stamps: np.ndarray, geometry: Geometry, notes: list[str]) -> np.ndarray:

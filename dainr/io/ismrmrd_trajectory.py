@@ -42,8 +42,11 @@ def cartesian_readouts(
         notes.append(f"{n_reversed} reversed readouts turned round")
     kspace = np.stack(lines, 1)
     n_samples, n_encoded = kspace.shape[-1], geometry.encoded[1]
-    middle = (first.discard_pre + first.number_of_samples - first.discard_post) // 2
-    centre = (first.center_sample or middle) - keep.start
+    before, after = keep.start, first.number_of_samples - keep.stop
+    shift = first.discard_pre - first.discard_post
+    if turned[0]:
+        before, shift = after, -shift
+    centre = (first.center_sample or (first.number_of_samples + shift) // 2) - before
     if centre != n_samples // 2 or n_samples != n_encoded:
         notes.append(f"asymmetric echo: k-space centre at sample {centre} of {n_samples}")
     pixel_y, pixel_x = geometry.fov_mm[0] / geometry.matrix[0], geometry.fov_mm[1] / geometry.matrix[1]

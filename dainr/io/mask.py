@@ -24,10 +24,10 @@ def read_mask(path: Path) -> Bool[np.ndarray, "x y frame"]:
         raise BadScan(where, f"it cannot be read ({error})", "export it again") from error
     if not isinstance(mask, np.ndarray) or mask.dtype.kind not in "biuf":
         raise BadScan(where, "it holds no sampling mask", "give an array of zeros and ones")
-    mask = mask.reshape(*mask.shape[:2], *[n for n in mask.shape[2:] if n > 1])
-    if mask.ndim not in (2, 3) or 0 in mask.shape:
+    shape = (*mask.shape[:2], *[n for n in mask.shape[2:] if n != 1])
+    if len(shape) not in (2, 3) or 0 in shape:
         raise BadScan(where, f"its mask has shape {mask.shape}", "store it as x, y or x, y, frame")
-    mask = mask.reshape(*mask.shape, *[1] * (3 - mask.ndim)) != 0
+    mask = mask.reshape(*shape, *[1] * (3 - len(shape))) != 0
     empty = np.flatnonzero(~mask.any((0, 1)))
     if len(empty):
         raise BadScan(where, f"frame {empty[0]} of its mask is empty", "give every frame a sample")

@@ -54,7 +54,7 @@ def acquisition(
 ) -> Acquisition:
     """The acquisition operator of readouts in frame order.
 
-    On-grid data takes the plain FFT whatever the backend. Raises MissingBackend when the named one is not installed.
+    On-grid data needs no NUFFT, whatever the backend. Raises MissingBackend when the named one is not installed.
     """
     maps = torch.from_numpy(np.ascontiguousarray(coil_maps)).to(device)
     matrix, n_coils = (maps.shape[1], maps.shape[2]), maps.shape[0]

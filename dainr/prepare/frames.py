@@ -21,23 +21,24 @@ def bin_spokes(scan: Scan, spokes_per_frame: int, every: int | None = None) -> S
 
     A frame begins where the last one ended or, as a sliding window, `every` so many readouts: frames then share them.
     """
-    if not 1 <= spokes_per_frame <= scan.n_readouts:
+    n_readouts = int(scan.used.sum(1).min())
+    if not 1 <= spokes_per_frame <= n_readouts:
         raise BadRequest(
             f"--spokes-per-frame {spokes_per_frame}",
-            f"the scan has {scan.n_readouts} readouts",
-            f"choose 1 to {scan.n_readouts}",
+            f"the scan has {n_readouts} readouts",
+            f"choose 1 to {n_readouts}",
         )
     step = every or spokes_per_frame
     if every is not None and not 1 <= every <= spokes_per_frame:
         raise BadRequest(
             f"--every {every}", f"a frame has {spokes_per_frame} readouts", f"choose 1 to {spokes_per_frame}"
         )
-    firsts = np.arange(0, scan.n_readouts - spokes_per_frame + 1, step)
+    firsts = np.arange(0, n_readouts - spokes_per_frame + 1, step)
     window = (firsts[:, None] + np.arange(spokes_per_frame)).ravel()
-    order = np.argsort(scan.times, axis=1, kind="stable")[:, window]
+    order = np.argsort(np.where(scan.used, scan.times, np.inf), axis=1, kind="stable")[:, window]
     note = f"{spokes_per_frame} readouts a frame in order of time"
     note += f", a frame every {step}" if step < spokes_per_frame else ""
-    note += f", {scan.n_readouts - 1 - window[-1]} left over"
+    note += f", {n_readouts - 1 - window[-1]} left over"
     if step < spokes_per_frame and scan.measured is None:
         scan = replace(scan, measured=np.broadcast_to(np.arange(scan.n_readouts), scan.times.shape))
     frame = np.broadcast_to(np.repeat(np.arange(len(firsts)), spokes_per_frame), order.shape)
@@ -61,15 +62,18 @@ def bin_phases(scan: Scan, frames_per_cycle: int, respiratory_bins: int = 1) -> 
     if scan.phase is None:
         if scan.n_slices > 1:  # each would begin its cycle somewhere else
             raise BadRequest("--frames-per-cycle", "the scan stores no cardiac phases", "choose one slice: --slices 0")
-        scan = replace(scan, phase=self_gated_phase(scan.kspace[0], scan.trajectory[0], scan.times[0])[None])
+        seen = np.zeros(scan.times.shape, np.float32)
+        seen[scan.used] = self_gated_phase(*_measurements(scan, 0))
+        scan = replace(scan, phase=seen)
         note += " as the k-space centre shows it"
-    phase = scan.phase
+    phase, used, kept = scan.phase, scan.used, np.zeros(scan.times.shape, bool)
     assert phase is not None
-    beats = [find_beats(t, p) for t, p in zip(scan.times, phase, strict=True)]
-    kept = np.stack([~one.arrhythmic[one.of_readout] for one in beats])
-    if respiratory_bins != 1:
-        parts = zip(scan.kspace, scan.trajectory, scan.times, strict=True)
-        kept &= np.stack([chest_at_rest(*part, respiratory_bins) for part in parts])
+    beats = [find_beats(t[u], p[u]) for t, p, u in zip(scan.times, phase, used, strict=True)]
+    for index, one in enumerate(beats):
+        kept[index, used[index]] = ~one.arrhythmic[one.of_readout]
+        if respiratory_bins != 1:
+            kept[index, used[index]] &= chest_at_rest(*_measurements(scan, index), respiratory_bins)
+            scan.release()
     lengths = np.array([one.length for one in beats])
     if (lengths > 0).all():
         scan = replace(scan, times=lengths[:, None] * phase.astype(np.float64))
@@ -79,7 +83,7 @@ def bin_phases(scan: Scan, frames_per_cycle: int, respiratory_bins: int = 1) -> 
     if irregular:
         note += f", {irregular} of {sum(len(one.lengths) for one in beats)} heartbeats set aside for their length"
     if respiratory_bins != 1:
-        note += f", {kept.sum()} of {kept.size} readouts kept, where the chest rests"
+        note += f", {kept.sum()} of {used.sum()} readouts kept, where the chest rests"
     frame = np.minimum((phase * frames_per_cycle).astype(int), frames_per_cycle - 1)
     return replace(_in_frame_order(scan, np.where(kept, frame, SET_ASIDE), note), cyclic=True)
 
@@ -90,7 +94,7 @@ def bin_given(scan: Scan, frame: Integer[np.ndarray, " readout"]) -> Scan:
         raise BadRequest(
             "--frames", f"it lists {len(frame)} readouts, the scan has {scan.n_readouts}", "list each once"
         )
-    return _in_frame_order(scan, np.broadcast_to(frame, scan.times.shape), "frames given by the user")
+    return _in_frame_order(scan, np.where(scan.used, frame, SET_ASIDE), "frames given by the user")
 
 
 def read_frame_list(path: Path) -> Integer[np.ndarray, " readout"]:
@@ -174,6 +178,12 @@ def hold_out(
             if np.bincount(frame[~(held | copies)], minlength=n_frames).all():
                 held |= copies
     return held
+
+
+def _measurements(scan: Scan, index: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """K-space, trajectory and times of the readouts of a slice that are used."""
+    used = scan.used[index]
+    return scan.kspace[index][:, used], scan.trajectory[index][used], scan.times[index][used]
 
 
 def _in_frame_order(scan: Scan, frame: Integer[np.ndarray, "slice readout"], note: str | None) -> Scan:

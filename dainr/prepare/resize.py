@@ -6,7 +6,7 @@ import numpy as np
 
 from dainr import spool
 from dainr.errors import BadRequest
-from dainr.scan import K_MAX, K_TOLERANCE, LARGEST_MATRIX, Scan
+from dainr.scan import K_MAX, K_TOLERANCE, LARGEST_MATRIX, SET_ASIDE, Scan
 
 
 def resize_matrix(scan: Scan, matrix: tuple[int, int]) -> Scan:
@@ -23,25 +23,28 @@ def resize_matrix(scan: Scan, matrix: tuple[int, int]) -> Scan:
     trajectory = scan.trajectory * (np.array(scan.matrix) / np.array(matrix)).astype(np.float32)
     inside = (trajectory >= -K_MAX - K_TOLERANCE) & (trajectory < K_MAX - K_TOLERANCE)
     inside = inside.all(-1)  # slice, readout, sample
-    rows = inside.any(2).all(0)  # Cartesian lines beyond the matrix go whole
-    columns = inside[:, rows].all((0, 1)) if rows.any() else np.zeros(scan.n_samples, bool)
+    kept = inside.any(2) & scan.used  # Cartesian lines beyond the matrix go whole
+    columns = inside[kept].all(0) if kept.any() else np.zeros(scan.n_samples, bool)
     if not columns.any():
         raise BadRequest(
             f"--matrix {matrix[0]}x{matrix[1]}", "no samples lie within its resolution", "choose a larger one"
         )
-    kept = f"matrix {matrix[0]} x {matrix[1]}: {columns.sum()} of {scan.n_samples} samples, {rows.sum()} readouts kept"
+    trajectory[~kept] = 0  # of those set aside it must not leave k-space
+    count = kept.sum(1).min() if scan.frame is None else kept.sum(1).max()
+    order, slices = np.argsort(~kept, axis=1, kind="stable")[:, :count], np.arange(scan.n_slices)[:, None]
+    note = f"matrix {matrix[0]} x {matrix[1]}: {columns.sum()} of {scan.n_samples} samples, {count} readouts kept"
     resized = replace(
         scan,
-        kspace=spool.stack(scan.n_slices, lambda s: scan.kspace[s][:, rows][..., columns]),
-        trajectory=spool.stack(scan.n_slices, lambda s: trajectory[s][rows][:, columns]),
-        times=scan.times[:, rows],
-        frame=None if scan.frame is None else scan.frame[:, rows],
-        phase=None if scan.phase is None else scan.phase[:, rows],
-        measured=None if scan.measured is None else scan.measured[:, rows],
+        kspace=spool.stack(scan.n_slices, lambda s: scan.kspace[s][:, order[s]][..., columns]),
+        trajectory=spool.stack(scan.n_slices, lambda s: trajectory[s][order[s]][:, columns]),
+        times=scan.times[slices, order],
+        frame=None if scan.frame is None else np.where(kept, scan.frame, np.int32(SET_ASIDE))[slices, order],
+        phase=None if scan.phase is None else scan.phase[slices, order],
+        measured=None if scan.measured is None else scan.measured[slices, order],
         coil_maps=None,
         matrix=matrix,
         affine=None if scan.affine is None else _resampled(scan, matrix),
-        notes=(*scan.notes, kept),
+        notes=(*scan.notes, note),
     )
     scan.release()
     return resized

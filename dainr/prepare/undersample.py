@@ -7,10 +7,9 @@ import numpy as np
 from jaxtyping import Bool, Float
 
 from dainr.errors import BadRequest
+from dainr.io.on_grid import WHOLE
 from dainr.prepare.frames import reorder
 from dainr.scan import SET_ASIDE, Scan
-
-WHOLE = 0.9  # of a readout: as many samples under the mask keep it entire
 
 
 def undersample(scan: Scan, mask: Bool[np.ndarray, "x y frame"]) -> Scan:
@@ -28,9 +27,11 @@ def undersample(scan: Scan, mask: Bool[np.ndarray, "x y frame"]) -> Scan:
             f"it is {' x '.join(map(str, mask.shape))} (x, y, frame), the scan {nx} x {ny} x {scan.n_frames}",
             "give the mask of this scan",
         )
-    y, x = np.moveaxis(_cells(scan), -1, 0)
-    frame = np.where(mask.shape[2] > 1, scan.frame, 0)[..., None]
-    measured = mask[x, y, frame] & (scan.frame != SET_ASIDE)[..., None]
+    measured = np.zeros((scan.n_slices, scan.n_readouts, scan.n_samples), bool)
+    for index, frame in enumerate(scan.frame):
+        y, x = np.moveaxis(_cells(scan.trajectory[index], scan.matrix), -1, 0)
+        in_mask = np.where(mask.shape[2] > 1, frame, 0)[:, None]
+        measured[index] = mask[x, y, in_mask] & scan.used[index][:, None]
     share = measured.mean(2)
     reference = _images(scan) if scan.reference is None else scan.reference
     whole = ((share == 0) | (share >= WHOLE)).all()
@@ -38,17 +39,18 @@ def undersample(scan: Scan, mask: Bool[np.ndarray, "x y frame"]) -> Scan:
     return replace(_select(scan if whole else _in_points(scan), kept), reference=reference)
 
 
-def _cells(scan: Scan) -> np.ndarray:
-    """Where on the grid every sample lies, `slice readout sample 2` (y, x), counted from its first row and column."""
-    matrix = np.array(scan.matrix)
-    return (np.rint(scan.trajectory * matrix).astype(np.int64) + matrix // 2) % matrix
+def _cells(trajectory: Float[np.ndarray, "readout sample 2"], matrix: tuple[int, int]) -> np.ndarray:
+    """Where on the grid every sample lies (y, x), counted from its first row and column."""
+    size = np.array(matrix)
+    return (np.rint(trajectory * size).astype(np.int64) + size // 2) % size
 
 
 def _images(scan: Scan) -> Float[np.ndarray, "slice frame y x"] | None:
     """The images of fully sampled frames; None where some sample of some frame is missing."""
     images = np.zeros((scan.n_slices, scan.n_frames, *scan.matrix), np.float32)
     assert scan.frame is not None
-    for index, cells in enumerate(_cells(scan)):
+    for index, trajectory in enumerate(scan.trajectory):
+        cells = _cells(trajectory, scan.matrix)
         for number in range(scan.n_frames):
             mine = scan.frame[index] == number
             grid, hits = np.zeros((scan.n_coils, *scan.matrix), np.complex64), np.zeros(scan.matrix, bool)

@@ -26,7 +26,7 @@ def test_json_is_one_object_with_the_facts(radial_file: Path) -> None:
 
 def test_cartesian_scans_are_told_apart(cartesian_file: Path) -> None:
     assert json.loads(succeed("info", cartesian_file, "--json").stdout)["sampling"] == "Cartesian"
-    assert "plain FFT" in succeed("info", cartesian_file).stdout
+    assert "without a NUFFT" in succeed("info", cartesian_file).stdout
 
 
 def test_a_scan_without_frames_says_how_to_choose_them(radial_scan: Scan, tmp_path: Path) -> None:

@@ -104,6 +104,17 @@ def test_each_place_that_moves_has_a_part_of_its_own_and_a_speck_has_none() -> N
     ]
 
 
+def test_of_many_equal_places_each_counts_and_of_one_in_another_the_larger() -> None:
+    motion = torch.zeros(100, 100)
+    motion[5::20, 5::20] = 1
+    assert len(moving_parts(motion)) == 25
+    ring = torch.zeros(60, 60)
+    ring[20:40, 20:40] = 1
+    ring[22:38, 22:38] = 0
+    ring[28:32, 28:32] = 1
+    assert moving_parts(ring) == [(slice(20 - MARGIN, 40 + MARGIN),) * 2]
+
+
 def test_motion_counts_from_0_where_nothing_changes_to_1() -> None:
     motion = motion_share(series().abs())
     assert motion[20, 16] == 1 and motion[40, 35] == 0

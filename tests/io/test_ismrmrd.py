@@ -140,9 +140,13 @@ def test_slices_may_have_different_readouts_in_their_frames(tmp_path):
     images = random_complex(2, 3, 2, NY, NX)
     first = [a for n, image in enumerate(images[0]) for a in lines(fft(image), phase=n)]
     second = [a for n, image in enumerate(images[1]) for a in lines(fft(image), phase=n, slice=1)]
-    scan = read(write_file(tmp_path / "f.h5", HEADER, [*second, *first[:-3], *second[:5]]))
+    measured = [*second, *first[:-3], *lines(fft(images[1][0]), slice=1)[:5]]
+    for stamp, acquisition in enumerate(measured):
+        acquisition.acquisition_time_stamp = 4_000_000 + stamp
+    scan = read(write_file(tmp_path / "f.h5", HEADER, measured))
     assert scan.readouts_per_frame.tolist() == [[NY, NY, NY - 3], [NY + 5, NY, NY]]
     assert (scan.frame == SET_ASIDE).sum(1).tolist() == [8, 0]
+    assert scan.times.max() == pytest.approx(0.0025 * (len(second) + len(first) - 3 + 4))
     for n in range(2):
         close(fft_image(scan, frame=n), images[0, n])
     written = tmp_path / "again.h5"
@@ -228,6 +232,22 @@ def test_samples_that_a_pilot_tone_disturbs_are_dropped(tmp_path, factor):
     assert "3 samples at the start and 1 at the end of readouts dropped, disturbed by the pilot tone" in scan.notes
     if factor == 1:
         close(scan.kspace[0], exact_kspace(IMAGE, scan.trajectory[0].astype(np.float64)))
+
+
+@pytest.mark.parametrize("turned", [(1,), (0, 1)])
+def test_a_pilot_tone_disturbs_reversed_readouts_where_they_began(tmp_path, turned):
+    kspace = fft(IMAGE)
+    measured = [
+        (readout(kspace[:, n, ::-1], flags=REVERSE, kspace_encode_step_1=n, center_sample=NX // 2))
+        if turned[n % len(turned)]
+        else readout(kspace[:, n], kspace_encode_step_1=n, center_sample=NX // 2)
+        for n in range(NY)
+    ]
+    for acquisition in measured:
+        acquisition.data[:, :3] = acquisition.data[:, -1:] = 99
+    scan = read(write_file(tmp_path / "p.h5", header((NY, NX), parameters={"PilotTone": 1}), measured))
+    assert scan.n_samples == NX - (4 if len(turned) == 1 else 6)
+    close(scan.kspace[0], exact_kspace(IMAGE, scan.trajectory[0].astype(np.float64)))
 
 
 def test_without_a_pilot_tone_no_sample_is_dropped(tmp_path):

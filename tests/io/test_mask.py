@@ -41,6 +41,8 @@ def test_a_mask_of_numpy(tmp_path: Path) -> None:
     [
         ("m.npy", np.ones(5), r"its mask has shape \(5,\)"),
         ("m.npy", np.ones((2, 3, 4, 5)), "its mask has shape"),
+        ("m.npy", np.ones((3, 4, 0)), "its mask has shape"),
+        ("m.npy", np.ones(()), "its mask has shape"),
         ("m.npy", np.array(["a"]), "no sampling mask"),
         ("m.npy", np.array([[None]], object), "cannot be read"),
         ("m.npy", np.stack([np.ones((3, 3)), np.zeros((3, 3))], -1), "frame 1 of its mask is empty"),

@@ -18,6 +18,7 @@ from dainr.prepare.frames import (
     hold_out,
     read_frame_list,
 )
+from dainr.scan import SET_ASIDE
 from dainr.simulate import SimulationConfig, simulate_phantom
 from dainr.simulate.sampling import cartesian, radial
 from tests.io import small_scan
@@ -250,3 +251,38 @@ def test_points_near_the_centre_are_never_held_out() -> None:
     held = hold_out(points, np.repeat([0, 1], 12 * 32), 0.2, 0)
     assert held.sum() == pytest.approx(0.2 * len(points), abs=2)
     assert np.hypot(*points[held, 0].T).min() > 2.5 / 32
+
+
+def padded(scan, n):
+    """The stack with its second slice shortened by `n` readouts and filled up with zeros, set aside."""
+    last = slice(scan.n_readouts - n, None)
+    parts = {name: getattr(scan, name).copy() for name in ("kspace", "trajectory", "times", "phase")}
+    parts["kspace"][1, :, last] = 0
+    for name in ("trajectory", "times", "phase"):
+        parts[name][1, last] = 0
+    frame = np.zeros(scan.times.shape, np.int32)
+    frame[1, last] = SET_ASIDE
+    return replace(scan, **parts, frame=frame)
+
+
+@pytest.mark.parametrize(
+    "bin_it",
+    [
+        lambda scan: bin_spokes(scan, 3),
+        lambda scan: bin_phases(scan, 2),
+        lambda scan: bin_given(scan, np.arange(10) % 2),
+        frames_as_stored,
+    ],
+)
+def test_readouts_set_aside_are_binned_no_more(bin_it):
+    binned = bin_it(padded(shuffled_scan(), 3))
+    assert binned.readouts_per_frame[1].sum() <= 7
+    used = binned.used
+    assert used[0].sum() >= used[1].sum()
+    for index in range(2):
+        assert np.abs(binned.kspace[index][:, used[index]]).min() > 0
+
+
+def test_no_more_spokes_a_frame_than_every_slice_uses():
+    with pytest.raises(BadRequest, match="the scan has 7 readouts"):
+        bin_spokes(padded(shuffled_scan(), 3), 8)

@@ -5,6 +5,7 @@ import pytest
 
 from dainr.errors import BadRequest
 from dainr.prepare.resize import resize_matrix
+from dainr.scan import SET_ASIDE
 from dainr.simulate import SimulationConfig, simulate_phantom
 from tests.io import AFFINE, exact_kspace, fft_image, random_complex, small_scan
 
@@ -86,3 +87,23 @@ def test_a_matrix_that_keeps_no_samples_is_refused():
     scan = small_scan(trajectory=outside, matrix=(32, 32), coil_maps=random_complex(2, 3, 32, 32))
     with pytest.raises(BadRequest, match="--matrix 8x8: no samples lie within its resolution"):
         resize_matrix(scan, (8, 8))
+
+
+def test_slices_keep_lines_of_their_own():
+    images = random_complex(2, 3, 16, 12)  # slice, coil
+    lines = [np.arange(16), np.array([3, 4, 5, 6, 8, 9, 15])]
+    kspace, trajectory = np.zeros((2, 3, 16, 12), np.complex64), np.zeros((2, 16, 12, 2), np.float32)
+    frame = np.full((2, 16), SET_ASIDE, np.int32)
+    for index, mine in enumerate(lines):
+        k = np.stack(np.broadcast_arrays(((mine - 8) / 16)[:, None], ((np.arange(12) - 6) / 12)[None]), -1)
+        kspace[index, :, : len(mine)] = exact_kspace(images[index], k)
+        trajectory[index, : len(mine)], frame[index, : len(mine)] = k, 0
+    parts = {"kspace": kspace, "trajectory": trajectory, "times": np.zeros((2, 16)), "frame": frame}
+    scan = small_scan(**parts, matrix=(16, 12), phase=None, coil_maps=None, reference=None)
+    small = resize_matrix(scan, (8, 12))
+    assert small.used.sum(1).tolist() == [8, 5]
+    for index, mine in enumerate(lines):
+        inside = (mine >= 4) & (mine < 12)
+        used = small.used[index]
+        np.testing.assert_array_equal(small.kspace[index][:, used], kspace[index][:, : len(mine)][:, inside])
+        np.testing.assert_allclose(small.trajectory[index][used, 0, 0] * 8, mine[inside] - 8, atol=1e-6)
