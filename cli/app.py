@@ -1,5 +1,6 @@
 """The Typer app: the commands in the order a user meets them, and errors turned into a sentence and an exit code."""
 
+import signal
 import sys
 from collections.abc import Callable
 from typing import Any
@@ -94,5 +95,6 @@ for name, command in COMMANDS.items():
 
 def main() -> None:
     """Entry point of the console script."""
+    signal.signal(signal.SIGTERM, signal.default_int_handler)  # as Ctrl-C: nothing is left half-written
     app()
     sys.exit(0)

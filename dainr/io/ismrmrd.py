@@ -17,7 +17,7 @@ import numpy as np
 from dainr.errors import BadScan
 from dainr.io.hdf5 import is_hdf5, open_hdf5, read_array
 from dainr.io.ismrmrd_geometry import Geometry, read_geometry, slice_affine
-from dainr.io.ismrmrd_trajectory import cartesian_readouts, stored_trajectory
+from dainr.io.ismrmrd_trajectory import cartesian_readouts, check_same, stored_trajectory
 from dainr.io.physiology import phase_since_trigger
 from dainr.scan import SET_ASIDE, Scan
 
@@ -160,6 +160,8 @@ def _check_alike(acquisitions: list[Any], where: str) -> None:
         )
     if 0 in next(iter(shapes)):
         raise BadScan(where, "its readouts hold no samples", "export it again")
+    for name in ("discard_pre", "discard_post"):
+        check_same(name, acquisitions, where)
     if any(a.idx.kspace_encode_step_2 for a in acquisitions):
         raise BadScan(where, "it is encoded in three dimensions", "reconstruct stacks of 2-D slices, one file each")
 
@@ -203,7 +205,7 @@ def _samples(
     slices: list[list[Any]], geometry: Geometry, where: str, notes: list[str]
 ) -> tuple[np.ndarray, np.ndarray]:
     """K-space `slice coil readout sample` and trajectory `slice readout sample 2`, discarded samples removed."""
-    keep = _kept_samples([a for acquisitions in slices for a in acquisitions], geometry, notes)
+    keep = _kept_samples([a for acquisitions in slices for a in acquisitions], geometry, where, notes)
     has_trajectory = all(a.traj.shape[1] >= 2 for acquisitions in slices for a in acquisitions)
     if not has_trajectory and not geometry.is_cartesian:
         raise BadScan(where, "it is not Cartesian and stores no trajectory", "export it with trajectories")
@@ -215,13 +217,13 @@ def _samples(
             trajectory = stored_trajectory(acquisitions, geometry, where, notes if not data else [])
             kspace, trajectory = kspace[..., keep], trajectory[:, keep]
         else:
-            kspace, trajectory = cartesian_readouts(acquisitions, keep, geometry, notes if not data else [])
+            kspace, trajectory = cartesian_readouts(acquisitions, keep, geometry, where, notes if not data else [])
         data.append(kspace.astype(np.complex64).swapaxes(0, 1))
         positions.append(trajectory.astype(np.float32))
     return np.ascontiguousarray(_stacked(data).swapaxes(1, 2)), _stacked(positions)
 
 
-def _kept_samples(acquisitions: list[Any], geometry: Geometry, notes: list[str]) -> slice:
+def _kept_samples(acquisitions: list[Any], geometry: Geometry, where: str, notes: list[str]) -> slice:
     """The samples of a readout, in the order they were measured in, that are not discarded."""
     n = acquisitions[0].number_of_samples
     start, end = acquisitions[0].discard_pre, acquisitions[0].discard_post
@@ -229,6 +231,8 @@ def _kept_samples(acquisitions: list[Any], geometry: Geometry, notes: list[str])
         start, end = start + PILOT_TONE[0], end + PILOT_TONE[1]
     if len({a.is_flag_set(ismrmrd.ACQ_IS_REVERSE) for a in acquisitions}) > 1:
         start = end = max(start, end)  # of readouts in both directions they change places
+    if start + end >= n:
+        raise BadScan(where, f"of {n} samples a readout {start + end} are to be discarded", "export it again")
     if start or end:
         why = ", disturbed by the pilot tone" if geometry.pilot_tone else ""
         notes.append(f"{start} samples at the start and {end} at the end of readouts dropped{why}")

@@ -34,7 +34,7 @@ def read_geometry(header: Any, where: str, notes: list[str]) -> Geometry:
     encoded, recon = encoding.encodedSpace, encoding.reconSpace
     sizes = (encoded.matrixSize.x, encoded.matrixSize.y, recon.matrixSize.x, recon.matrixSize.y)
     lengths = (encoded.fieldOfView_mm.x, encoded.fieldOfView_mm.y, recon.fieldOfView_mm.x, recon.fieldOfView_mm.y)
-    if min(sizes) < 1 or not min(lengths) > 0:
+    if min(sizes) < 1 or not (min(lengths) > 0 and np.isfinite(lengths).all()):
         raise BadScan(where, "its header gives no positive matrix and field of view", "export it with the full header")
     is_cartesian = encoding.trajectory is not None and encoding.trajectory.value == "cartesian"
     matrix, fov = (recon.matrixSize.y, recon.matrixSize.x), (recon.fieldOfView_mm.y, recon.fieldOfView_mm.x)
@@ -90,11 +90,15 @@ def placement(affine: np.ndarray, matrix: tuple[int, int]) -> tuple[np.ndarray, 
 def _cartesian_matrix(
     encoded: Any, matrix: tuple[int, int], fov: tuple[float, float], notes: list[str]
 ) -> tuple[tuple[int, int], tuple[float, float]]:
-    """The phase direction keeps the encoded field of view: lines off the grid of a cropped one would alias."""
-    ny = round(encoded.fieldOfView_mm.y * matrix[0] / fov[0])
+    """The phase direction keeps the encoded field of view: lines off the grid of a cropped one would alias.
+
+    It also keeps the encoded resolution, where that is finer than the image's.
+    """
+    ny = max(round(encoded.fieldOfView_mm.y * matrix[0] / fov[0]), encoded.matrixSize.y)
     if ny == matrix[0]:
-        return matrix, fov
-    notes.append(f"phase oversampling kept: {ny} instead of {matrix[0]} pixels in y")
+        return matrix, (encoded.fieldOfView_mm.y, fov[1])
+    what = "lines" if ny == encoded.matrixSize.y else "phase oversampling"
+    notes.append(f"{what} kept: {ny} instead of {matrix[0]} pixels in y")
     return (ny, matrix[1]), (encoded.fieldOfView_mm.y, fov[1])
 
 

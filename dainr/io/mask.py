@@ -24,6 +24,8 @@ def read_mask(path: Path) -> Bool[np.ndarray, "x y frame"]:
         raise BadScan(where, f"it cannot be read ({error})", "export it again") from error
     if not isinstance(mask, np.ndarray) or mask.dtype.kind not in "biuf":
         raise BadScan(where, "it holds no sampling mask", "give an array of zeros and ones")
+    if not np.isfinite(mask).all():
+        raise BadScan(where, "its mask holds NaN or Inf", "give an array of zeros and ones")
     shape = (*mask.shape[:2], *[n for n in mask.shape[2:] if n != 1])
     if len(shape) not in (2, 3) or 0 in shape:
         raise BadScan(where, f"its mask has shape {mask.shape}", "store it as x, y or x, y, frame")

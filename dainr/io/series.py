@@ -68,4 +68,8 @@ def _read_hdf5(path: Path, header_only: bool) -> np.ndarray:
             series = read_array(file, name, where)
             if series is not None:
                 return series
+        for group in (item for item in file.values() if isinstance(item, h5py.Group)):  # ISMRMRD's
+            stored = read_array(group, "reference", where)
+            if stored is not None and len(stored) == 1:
+                return stored[0]
     raise BadScan(where, "it holds neither a reference nor a cine", "give the fully sampled images")

@@ -142,7 +142,8 @@ def test_a_reference_that_cannot_be_scored_against_leaves_nothing(radial_file: P
     assert {p.name for p in radial_file.parent.iterdir()} == {radial_file.name, path.name}
 
 
-def test_an_interrupted_comparison_says_that_nothing_was_written(radial_file: Path) -> None:
+@pytest.mark.parametrize("how", [signal.SIGINT, signal.SIGTERM])
+def test_an_interrupted_comparison_says_that_nothing_was_written(radial_file: Path, how: signal.Signals) -> None:
     page = radial_file.parent / "page.html"
     process = start(
         "compare",
@@ -162,7 +163,7 @@ def test_an_interrupted_comparison_says_that_nothing_was_written(radial_file: Pa
     while "step 1 " not in (line := process.stderr.readline()):
         assert line, "it ended by itself"
         assert time.monotonic() < deadline
-    process.send_signal(signal.SIGINT)
+    process.send_signal(how)
     stdout, stderr = process.communicate(timeout=60)
     assert (process.returncode, stdout) == (130, "")
     assert "nothing was written" in stderr

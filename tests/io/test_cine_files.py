@@ -17,6 +17,7 @@ from PIL import Image, ImageSequence
 from dainr.errors import BadScan, DainrError
 from dainr.io import native
 from dainr.io.cine import read_cine, write_cine
+from dainr.io.ismrmrd_write import write_ismrmrd
 from dainr.io.nifti import write_nifti
 from dainr.io.series import read_series
 from dainr.io.video import frame_rate, windowed, write_movie, write_sheet
@@ -92,13 +93,15 @@ def test_a_series_is_the_same_from_every_kind_of_file(tmp_path):
     np.save(tmp_path / "c.npy", series.data)
     write_cine(series, tmp_path / "c.h5")
     native.write(small_scan(), tmp_path / "scan.h5")
+    write_ismrmrd(small_scan(), tmp_path / "scan.mrd")
     image = nibabel.Nifti1Image(np.abs(series.data).transpose(3, 2, 0, 1), AFFINE)
     nibabel.save(image, tmp_path / "c.nii.gz")
     np.testing.assert_array_equal(read_series(tmp_path / "c.npy"), series.data)
     np.testing.assert_array_equal(read_series(tmp_path / "c.h5"), series.data)
     np.testing.assert_allclose(read_series(tmp_path / "c.nii.gz"), np.abs(series.data), rtol=1e-6)
     np.testing.assert_array_equal(read_series(tmp_path / "scan.h5"), small_scan().reference)
-    for name in ("c.npy", "c.h5", "c.nii.gz", "scan.h5"):
+    np.testing.assert_array_equal(read_series(tmp_path / "scan.mrd"), small_scan().reference)
+    for name in ("c.npy", "c.h5", "c.nii.gz", "scan.h5", "scan.mrd"):
         blank = read_series(tmp_path / name, header_only=True)
         assert blank.shape == read_series(tmp_path / name).shape
         assert not blank.any()

@@ -60,6 +60,23 @@ def test_a_file_read_a_few_acquisitions_at_a_time_is_the_same_scan(tmp_path, mon
     assert np.array_equal(parts.trajectory, whole.trajectory)
 
 
+@pytest.mark.parametrize("recon", [(NY // 2, NX), (1, NX)])
+def test_lines_that_the_image_has_no_pixels_for_get_some(tmp_path, recon):
+    document = header((NY, NX), recon, fov=(240.0, 320.0), recon_fov=(240.0, 320.0))
+    scan = read(write_file(tmp_path / "l.h5", document, lines(fft(IMAGE))))
+    assert scan.matrix == (NY, NX) and scan.fov_mm == (240.0, 320.0)
+    close(fft_image(scan), IMAGE)
+
+
+def test_readouts_longer_than_encoded_lose_their_oversampling_too(tmp_path):
+    wide = in_oversampled(IMAGE, 2)
+    long = fft(wide)
+    document = header((NY, 2 * NX - 4), (NY, NX), fov=(240.0, 640.0), recon_fov=(240.0, 320.0))
+    scan = read(write_file(tmp_path / "l.h5", document, lines(long)))
+    assert scan.is_cartesian
+    close(fft_image(scan), IMAGE)
+
+
 def test_a_fully_sampled_cartesian_file_transforms_to_its_image(tmp_path):
     shuffled = np.random.default_rng(0).permutation(NY)
     acquisitions = lines(fft(IMAGE))
@@ -281,6 +298,19 @@ def test_native_to_ismrmrd_and_back_keeps_everything_it_can_hold(tmp_path):
     np.testing.assert_allclose(back.times, scan.times + 0.5, atol=1e-9)
 
 
+def test_a_reference_of_another_size_is_not_written(tmp_path):
+    with pytest.raises(BadScan, match="its reference has shape"):
+        write_ismrmrd(small_scan(reference=np.ones((2, 3, 3), np.float32)), tmp_path / "w.h5")
+    assert not list(tmp_path.iterdir())
+
+
+def test_more_readouts_than_the_format_counts_are_written(tmp_path, monkeypatch):
+    monkeypatch.setattr("dainr.io.ismrmrd_write.LARGEST_COUNTER", 3)
+    monkeypatch.setattr("dainr.io.ismrmrd_write.WRITTEN_AT_A_TIME", 5)
+    write_ismrmrd(small_scan(), tmp_path / "w.h5")
+    np.testing.assert_array_equal(read(tmp_path / "w.h5").kspace, small_scan().kspace)
+
+
 def test_ismrmrd_keeps_the_orientation(tmp_path):
     affine = np.eye(4)
     affine[:3, :3] = OBLIQUE @ np.diag([300 / 12, 160 / 8, 9.0])
@@ -330,6 +360,13 @@ BAD = {
     "no size": (HEADER.replace("<x>16</x>", "<x>0</x>"), [readout(DATA)], "matrix"),
     "size that is no number": (HEADER.replace("<x>16</x>", "<x>wide</x>"), [readout(DATA)], ""),
     "no encoding": (HEADER[: HEADER.index("<encoding>")] + "</ismrmrdHeader>", [readout(DATA)], "no encoding"),
+    "all discarded": (HEADER, [readout(DATA, discard_post=NX + 3)], "are to be discarded"),
+    "an echo now earlier": (HEADER, [readout(DATA, center_sample=n) for n in (4, 8)], "differ in center_sample"),
+    "discarded now and then": (HEADER, [readout(DATA, discard_pre=n) for n in (0, 2)], "differ in discard_pre"),
+    "an echo beyond the readout": (HEADER, [readout(DATA, center_sample=60)], "near the k-space centre"),
+    "endless field of view": (header((NY, NX), fov=(np.inf, 320.0)), [readout(DATA)], "field of view"),
+    "field of view that is no number": (header((NY, NX), fov=(240.0, np.nan)), [readout(DATA)], "field of view"),
+    "lines beyond the matrix": (header((NY, NX), centre_line=60), [readout(DATA)], "lines 0 to 0 about 60"),
     "broken header": (HEADER[:-30], [readout(DATA)], "cannot be read"),
 }
 

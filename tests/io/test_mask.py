@@ -39,6 +39,7 @@ def test_a_mask_of_numpy(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("name", "array", "message"),
     [
+        ("m.npy", np.full((3, 4), np.nan), "holds NaN"),
         ("m.npy", np.ones(5), r"its mask has shape \(5,\)"),
         ("m.npy", np.ones((2, 3, 4, 5)), "its mask has shape"),
         ("m.npy", np.ones((3, 4, 0)), "its mask has shape"),
