@@ -107,7 +107,12 @@ def _plan(scan: Scan, f: dict[str, Any]) -> list[str]:
             + (" or --frames-per-cycle N." if f["cardiac_phases"] else ".")
         ]
     plan = [
-        "Whiten the coils " + ("by the noise measurement." if f["noise_measurement"] else "by the k-space edge."),
+        "Whiten the coils "
+        + (
+            "by the noise measurement."
+            if f["noise_measurement"]
+            else "by the k-space edge, or what else holds no signal."
+        ),
         "Use the coil maps of the file." if f["coil_maps"] else "Estimate coil maps from the time average (ESPIRiT).",
         "Transform without a NUFFT: all samples lie on the grid."
         if scan.is_cartesian

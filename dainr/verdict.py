@@ -16,6 +16,7 @@ Level = Literal["good", "caution", "poor"]
 
 GOOD_EXCESS, POOR_EXCESS = 0.15, 0.30  # of the signal, held-out error beyond the noise
 OVERFIT_RATIO = 1.5  # of held-out to in-sample error, each in units of its readouts' noise
+BELOW_NOISE = 0.9  # of the noise: a held-out error as small was measured against too much of it
 STILL_FALLING = 0.02  # of the held-out error, over the last fifth of the steps
 UNEVEN_FRAME = 1.5  # of a frame's error to the median frame's
 
@@ -88,6 +89,13 @@ def _excess(error: float, noise: float) -> float:
 
 
 def _heldout(fit: Mapping[str, Any], where: str) -> Finding:
+    if fit["heldout_error"] < BELOW_NOISE * fit["heldout_noise_error"]:
+        return Finding(
+            "caution",
+            f"{where}On readouts it never saw, the fit is off by {fit['heldout_error']:.1%} of the signal, less than"
+            f" their noise of {fit['heldout_noise_error']:.1%}: the noise is overestimated, and with it detail is"
+            " smoothed away. A noise measurement in the file would help.",
+        )
     excess = _excess(fit["heldout_error"], fit["heldout_noise_error"])
     level: Level = "good" if excess < GOOD_EXCESS else "caution" if excess < POOR_EXCESS else "poor"
     return Finding(

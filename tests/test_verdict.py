@@ -61,7 +61,12 @@ def test_the_held_out_error_beyond_the_noise_decides(error: float, level: str, o
 
 def test_the_excess_is_the_root_of_the_squares_difference_and_never_negative() -> None:
     assert "leaves 12.0% to" in the_one(findings(fit(heldout_error=0.13, heldout_noise_error=0.05)), "leaves").text
-    assert "leaves 0.0% to" in the_one(findings(fit(heldout_error=0.09)), "leaves").text
+    assert "leaves 0.0% to" in the_one(findings(fit(heldout_error=0.095)), "leaves").text
+
+
+def test_an_error_below_the_noise_tells_of_the_noise() -> None:
+    finding = the_one(findings(fit(heldout_error=0.08)), "the noise is overestimated")
+    assert finding.level == "caution" and "8.0%" in finding.text and "10.0%" in finding.text
 
 
 def test_following_the_noise_is_a_caution() -> None:

@@ -80,7 +80,7 @@ def prepare_slice(scan: Scan, index: int, config: PrepareConfig, seed: int) -> P
     copy_of = None if scan.measured is None else scan.measured[index][used]
     held_out = hold_out(trajectory, frame, config.holdout, seed, copy_of)
     seen = ~held_out
-    covariance, noise_source = noise_covariance(measured[:, seen], trajectory[seen], scan.noise)
+    covariance, noise_source = noise_covariance(measured[:, seen], trajectory[seen], scan.noise, scan.matrix)
     kspace = whiten(measured, covariance)
     record["noise_from"] = noise_source
     stored = _stored_maps(scan, index, covariance, config)

@@ -9,6 +9,7 @@ from jaxtyping import Bool, Float
 from dainr.errors import BadRequest
 from dainr.io.on_grid import WHOLE
 from dainr.prepare.frames import reorder
+from dainr.prepare.whiten import noise_covariance, whiten
 from dainr.scan import SET_ASIDE, Scan
 
 
@@ -16,7 +17,8 @@ def undersample(scan: Scan, mask: Bool[np.ndarray, "x y frame"]) -> Scan:
     """What the mask keeps: whole readouts or, where it cuts through them, single samples as readouts of their own.
 
     A mask of one frame serves all. Where every frame is fully sampled, its images, the root of the sum of squares over
-    the coils, become the reference. Raises BadRequest where scan and mask do not belong together.
+    the noise-whitened coils as in a run, become the reference. Raises BadRequest where scan and mask do not belong
+    together.
     """
     ny, nx = scan.matrix
     if scan.frame is None or not scan.is_cartesian:
@@ -51,10 +53,12 @@ def _images(scan: Scan) -> Float[np.ndarray, "slice frame y x"] | None:
     assert scan.frame is not None
     for index, trajectory in enumerate(scan.trajectory):
         cells = _cells(trajectory, scan.matrix)
+        covariance, _ = noise_covariance(scan.kspace[index], trajectory, scan.noise, scan.matrix)
+        white = whiten(scan.kspace[index], covariance)
         for number in range(scan.n_frames):
             mine = scan.frame[index] == number
             grid, hits = np.zeros((scan.n_coils, *scan.matrix), np.complex64), np.zeros(scan.matrix, bool)
-            grid[:, cells[mine, :, 0], cells[mine, :, 1]] = scan.kspace[index][:, mine]
+            grid[:, cells[mine, :, 0], cells[mine, :, 1]] = white[:, mine]
             hits[cells[mine, :, 0], cells[mine, :, 1]] = True
             if not hits.all():
                 return None

@@ -114,7 +114,7 @@ def test_coils_are_left_out_only_where_the_loss_allows_it(radial_scan):
 def test_the_record_says_where_the_noise_is_from_and_how_maps_were_made(radial_scan):
     assert prepared(radial_scan).record["noise_from"] == "noise measurement"
     record = prepared(replace(radial_scan, noise=None)).record
-    assert "k-space edge" in record["noise_from"]
+    assert "no noise measurement" in record["noise_from"]
     assert "ESPIRiT" in record["coil_maps"]
     assert 0 < record["coil_maps_unexplained"] < 1
     beats = np.tile(np.arange(9.0), (1, 6))

@@ -28,14 +28,20 @@ def covariance_of(samples):
     return flat @ flat.conj().T / flat.shape[1]
 
 
+def at_edge(scan):
+    """The outermost twentieth of the samples."""
+    radius = np.hypot(*scan.trajectory[0].reshape(-1, 2).T)
+    return scan.kspace[0].reshape(scan.n_coils, -1)[:, radius.argsort()[-len(radius) // 20 :]]
+
+
 def test_the_covariance_is_that_of_the_noise_measurement():
-    covariance, source = noise_covariance(random_complex(4, 1, 1), NO_TRAJECTORY, coloured(50000))
+    covariance, source = noise_covariance(random_complex(4, 1, 1), NO_TRAJECTORY, coloured(50000), (8, 8))
     assert source == "noise measurement"
     np.testing.assert_allclose(covariance, COVARIANCE, atol=0.03 * np.abs(COVARIANCE).max())
 
 
 def test_whitened_noise_has_the_identity_as_covariance():
-    covariance, _ = noise_covariance(random_complex(4, 1, 1), NO_TRAJECTORY, coloured(20000))
+    covariance, _ = noise_covariance(random_complex(4, 1, 1), NO_TRAJECTORY, coloured(20000), (8, 8))
     whitened = whiten(coloured(100, 300, seed=4), covariance)
     assert whitened.dtype == np.complex64
     np.testing.assert_allclose(covariance_of(whitened), np.eye(4), atol=0.03)
@@ -45,18 +51,46 @@ def test_the_noise_of_a_simulated_scan_becomes_white():
     noisy, clean = (
         simulate_phantom(SimulationConfig(spokes=9, coils=5, frames=8, matrix=32, snr=snr)) for snr in (20, 1e12)
     )
-    covariance, _ = noise_covariance(noisy.kspace[0], noisy.trajectory[0], noisy.noise)
+    covariance, _ = noise_covariance(noisy.kspace[0], noisy.trajectory[0], noisy.noise, noisy.matrix)
     whitened = whiten(noisy.kspace[0] - clean.kspace[0], covariance)
     np.testing.assert_allclose(covariance_of(whitened), np.eye(5), atol=0.08)
 
 
 @pytest.mark.parametrize("noise", [None, np.zeros((4, 100), np.complex64), np.ones((4, 7), np.complex64)])
-def test_without_a_usable_measurement_the_edge_of_k_space_gives_the_noise(noisy_scan, noise):
+@pytest.mark.parametrize("snr", [10, 300])
+def test_without_a_usable_measurement_spokes_show_the_noise_beyond_the_field_of_view(noise, snr):
+    scan = simulate_phantom(SimulationConfig(spokes=15, coils=4, frames=6, matrix=48, snr=snr))
+    covariance, source = noise_covariance(scan.kspace[0], scan.trajectory[0], noise, scan.matrix)
+    assert source == "readouts beyond the field of view (no noise measurement in the file)"
+    true = covariance_of(scan.noise)
+    np.testing.assert_allclose(covariance, true, atol=0.15 * np.abs(true).max())
+
+
+@pytest.mark.parametrize(("snr", "less"), [(20, 1.01), (300, 0.3)])
+def test_lines_show_it_in_what_changes_at_the_edge(snr, less):
+    scan = simulate_phantom(SimulationConfig("uniform", acceleration=3, coils=4, frames=12, matrix=48, snr=snr))
+    covariance, source = noise_covariance(scan.kspace[0], scan.trajectory[0], None, scan.matrix)
+    assert source.startswith("changes at the k-space edge")
+    true = np.trace(covariance_of(scan.noise)).real
+    assert 0.9 * true < np.trace(covariance).real < less * np.trace(covariance_of(at_edge(scan))).real
+
+
+def test_where_nothing_was_measured_twice_and_nothing_beyond_the_edge_shows_it(noisy_scan):
     scan = noisy_scan
-    covariance, source = noise_covariance(scan.kspace[0], scan.trajectory[0], noise)
-    assert "k-space edge" in source and "no noise measurement" in source
+    inside = scan.kspace[0][..., ::2], scan.trajectory[0][:, ::2]
+    covariance, source = noise_covariance(*inside, None, scan.matrix)
+    assert source.startswith("k-space edge")
     ratio = np.diag(covariance).real / np.diag(covariance_of(scan.noise)).real
     assert (ratio > 0.6).all() and (ratio < 2).all()
+
+
+def test_readouts_that_frames_share_and_what_a_filter_cut_off_do_not_tell_the_noise(noisy_scan):
+    scan = noisy_scan
+    shown = np.fft.fft(scan.kspace[0], axis=2)
+    shown[..., np.abs(np.fft.fftfreq(scan.n_samples)) > 0.3] = 0
+    cut = np.fft.ifft(shown, axis=2).astype(np.complex64)
+    twice = np.repeat(cut, 2, axis=1), np.repeat(scan.trajectory[0], 2, axis=0)
+    assert noise_covariance(*twice, None, scan.matrix)[1].startswith("k-space edge")
 
 
 def test_whitened_maps_are_those_of_the_whitened_data():
@@ -72,7 +106,7 @@ def test_a_dead_coil_does_not_spoil_the_others():
     noise[2] = 0
     data = coloured(10, 10, seed=5)
     data[2] = 0
-    covariance, _ = noise_covariance(random_complex(4, 1, 1), NO_TRAJECTORY, noise)
+    covariance, _ = noise_covariance(random_complex(4, 1, 1), NO_TRAJECTORY, noise, (8, 8))
     whitened = whiten(data, covariance)
     assert np.isfinite(whitened).all()
     assert np.abs(whitened[2]).max() < 1e-3
