@@ -39,5 +39,6 @@ def convert(
 
         loaded = undersample(loaded, load_mask(mask))
     WRITERS[kind](loaded, out)
-    slices = f"{loaded.n_slices} slice{'s' * (loaded.n_slices > 1)}"
-    typer.echo(f"{out}: {kind}, {slices}, {loaded.n_readouts} readouts", err=True)
+    many = loaded.n_slices > 1
+    readouts = f"{loaded.n_readouts} readouts{' each' * many}"
+    typer.echo(f"{out}: {kind}, {loaded.n_slices} slice{'s' * many}, {readouts}", err=True)

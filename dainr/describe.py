@@ -84,7 +84,8 @@ def in_words(scan: Scan) -> tuple[list[str], list[str]]:
         low, high = f["readouts_per_frame"]
         content.append(
             f"{f['frames']} frames of {low if low == high else f'{low} to {high}'} {readout}:"
-            f" {f['acceleration']:g} times fewer than full sampling."
+            + (f" {f['acceleration']:g} times fewer than" if f["acceleration"] > 1 else " no fewer than")
+            + " full sampling."
         )
     else:
         content.append("Its readouts are not binned into frames.")

@@ -26,7 +26,7 @@ function show(index) {
       0, 0, player.width, player.height);
   }
   slider.value = frame;
-  label.textContent = `frame ${frame + 1} of ${player.frames}, ${player.times[frame].toFixed(3)} s`;
+  label.textContent = `frame ${frame} (0 to ${player.frames - 1}), ${player.times[frame].toFixed(3)} s`;
   for (const mark of document.querySelectorAll(".now")) mark.style.left = `${100 * (frame + 0.5) / player.frames}%`;
 }
 
