@@ -2,7 +2,8 @@
 
     python -m benchmarks.disturbed [--methods dainr,grasp] [-o disturbed.md]
 
-Fat beside the field of view, delays of the gradients, a phase that wraps, a frame without signal, which is not scored.
+Fat beside the field of view, delays of the gradients, a phase that wraps, a frame without signal, which is not scored,
+and no noise measurement.
 """
 
 import argparse
@@ -26,6 +27,7 @@ DELAYS = np.array([[0.6, 0.1], [0.1, -0.3]])  # samples, (y, x)
 SHORTER = 0.97  # spokes, so that delayed ones stay within k-space
 PHASE_TURN = 25.0  # rad over the field of view
 SILENT = 7  # frame
+LINES = 4.0  # their acceleration
 
 
 @dataclass(frozen=True)
@@ -49,7 +51,9 @@ def main(arguments: Sequence[str] | None = None) -> None:
     methods = asked.methods.split(",")
     report = Report(asked.output)
     report.add(heading("Disturbed scans", "disturbed", arguments, asked.device))
-    report.add("25 frames of 13 spokes; PSNR dB / SSIM / PSNR dB where it moves.")
+    report.add(
+        f"25 frames of 13 spokes, or of {LINES:g}-fold undersampled lines; PSNR dB / SSIM / PSNR dB where it moves."
+    )
     rows = []
     for case in cases(asked.matrix):
         settings = {"as it comes": (), **({", ".join(case.without): case.without} if case.without else {})}
@@ -67,6 +71,7 @@ def cases(matrix: int) -> list[Case]:
     fat = [still_ellipse(1.2, (0.0, 0.57), (0.12, 0.06))]
     with patch.object(simulate, "PHASE_TURN", PHASE_TURN):
         wrapped = simulate.simulate_cine(np.abs(plain.reference[0]), config)
+    lines = simulate_phantom(replace(config, pattern="vista", acceleration=LINES))
     samples = np.where(plain.frame[:, None, :, None] == SILENT, 0, plain.kspace)
     return [
         Case("as it should be", plain),
@@ -75,6 +80,9 @@ def cases(matrix: int) -> list[Case]:
         Case("a still phase of 1.5 rad", simulate.simulate_cine(np.abs(plain.reference[0]), config)),
         Case(f"one of {PHASE_TURN:g} rad", wrapped),
         Case("a frame without signal", replace(plain, kspace=samples), silent=SILENT),
+        Case("no noise measurement", replace(plain, noise=None)),
+        Case("lines", lines),
+        Case("lines, no noise measurement", replace(lines, noise=None)),
     ]
 
 

@@ -3,7 +3,6 @@
 Entries are shared among the threads, and each row is summed in order: the result is the same from run to run.
 """
 
-import numba
 import numpy as np
 import torch
 from numba import prange
@@ -11,28 +10,28 @@ from torch import Tensor
 
 from dainr.kernels import as_array, kernel, share_threads
 
-PARTS_A_THREAD = 4  # of about as many entries each
-Rows = tuple[np.ndarray, np.ndarray, np.ndarray]  # where each row begins, and the columns and values of its entries
+PARTS = 64  # of about as many entries each, shared among the threads
+# where each row begins, the columns and values of its entries, and where each part begins
+Rows = tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]
 
 
 def rows_of(matrix: Tensor) -> Rows:
     """The rows of a sparse matrix in torch's CSR layout."""
     first, columns = (index.numpy().astype(np.int32) for index in (matrix.crow_indices(), matrix.col_indices()))
-    return first, columns, matrix.values().numpy()
+    limits = np.searchsorted(first, np.linspace(0, first[-1], PARTS + 1)[1:-1])
+    return first, columns, matrix.values().numpy(), np.concatenate([[0], limits, [len(first) - 1]])
 
 
 def product_cpu(rows: Rows, table: Tensor) -> Tensor:
     """The matrix times `entry per_level`."""
     out = torch.empty(len(rows[0]) - 1, table.shape[1])
     share_threads()
-    parts = numba.get_num_threads() * PARTS_A_THREAD
-    limits = np.searchsorted(rows[0], np.linspace(0, rows[0][-1], parts + 1)[1:-1])
-    _product(*rows, as_array(table), np.concatenate([[0], limits, [len(out)]]), out.numpy())
+    _product(*rows, as_array(table), out.numpy())
     return out
 
 
 @kernel
-def _product(first, columns, values, table, limits, out):  # type: ignore[no-untyped-def]
+def _product(first, columns, values, limits, table, out):  # type: ignore[no-untyped-def]
     n_features = table.shape[1]
     for part in prange(len(limits) - 1):
         for row in range(limits[part], limits[part + 1]):

@@ -53,7 +53,9 @@ def _images(scan: Scan) -> Float[np.ndarray, "slice frame y x"] | None:
     assert scan.frame is not None
     for index, trajectory in enumerate(scan.trajectory):
         cells = _cells(trajectory, scan.matrix)
-        covariance, _ = noise_covariance(scan.kspace[index], trajectory, scan.noise, scan.matrix)
+        used = scan.used[index]
+        measured = scan.kspace[index][:, used], trajectory[used]
+        covariance, _ = noise_covariance(*measured, scan.noise, scan.matrix)
         white = whiten(scan.kspace[index], covariance)
         for number in range(scan.n_frames):
             mine = scan.frame[index] == number

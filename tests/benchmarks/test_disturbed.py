@@ -14,4 +14,7 @@ def test_what_is_done_about_a_disturbance_helps(tmp_path: Path, monkeypatch: pyt
     for name, setting in [(n, s) for n, s in rows if s != "as it comes"]:
         assert rows[name, "as it comes"] > rows[name, setting] + 1
     assert rows["a frame without signal", "as it comes"] > rows["as it should be", "as it comes"] - 1
-    assert len(rows) == 8
+    for name in ("as it should be", "lines"):
+        without = "no noise measurement" if name != "lines" else f"{name}, no noise measurement"
+        assert rows[without, "as it comes"] > rows[name, "as it comes"] - 1
+    assert len(rows) == 11
