@@ -14,9 +14,9 @@ from pathlib import Path
 import numpy as np
 
 from benchmarks.common import Finished, run_command
-from dainr.evaluate import Evaluation, evaluate
+from dainr.assess.scores import Evaluation, evaluate
 from dainr.io import load
-from dainr.io.bart import TIME, read_cfl, write_cfl
+from dainr.io.scans.bart import TIME, read_cfl, write_cfl
 from dainr.prepare import PrepareConfig, Prepared, prepare_slice
 from dainr.prepare.frames import frames_as_stored
 

@@ -18,7 +18,7 @@ import torch
 
 from benchmarks.common import Report, heading, table
 from dainr.io import load
-from dainr.methods.common import resolve_device
+from dainr.machine.device import resolve_device
 from dainr.operators.cartesian import CartesianOperator
 from dainr.operators.cartesian_lines import make_cartesian
 from dainr.operators.fourier import FourierOperator, frame_points

@@ -15,11 +15,11 @@ from pathlib import Path
 
 import torch
 
-from dainr.io import native
-from dainr.methods.common import resolve_device
-from dainr.run import device_name, versions
+from dainr.io.scans import native
+from dainr.machine.device import device_name, resolve_device
+from dainr.machine.threads import usable_cores
+from dainr.runs.run import versions
 from dainr.simulate import SimulationConfig, simulate_phantom
-from dainr.threads import usable_cores
 
 DAINR = (sys.executable, "-c", "from dainr.cli import main; main()")
 

@@ -26,17 +26,18 @@ import torch
 from torch.nn import functional
 
 from benchmarks.common import Report, add_common, heading, say, table
+from dainr.assess.scores import Evaluation, evaluate
 from dainr.errors import DainrError
-from dainr.evaluate import Evaluation, evaluate
 from dainr.io import load
-from dainr.io.series import read_series
-from dainr.methods.dainr import Dainr
-from dainr.methods.dainr_config import DainrConfig
+from dainr.io.images.series import read_series
+from dainr.methods.dainr.config import DainrConfig
+from dainr.methods.dainr.method import Dainr
+from dainr.methods.recon import Recon
 from dainr.prepare.frames import frame_times, frames_as_stored
 from dainr.prepare.resize import resize_matrix
-from dainr.recon import Recon
 from dainr.scan import SET_ASIDE, Scan
-from dainr.settings import build_config, preset_names, read_preset
+from dainr.settings.build import build_config
+from dainr.settings.presets import preset_names, read_preset
 
 FACTORS = (1.0, 1.5, 2.0)  # more pixels than were fitted; 1: the frames instead
 COLUMNS = ("", "PSNR dB", "SSIM", "dynamic PSNR dB")

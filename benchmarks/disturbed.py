@@ -16,10 +16,10 @@ import numpy as np
 
 import dainr
 from benchmarks.common import Report, add_common, heading, say, table
-from dainr.evaluate import evaluate
+from dainr.assess.scores import evaluate
 from dainr.prepare.frames import frames_as_stored
 from dainr.scan import Scan
-from dainr.settings import WITH_PRESETS
+from dainr.settings.presets import DEFAULT_METHOD
 from dainr.simulate import SimulationConfig, sampling, simulate, simulate_phantom
 from dainr.simulate.phantom import still_ellipse
 
@@ -44,7 +44,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     """Print a line for each scan, with and without what is done about it."""
     arguments = list(sys.argv[1:] if arguments is None else arguments)
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--methods", default=f"{WITH_PRESETS},grasp", help="separated by commas")
+    parser.add_argument("--methods", default=f"{DEFAULT_METHOD},grasp", help="separated by commas")
     parser.add_argument("--matrix", type=int, default=128, help="of the phantoms")
     add_common(parser)
     asked = parser.parse_args(arguments)

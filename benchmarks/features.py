@@ -15,8 +15,8 @@ from pathlib import Path
 from benchmarks.common import Report, add_common, heading, warm_up
 from benchmarks.quality import NOTE, Candidate, block, measure
 from benchmarks.scans import find_subjects, simulate_subjects
-from dainr.features.weights import RANDOM, installed_weights
-from dainr.settings import WITH_PRESETS
+from dainr.networks.weights import RANDOM, installed_weights
+from dainr.settings.presets import DEFAULT_METHOD
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
@@ -42,10 +42,10 @@ def main(arguments: Sequence[str] | None = None) -> None:
 
 def candidates(preset: str) -> list[Candidate]:
     """A preset without features, and with each of the weights there are that it can use."""
-    found = [Candidate(f"`{preset}`, no features", WITH_PRESETS, ("--preset", preset, "--set", "features=none"))]
+    found = [Candidate(f"`{preset}`, no features", DEFAULT_METHOD, ("--preset", preset, "--set", "prior=none"))]
     for weights in (RANDOM, *installed_weights()):
-        options = ("--preset", preset, "--set", "features=mdsr", "--set", f"mdsr_weights={weights}")
-        found.append(Candidate(f"`{preset}`, weights `{weights}`", WITH_PRESETS, options))
+        options = ("--preset", preset, "--set", "prior=mdsr", "--set", f"mdsr_weights={weights}")
+        found.append(Candidate(f"`{preset}`, weights `{weights}`", DEFAULT_METHOD, options))
     return found
 
 

@@ -25,10 +25,11 @@ import scipy.io
 from benchmarks.common import Report, heading, say, table
 from benchmarks.reached import Reached
 from dainr.errors import BadScan
-from dainr.io import load, load_mask, reading
-from dainr.io.bart import write_cfl
-from dainr.io.formats import WRITERS
-from dainr.io.reading import LOST
+from dainr.io import load, load_mask
+from dainr.io.scans import reading
+from dainr.io.scans.bart import write_cfl
+from dainr.io.scans.formats import WRITERS
+from dainr.io.scans.reading import LOST
 from dainr.simulate.simulate import SimulationConfig, simulate_phantom
 
 MEMORY, PATIENCE_S = 4 << 30, 5.0

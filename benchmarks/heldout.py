@@ -15,13 +15,14 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from dainr.evaluate import evaluate
+from dainr.assess.scores import evaluate
 from dainr.fields.field import DynamicField
-from dainr.fit import Step
+from dainr.fit.state import Step
 from dainr.io import load
-from dainr.methods.dainr import Dainr, DainrConfig, render_series
+from dainr.methods.dainr.method import Dainr, DainrConfig, render_series
 from dainr.prepare.frames import frames_as_stored
-from dainr.settings import DEFAULT_PRESET, build_config, read_preset
+from dainr.settings.build import build_config
+from dainr.settings.presets import DEFAULT_PRESET, read_preset
 
 
 def main() -> None:

@@ -18,16 +18,19 @@ import numpy as np
 from scipy.ndimage import affine_transform
 
 from benchmarks.common import Report, add_common, heading, say, table
-from dainr.evaluate import evaluate
+from dainr.assess.scores import evaluate
 from dainr.fields.warped import WarpedCine
-from dainr.methods.common import frame_data, grid_average, grid_frames, resolve_device
-from dainr.methods.dainr import Dainr, render_series
-from dainr.methods.dainr_config import DainrConfig
-from dainr.methods.dainr_start import start_fit, start_warped
+from dainr.machine.device import resolve_device
+from dainr.methods.dainr.config import DainrConfig
+from dainr.methods.dainr.method import Dainr, render_series
+from dainr.methods.dainr.start import start_fit, start_warped
+from dainr.operators.gridding import grid_average, grid_frames
 from dainr.prepare import prepare_slice
+from dainr.prepare.frame_data import frame_data
 from dainr.prepare.frames import frames_as_stored
 from dainr.scan import Scan
-from dainr.settings import DEFAULT_PRESET, build_config, read_preset
+from dainr.settings.build import build_config
+from dainr.settings.presets import DEFAULT_PRESET, read_preset
 from dainr.simulate import SimulationConfig
 from dainr.simulate.simulate import simulate_cine
 

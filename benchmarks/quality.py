@@ -20,9 +20,10 @@ import numpy as np
 from benchmarks.bart import ITERATIONS, WEIGHTS, bart_version, temporal_tv
 from benchmarks.common import Finished, Report, add_common, heading, run_dainr, say, table, warm_up
 from benchmarks.scans import Subject, find_subjects, simulate_subjects
-from dainr.io.series import read_series
+from dainr.io.images.series import read_series
 from dainr.methods import METHODS, get_method
-from dainr.settings import DEFAULT_PRESET, WITH_PRESETS, list_settings, preset_names
+from dainr.settings.build import list_settings
+from dainr.settings.presets import DEFAULT_METHOD, DEFAULT_PRESET, preset_names
 
 BART = "bart"
 COLUMNS = ("method", "PSNR dB", "SSIM", "dynamic PSNR dB", "method s", "command s", "peak MB")
@@ -81,7 +82,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
             subjects = find_subjects(asked.data, given, work)
         if not subjects:
             raise SystemExit(f"{asked.data}: it holds no scan with frames and a reference")
-        warm_up([c.options[1] for c in candidates if c.method == WITH_PRESETS], asked.device)
+        warm_up([c.options[1] for c in candidates if c.method == DEFAULT_METHOD], asked.device)
         for subject in subjects:
             rows = [measure(subject, c, asked.repeats, asked.device, asked.pairs, work) for c in candidates]
             report.add(block(subject, [*rows, *([measure_bart(subject, work)] if bart else [])]))
@@ -103,9 +104,9 @@ def choose(names: Sequence[str] | None) -> list[Candidate]:
     """The presets of the neural field and the other methods, or those named; a name that does not exist is told."""
     presets = sorted(preset_names(), key=lambda name: (name != DEFAULT_PRESET, name))
     known = {
-        name: Candidate(f"`{WITH_PRESETS}`, preset `{name}`", WITH_PRESETS, ("--preset", name)) for name in presets
+        name: Candidate(f"`{DEFAULT_METHOD}`, preset `{name}`", DEFAULT_METHOD, ("--preset", name)) for name in presets
     }
-    known |= {name: Candidate(f"`{name}`", name, ("--method", name)) for name in METHODS if name != WITH_PRESETS}
+    known |= {name: Candidate(f"`{name}`", name, ("--method", name)) for name in METHODS if name != DEFAULT_METHOD}
     if names is None:
         return list(known.values())
     for name in names:
@@ -120,7 +121,7 @@ def measure(subject: Subject, candidate: Candidate, repeats: int, device: str, p
     known = list_settings(get_method(candidate.method).Config)
     mine = [p for p in pairs if any(f".{path}".endswith(f".{p.partition('=')[0]}") for path in known)]
     settings = [word for pair in mine for word in ("--set", pair)]
-    for seed in range(repeats if candidate.method == WITH_PRESETS else 1):
+    for seed in range(repeats if candidate.method == DEFAULT_METHOD else 1):
         say(f"{subject.name}: {candidate.name}, seed {seed}")
         run = work / "run"
         options = [*candidate.options, "--device", device, "--seed", str(seed), *settings]

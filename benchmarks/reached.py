@@ -9,7 +9,7 @@ from pathlib import Path
 from types import FrameType
 from typing import Any
 
-from dainr.io import formats, mask, reading
+from dainr.io.scans import formats, mask, reader_process
 
 TOLD_IN = "DAINR_WAYS_TOLD_IN"  # environment of the reading process
 READERS = str(Path(formats.__file__).parent)
@@ -22,16 +22,16 @@ class Reached:
 
     def __init__(self, file: Path) -> None:
         file.touch()
-        self._file, self._plain, self.ways = file, reading.SERVE, set[Way]()
+        self._file, self._plain, self.ways = file, reader_process.SERVE, set[Way]()
 
     def __enter__(self) -> "Reached":
         os.environ[TOLD_IN] = str(self._file)
-        reading.SERVE = self._plain.replace("serve()", "from benchmarks.reached import tell; tell(); serve()")
+        reader_process.SERVE = self._plain.replace("serve()", "from benchmarks.reached import tell; tell(); serve()")
         self._told = self._file.open(encoding="utf-8")
         return self
 
     def __exit__(self, *_: object) -> None:
-        reading.SERVE = self._plain
+        reader_process.SERVE = self._plain
         del os.environ[TOLD_IN]
         self._told.close()
 

@@ -19,9 +19,9 @@ from typing import Any
 import numpy as np
 
 from benchmarks.common import Report, add_common, heading, run_dainr, say, table, warm_up
-from dainr.io import native
+from dainr.io.scans import native
 from dainr.scan import OF_A_SLICE, Scan
-from dainr.settings import DEFAULT_PRESET
+from dainr.settings.presets import DEFAULT_PRESET
 from dainr.simulate import SimulationConfig, simulate_phantom
 
 

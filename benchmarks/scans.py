@@ -9,7 +9,7 @@ import numpy as np
 from benchmarks.common import say, write_phantom
 from dainr.errors import DainrError
 from dainr.io import load
-from dainr.io.series import read_series
+from dainr.io.images.series import read_series
 from dainr.scan import Scan
 from dainr.simulate import SimulationConfig
 

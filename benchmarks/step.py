@@ -17,22 +17,24 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from dainr.fields.cine import CineField
 from dainr.fields.frequency import frequency_encode
-from dainr.fields.warp import warp
+from dainr.fields.pointwise import PointwiseField
 from dainr.fields.warped import GAIN, Series, WarpedCine
-from dainr.fit import Fit
+from dainr.fit.loop import Fit
 from dainr.io import load
-from dainr.losses.objective import Objective
+from dainr.kernels.warp import warp
 from dainr.losses.robust import huber_data
-from dainr.methods.common import frame_data, grid_frames
-from dainr.methods.dainr import Dainr
-from dainr.methods.dainr_config import DainrConfig
-from dainr.methods.dainr_start import start_fit
+from dainr.methods.dainr.config import DainrConfig
+from dainr.methods.dainr.method import Dainr
+from dainr.methods.dainr.objective import Objective
+from dainr.methods.dainr.start import start_fit
 from dainr.operators import Batch
+from dainr.operators.gridding import grid_frames
 from dainr.prepare import prepare_slice
+from dainr.prepare.frame_data import frame_data
 from dainr.prepare.frames import frames_as_stored
-from dainr.settings import DEFAULT_PRESET, build_config, read_preset
+from dainr.settings.build import build_config
+from dainr.settings.presets import DEFAULT_PRESET, read_preset
 
 ROUNDS, PROGRESS = 25, 0.5
 Parts = dict[str, Callable[[], None]]
@@ -56,7 +58,7 @@ def main() -> None:
         assert isinstance(fit.loss, Objective)
         parts = warped_parts(fit.model, fit.loss, batch)
     else:
-        assert isinstance(fit.model, CineField)
+        assert isinstance(fit.model, PointwiseField)
         parts = pointwise_parts(fit.model, batch)
     parts["optimiser"] = lambda: _discard(fit.optimiser.step())
     parts["the step"] = lambda: step(fit)
@@ -101,7 +103,7 @@ def warped_parts(model: WarpedCine, objective: Objective, batch: Batch) -> Parts
     }
 
 
-def pointwise_parts(model: CineField, batch: Batch) -> Parts:
+def pointwise_parts(model: PointwiseField, batch: Batch) -> Parts:
     """Both networks, the grid between them, coil maps and NUFFT, the L1 loss, and the features of a frame."""
     pixels, space, encoded = model._encodings(model.matrix)
     time_ = torch.full((1, 1), 0.5, device=pixels.device)

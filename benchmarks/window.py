@@ -15,14 +15,14 @@ from pathlib import Path
 import numpy as np
 
 from benchmarks.common import Report, add_common, heading, run_dainr, say, table, warm_up, write_phantom
-from dainr.evaluate import evaluate
+from dainr.assess.scores import evaluate
 from dainr.io import load
-from dainr.settings import DEFAULT_PRESET, WITH_PRESETS
+from dainr.settings.presets import DEFAULT_METHOD, DEFAULT_PRESET
 from dainr.simulate import SimulationConfig
 
 FRAMES, SPOKES = 50, 5  # a heartbeat in so many frames, of so few spokes
 WINDOWS = (1, 3, 5)  # frames
-METHODS = (WITH_PRESETS, "grasp", "gridding")
+METHODS = (DEFAULT_METHOD, "grasp", "gridding")
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
@@ -42,9 +42,9 @@ def main(arguments: Sequence[str] | None = None) -> None:
         config = SimulationConfig(frames=FRAMES, spokes=SPOKES, matrix=asked.matrix)
         scan = write_phantom(Path(folder), "phantom", config)
         for method in METHODS:
-            seeds = range(asked.repeats if method == WITH_PRESETS else 1)
+            seeds = range(asked.repeats if method == DEFAULT_METHOD else 1)
             settings = ["--device", asked.device, *(word for pair in asked.pairs for word in ("--set", pair))]
-            options = ["--method", method, *(settings if method == WITH_PRESETS else settings[:2])]
+            options = ["--method", method, *(settings if method == DEFAULT_METHOD else settings[:2])]
             rows.append([f"`{method}`", *(measure(scan, window, options, seeds) for window in WINDOWS)])
     report.add(table(("", *(f"{SPOKES * window} spokes every {SPOKES}" for window in WINDOWS)), rows))
 

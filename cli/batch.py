@@ -10,7 +10,7 @@ from typing import Annotated, Any
 import typer
 
 from dainr.errors import BadRequest, DainrError
-from dainr.settings import parse_seconds
+from dainr.settings.build import parse_seconds
 
 from . import options
 from .batch_progress import BatchProgress
@@ -51,10 +51,10 @@ def batch(
 
     Example: dainr batch scans -o results --jobs 2
     """
-    from dainr.batch.cases import find_cases
-    from dainr.batch.engine import run_jobs, visible_gpus
-    from dainr.batch.summary import write_summary
-    from dainr.batch.work import CASES, Job, known_outcome
+    from dainr.studies.batch.cases import find_cases
+    from dainr.studies.batch.engine import run_jobs, visible_gpus
+    from dainr.studies.batch.summary import write_summary
+    from dainr.studies.batch.work import CASES, Job, known_outcome
 
     suffixes = _checked(export if export is not None else [".nii.gz"], output, scheduler, jobs)
     if preset is not None and preset.endswith(".toml"):
@@ -105,9 +105,10 @@ def _checked(export: list[str], output: Path, scheduler: str | None, jobs: int) 
 def _check_settings(method: str | None, preset: str | None, overrides: list[str]) -> None:
     """What is wrong with the settings is said once, before anything runs."""
     from dainr.methods import get_method
-    from dainr.settings import WITH_PRESETS, build_config, choose_preset, preset_settings
+    from dainr.settings.build import build_config
+    from dainr.settings.presets import DEFAULT_METHOD, choose_preset, preset_settings
 
-    name = method or WITH_PRESETS
+    name = method or DEFAULT_METHOD
     build_config(get_method(name).Config, preset_settings(name, choose_preset(name, preset)), overrides)
 
 

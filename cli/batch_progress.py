@@ -11,7 +11,7 @@ import typer
 from .progress import clock
 
 if TYPE_CHECKING:
-    from dainr.batch.work import Job, Outcome
+    from dainr.studies.batch.work import Job, Outcome
 
 LINE_EVERY_S = 30.0
 COLUMNS = ("Case", "Slice", "Step", "Held-out error", "Time left")

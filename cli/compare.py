@@ -13,8 +13,8 @@ from .binning import as_given, binned
 from .progress import Progress
 
 if TYPE_CHECKING:
-    from dainr.compare import Comparison, Contender, ReferenceFile
     from dainr.scan import Scan
+    from dainr.studies.compare import Comparison, Contender, ReferenceFile
 
 
 def compare(
@@ -59,9 +59,9 @@ def compare(
 
     Example: dainr compare scan.h5 --reference reference.npy --methods gridding,dainr:paper
     """
-    from dainr.compare import ReferenceFile, choose_contenders
     from dainr.export import check_target
     from dainr.io import load
+    from dainr.studies.compare import ReferenceFile, choose_contenders
 
     output = output or Path(f"{scan.stem}_compare.html")
     check_target(output, force, (".html",))
@@ -92,7 +92,7 @@ def _run(
     scan: "Scan", source: Path, contenders: "list[Contender]", truth: "ReferenceFile", output: Path, progress: Progress
 ) -> "Comparison":
     """All methods and the page. Raises Interrupted on Ctrl-C."""
-    from dainr.compare import compare, write_page
+    from dainr.studies.compare import compare, write_page
 
     progress.say(f"{source}: {scan.n_frames} frames; Ctrl-C stops and writes nothing")
     progress.show_log()
@@ -110,7 +110,7 @@ def _show(comparison: "Comparison") -> None:
     from rich.console import Console
     from rich.table import Column, Table
 
-    from dainr.evaluate import SSIM_WINDOW
+    from dainr.assess.scores import SSIM_WINDOW
 
     table = Table(Column("method", no_wrap=True), "PSNR dB", "SSIM", "NRMSE", "HaarPSI", "dyn. PSNR", "dyn. SSIM", "s")
     for outcome in comparison.outcomes:

@@ -24,7 +24,7 @@ def convert(
     Example: dainr convert scan.h5 scan_native.h5
     """
     from dainr.io import load, load_mask
-    from dainr.io.formats import WRITERS
+    from dainr.io.scans.formats import WRITERS
 
     kind = to or ("ismrmrd" if out.suffix == ".mrd" else "native")
     if kind not in WRITERS:

@@ -13,9 +13,10 @@ def doctor() -> None:
 
     import torch
 
+    from dainr.machine.device import device_name
+    from dainr.machine.threads import WAITING
     from dainr.operators.nufft import BACKENDS, available_backends
-    from dainr.run import device_name, versions
-    from dainr.threads import WAITING
+    from dainr.runs.run import versions
 
     for package, version in versions().items():
         typer.echo(f"{package} {version}")

@@ -17,10 +17,10 @@ def evaluate(
 
     Example: dainr evaluate run reference.npy
     """
-    from dainr.evaluate import SSIM_WINDOW
-    from dainr.evaluate import evaluate as score
-    from dainr.io.series import read_series
-    from dainr.run import load_run
+    from dainr.assess.scores import SSIM_WINDOW
+    from dainr.assess.scores import evaluate as score
+    from dainr.io.images.series import read_series
+    from dainr.runs.run import load_run
 
     series = load_run(run).cine.data if run.is_dir() else read_series(run)
     scores = score(series, read_series(reference))

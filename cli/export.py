@@ -30,8 +30,8 @@ def export(
     """
     from dainr.export import check_target
     from dainr.export import export as write
-    from dainr.run import load_run
-    from dainr.run_folder import FILES
+    from dainr.runs.folder import FILES
+    from dainr.runs.run import load_run
 
     check_target(out, force)
     if out.resolve() in {run.resolve() / name for name in FILES}:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from dainr.errors import BadRequest
-from dainr.settings import WITH_PRESETS, choose_preset
+from dainr.settings.presets import DEFAULT_METHOD, choose_preset
 
 from . import options
 from .binning import as_given, binned
@@ -17,7 +17,7 @@ from .progress import Progress
 if TYPE_CHECKING:
     from dainr.scan import Scan
 
-METHOD = WITH_PRESETS
+METHOD = DEFAULT_METHOD
 
 
 def fit(
@@ -56,8 +56,8 @@ def fit(
     from dainr.io import Reading, scan_sha256
 
     reading = Reading(scan)  # by another process, while this one imports
-    from dainr.run import Request
-    from dainr.run_folder import RunFolder
+    from dainr.runs.folder import RunFolder
+    from dainr.runs.run import Request
 
     binning = as_given(spokes_per_frame, every, frames_per_cycle, respiratory_bins, frames, slices, matrix)
     overrides = options.as_pairs(iterations, budget, device, seed, pairs)
@@ -87,8 +87,8 @@ def fit(
 
 def _run(folder: Any, scan: "Scan", request: Any, config: Any, resume: bool, progress: Progress) -> None:
     """The run itself, and in the end what it found."""
-    from dainr.run import reconstruct_into
-    from dainr.run_folder import REPORT
+    from dainr.runs.folder import REPORT
+    from dainr.runs.run import reconstruct_into
 
     how = f"{request.method}, preset {request.preset}" if request.method == METHOD else request.method
     progress.say(f"{request.scan}: {scan.n_frames} frames, {how}; Ctrl-C saves and stops")
@@ -106,7 +106,8 @@ def _run(folder: Any, scan: "Scan", request: Any, config: Any, resume: bool, pro
 
 def _config(request: Any, overrides: list[str]) -> Any:
     from dainr.methods import get_method
-    from dainr.settings import build_config, preset_settings
+    from dainr.settings.build import build_config
+    from dainr.settings.presets import preset_settings
 
     settings = preset_settings(request.method, request.preset)
     return build_config(get_method(request.method).Config, settings, overrides)
@@ -117,12 +118,13 @@ def _check_resumable(
 ) -> tuple[Any, Any]:
     """The stored request and config, if what is asked now agrees with them. Raises BadRequest otherwise."""
     from dainr.methods import get_method
-    from dainr.run import Request
-    from dainr.settings import build_config, config_dict, differences
+    from dainr.runs.run import Request
+    from dainr.settings.build import build_config, config_dict, differences, with_new_names
 
     stored = folder.read_config()
     original = Request(**stored["run"])
-    config = build_config(get_method(original.method).Config, stored["config"])
+    kind = get_method(original.method).Config
+    config = build_config(kind, with_new_names(kind, stored["config"]))
     changed = []
     if original.sha256 != request.sha256:
         changed.append("the scan file")
@@ -153,10 +155,10 @@ def _say_plan(scan: "Scan", request: Any, config: Any, as_json: bool) -> None:
     """What would be done, and for the field, from a few steps of it, what it would take."""
     from dataclasses import asdict
 
-    from dainr.describe import describe, in_words
-    from dainr.forecast import forecast
+    from dainr.assess.describe import describe, in_words
     from dainr.methods import get_method
-    from dainr.settings import config_dict
+    from dainr.settings.build import config_dict
+    from dainr.studies.forecast import forecast
 
     config, choices = get_method(request.method).resolve(scan, config)
     costs = forecast(scan, request, config) if request.method == METHOD else None

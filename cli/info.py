@@ -18,7 +18,7 @@ def info(
     from dainr.io import Reading
 
     reading = Reading(scan)  # by another process, while this one imports
-    from dainr.describe import describe, in_words
+    from dainr.assess.describe import describe, in_words
 
     loaded = reading.scan()
     if as_json:

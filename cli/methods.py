@@ -15,7 +15,8 @@ def methods(
     Example: dainr methods --settings
     """
     from dainr.methods import METHODS, get_method
-    from dainr.settings import default_settings, list_settings, preset_about, preset_names
+    from dainr.settings.build import default_settings, list_settings
+    from dainr.settings.presets import preset_about, preset_names
 
     for name in METHODS:
         method = get_method(name)

@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 
 from dainr.errors import BadRequest
-from dainr.settings import parse_seconds
+from dainr.settings.build import parse_seconds
 
 Iterations = Annotated[int | None, typer.Option(help="Steps of the fit, each slice.")]
 Budget = Annotated[str | None, typer.Option(help="Wall-clock for the steps of each slice: 60s, 5m, 1h.")]

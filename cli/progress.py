@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import typer
 
 if TYPE_CHECKING:
-    from dainr.fit import Step
+    from dainr.fit.state import Step
 
 LINE_EVERY_S = 5.0
 

@@ -12,8 +12,8 @@ def report(run: Annotated[Path, typer.Argument(help="Folder of a finished run.")
     Example: dainr report run
     """
     from dainr.report import build_report
-    from dainr.run import load_run
-    from dainr.run_folder import REPORT, RunFolder
+    from dainr.runs.folder import REPORT, RunFolder
+    from dainr.runs.run import load_run
 
     folder = RunFolder(run)
     recon = load_run(run)

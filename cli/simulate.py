@@ -33,8 +33,8 @@ def simulate(
     """
     import numpy as np
 
-    from dainr.io import native
-    from dainr.io.series import read_series
+    from dainr.io.images.series import read_series
+    from dainr.io.scans import native
     from dainr.simulate import SimulationConfig, simulate_cine, simulate_phantom
 
     if out.exists() and not force:

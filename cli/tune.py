@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from dainr.errors import BadRequest, BadScan, DainrError
-from dainr.settings import DEFAULT_PRESET, WITH_PRESETS, parse_seconds
+from dainr.settings.build import parse_seconds
+from dainr.settings.presets import DEFAULT_METHOD, DEFAULT_PRESET
 
 from . import options
 from .binning import as_given, binned
@@ -17,7 +18,7 @@ from .progress import Progress
 
 if TYPE_CHECKING:
     from dainr.scan import Scan
-    from dainr.tune import Trial
+    from dainr.studies.tune import Trial
 
 DISAGREES = 0.5  # rank correlation below which held-out error and PSNR rank budgets differently
 BUDGETS = "5s,10s,20s,40s"
@@ -58,11 +59,12 @@ def tune(
     """
     seconds = [parse_seconds(part, "--budgets") for part in (BUDGETS if budgets is None else budgets).split(",")]
     _check(scan, output, force, reference, budgets, trials)
-    from dainr.methods.dainr_config import DainrConfig
-    from dainr.settings import build_config, preset_settings
+    from dainr.methods.dainr.config import DainrConfig
+    from dainr.settings.build import build_config
+    from dainr.settings.presets import preset_settings
 
     overrides = options.as_pairs(device=device, seed=seed, pairs=pairs)
-    config = build_config(DainrConfig, preset_settings(WITH_PRESETS, preset), overrides)
+    config = build_config(DainrConfig, preset_settings(DEFAULT_METHOD, preset), overrides)
     progress = Progress(quiet or as_json)
     scans = _scans(
         scan,
@@ -93,9 +95,9 @@ def _sweep(
     """Every budget on every scan, and the smallest that is enough."""
     import tomli_w
 
-    from dainr.io.series import read_series
-    from dainr.report.tuning import build_tuning
-    from dainr.tune import agreement, as_preset, recommend, sweep, with_budget
+    from dainr.io.images.series import read_series
+    from dainr.studies.tune import agreement, as_preset, recommend, sweep, with_budget
+    from dainr.studies.tuning_page import build_tuning
 
     truth = None if reference is None else read_series(reference)
     sweeps: dict[str, list[Trial]] = {}
@@ -129,9 +131,9 @@ def _search(
     """As many attempts as asked, those of an earlier call counted, and the best."""
     import tomli_w
 
-    from dainr.report.tuning import build_search
-    from dainr.search import Attempt, choose, search, settings_of
-    from dainr.tune import as_preset
+    from dainr.studies.search import Attempt, choose, search, settings_of
+    from dainr.studies.tune import as_preset
+    from dainr.studies.tuning_page import build_search
 
     attempts: list[Attempt] = []
     for attempt in search(list(scans.values()), config, trials, output.with_suffix(".study"), [progress]):
@@ -165,9 +167,9 @@ def _check(
 
 def _scans(path: Path, output: Path, binning: dict[str, Any], progress: Progress) -> dict[str, "Scan"]:
     """The scan, or of those in a folder the ones that can be read, by name; of stacks the middle slice."""
-    from dainr.batch.cases import find_cases
     from dainr.io import load
-    from dainr.tune import middle_slice
+    from dainr.studies.batch.cases import find_cases
+    from dainr.studies.tune import middle_slice
 
     if not path.is_dir():
         return {path.name: binned(load(path), binning)}

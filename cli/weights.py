@@ -20,7 +20,7 @@ def weights(
 
     Example: dainr weights import mdsr_baseline-a00cab12.pt
     """
-    from dainr.features.weights import RANDOM, import_weights, installed_weights, weights_folder
+    from dainr.networks.weights import RANDOM, import_weights, installed_weights, weights_folder
 
     if action is not None:
         if file is None:

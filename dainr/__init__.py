@@ -3,8 +3,8 @@
 import os
 from typing import TYPE_CHECKING, Any
 
-from dainr.allocator import keep_freed_memory
-from dainr.threads import wait_for_threads
+from dainr.machine.memory import keep_freed_memory
+from dainr.machine.threads import wait_for_threads
 
 # Before torch and numpy are first imported. Threads of OpenBLAS spin for long whatever they are told, so it gets one.
 wait_for_threads()

@@ -7,14 +7,15 @@ from pathlib import Path
 
 import numpy as np
 
+from dainr.cine import Cine
 from dainr.errors import BadRequest
-from dainr.io import bart, dicom, ismrmrd_images
-from dainr.io.cine import write_cine
-from dainr.io.formats import READERS
 from dainr.io.hdf5 import write_whole
-from dainr.io.nifti import write_nifti
-from dainr.io.video import write_movie, write_sheet
-from dainr.scan import Cine
+from dainr.io.images import dicom, mrd
+from dainr.io.images.cine import write_cine
+from dainr.io.images.nifti import write_nifti
+from dainr.io.images.video import write_movie, write_sheet
+from dainr.io.scans import bart
+from dainr.io.scans.formats import READERS
 
 
 def _write_hdf5(cine: Cine, path: Path) -> None:
@@ -29,7 +30,7 @@ WRITERS: dict[str, Callable[[Cine, Path], None]] = {
     ".gif": write_movie,
     ".png": write_sheet,
     ".cfl": bart.write_images,
-    ".mrd": ismrmrd_images.write_images,
+    ".mrd": mrd.write_images,
     dicom.FOLDER: dicom.write_dicom,
 }
 SUFFIXES = (".npy", *WRITERS)

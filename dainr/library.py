@@ -4,20 +4,21 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from dainr.errors import BadRequest
-from dainr.fit import Observer
+from dainr.fit.state import Observer
 from dainr.io import load
 from dainr.methods import get_method
+from dainr.methods.recon import Recon
 from dainr.prepare.frames import bin_phases, bin_spokes, frames_as_stored
-from dainr.recon import Recon
 from dainr.scan import Scan
-from dainr.settings import WITH_PRESETS, build_config, choose_preset, parse_seconds, preset_settings
+from dainr.settings.build import build_config, parse_seconds
+from dainr.settings.presets import DEFAULT_METHOD, choose_preset, preset_settings
 
 __all__ = ["load", "reconstruct"]
 
 
 def reconstruct(
     scan: Scan,
-    method: str = WITH_PRESETS,
+    method: str = DEFAULT_METHOD,
     preset: str | None = None,
     budget: str | float | None = None,
     iterations: int | None = None,

@@ -1,4 +1,4 @@
-"""Scan and Cine: what goes in and what comes out, as frozen data with named axes.
+"""Scan: what goes into a reconstruction, as frozen data with named axes.
 
 Axes, slowest first: images are `slice, frame, y, x`, k-space is `slice, coil, readout, sample`. Trajectories are
 (ky, kx) in cycles per pixel of the reconstruction matrix. The centre of an image is index `n // 2`.
@@ -14,8 +14,11 @@ from typing import Any
 import numpy as np
 from jaxtyping import Bool, Complex, Float, Integer
 
-from dainr import spool
+from dainr.cine import Cine
 from dainr.errors import BadScan
+from dainr.machine import disk
+
+__all__ = ["Cine", "Scan"]  # Cine had its place here before it had its own
 
 K_MAX = 0.5  # cycles per pixel: the edge of the k-space a matrix can hold
 K_TOLERANCE = 1e-4
@@ -23,7 +26,7 @@ LOW_REACH = 0.2  # cycles per pixel: samples that end before it leave pixels far
 LARGEST_MATRIX = 4096  # pixels a side
 SET_ASIDE = -1  # the frame of a readout that is not used
 GRID_TOLERANCE = 1e-3  # in units of one k-space sample
-OF_A_SLICE = ("kspace", "trajectory", "times", "frame", "phase", "measured", "coil_maps", "reference")  # slice first
+OF_A_SLICE = ("kspace", "trajectory", "times", "frame", "phase", "copy_of", "coil_maps", "reference")  # slice first
 
 
 @dataclass(frozen=True, eq=False)
@@ -42,7 +45,7 @@ class Scan:
     affine: Float[np.ndarray, "4 4"] | None = None  # (x, y, slice) index -> RAS mm
     frame: Integer[np.ndarray, "slice readout"] | None = None  # SET_ASIDE: in none of them
     phase: Float[np.ndarray, "slice readout"] | None = None  # cardiac phase in [0, 1)
-    measured: Integer[np.ndarray, "slice readout"] | None = None  # what each is a copy of, where frames share readouts
+    copy_of: Integer[np.ndarray, "slice readout"] | None = None  # what each is a copy of, where frames share readouts
     cyclic: bool | None = None  # whether the frames are one cycle, the last followed by the first; None: not known
     coil_maps: Complex[np.ndarray, "slice coil y x"] | None = None
     noise: Complex[np.ndarray, "coil noise_sample"] | None = None
@@ -111,7 +114,7 @@ class Scan:
     def release(self) -> None:
         """Take what lies on disk out of memory, until it is read again."""
         for array in (self.kspace, self.trajectory, self.coil_maps, self.reference):
-            spool.release(array)
+            disk.release(array)
 
     def select_slices(self, slices: Sequence[int]) -> "Scan":
         """The same scan with the given, evenly spaced slices. Raises BadScan if one does not exist."""
@@ -137,49 +140,6 @@ class Scan:
         return replace(self, affine=affine, **parts)
 
 
-@dataclass(frozen=True, eq=False)
-class Cine:
-    """A reconstructed series: complex images with times and geometry."""
-
-    data: Complex[np.ndarray, "slice frame y x"]
-    times: Float[np.ndarray, " frame"]  # s
-    fov_mm: tuple[float, float]  # y, x
-    slice_thickness_mm: float
-    affine: Float[np.ndarray, "4 4"] | None = None  # (x, y, slice) index -> RAS mm
-
-    @property
-    def spacing_mm(self) -> tuple[float, float]:
-        """Pixel size (y, x) in mm."""
-        ny, nx = self.data.shape[-2:]
-        return self.fov_mm[0] / ny, self.fov_mm[1] / nx
-
-    @property
-    def frame_spacing(self) -> float:
-        """Mean time between frames in s; 0 for a single frame."""
-        return float(np.diff(self.times).mean()) if len(self.times) > 1 else 0.0
-
-    def orientation(self) -> Float[np.ndarray, "4 4"]:
-        """The affine of the file, or where it had none an axial one centred on the field of view."""
-        if self.affine is not None:
-            return self.affine
-        ny, nx = self.data.shape[-2:]
-        dy, dx = self.spacing_mm
-        affine = np.diag([-dx, -dy, self.slice_thickness_mm, 1.0])
-        affine[:2, 3] = 0.5 * dx * (nx - 1), 0.5 * dy * (ny - 1)
-        return affine
-
-
-def resample_affine(
-    affine: Float[np.ndarray, "4 4"], old: tuple[int, int], new: tuple[int, int]
-) -> Float[np.ndarray, "4 4"]:
-    """The affine of the same field of view cut into `new` instead of `old` (ny, nx) pixels."""
-    step = np.eye(4)
-    for axis, (n_old, n_new) in enumerate(zip(old[::-1], new[::-1], strict=True)):
-        step[axis, axis] = n_old / n_new
-        step[axis, 3] = 0.5 * n_old / n_new - 0.5
-    return affine @ step
-
-
 def _on_grid(trajectory: np.ndarray, matrix: tuple[int, int]) -> bool:
     position = trajectory * np.asarray(matrix, np.float32)
     return bool(np.abs(position - np.rint(position)).max() < GRID_TOLERANCE)
@@ -198,7 +158,7 @@ def _check_shapes(scan: Scan) -> None:
         "times": (n_slices, n_readouts),
         "frame": (n_slices, n_readouts),
         "phase": (n_slices, n_readouts),
-        "measured": (n_slices, n_readouts),
+        "copy_of": (n_slices, n_readouts),
         "coil_maps": (n_slices, n_coils, *scan.matrix),
         "affine": (4, 4),
     }
@@ -248,7 +208,7 @@ def _first_not_finite(array: np.ndarray) -> tuple[int, ...] | None:
     parts = array if array.ndim > 2 else array[None]  # slice by slice: they may be more than memory holds at once
     for index, part in enumerate(parts):
         finite = np.isfinite(part)
-        spool.release(part)
+        disk.release(part)
         if not finite.all():
             where = tuple(int(i) for i in np.argwhere(~finite)[0])
             return (index, *where) if parts is array else where

@@ -11,7 +11,8 @@ from pathlib import Path
 import numpy as np
 
 from dainr.methods import get_method
-from dainr.settings import build_config, read_preset
+from dainr.settings.build import build_config
+from dainr.settings.presets import read_preset
 from dainr.simulate.simulate import SimulationConfig, simulate_cine
 
 from .scenes import draw_scene

@@ -22,10 +22,10 @@ from safetensors.torch import save_file
 from torch import Tensor, nn
 from torch.nn import functional
 
-from dainr.checksum import file_sha256
-from dainr.features.mdsr import MDSR, STAGES
-from dainr.features.restore import restore_triples
-from dainr.features.weights import MANIFEST, RESTORES_FRAMES, SUPER_RESOLUTION
+from dainr.machine.checksum import file_sha256
+from dainr.networks.mdsr import MDSR, STAGES
+from dainr.networks.restorer import restore_triples
+from dainr.networks.weights import MANIFEST, RESTORES_FRAMES, SUPER_RESOLUTION
 
 from .pairs import make_pairs
 

@@ -10,13 +10,13 @@ os.environ.setdefault("MPLBACKEND", "svg")
 import numpy as np
 import pytest
 
-from dainr.io import native
+from dainr.io.scans import native
 from dainr.scan import Scan
 from dainr.simulate import SimulationConfig, simulate_phantom
 
 # A fit of a fraction of a second: the default config with the smallest field that still reconstructs.
 TINY = (
-    "features=none",
+    "prior=none",
     "warped.levels=4",
     "warped.log2_table=12",
     "warped.width=16",
@@ -32,7 +32,7 @@ TINY = (
 # The same of the published field, one frame a step.
 TINY_PAPER = (
     "field=pointwise",
-    "features=none",
+    "prior=none",
     "canonical.table.levels=6",
     "canonical.table.finest=32",
     "canonical.table.log2_table=12",

@@ -7,7 +7,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from dainr import spool
+from dainr.machine import disk
 from dainr.operators.linear import LinearOperator
 from dainr.scan import OF_A_SLICE, Scan
 
@@ -46,4 +46,4 @@ def on_disk(array: np.ndarray) -> bool:
     owner: Any = array
     while isinstance(owner, np.ndarray):
         owner = owner.base
-    return isinstance(getattr(owner, "obj", owner), spool.Space)
+    return isinstance(getattr(owner, "obj", owner), disk.Space)

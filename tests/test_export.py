@@ -6,12 +6,12 @@ import ismrmrd
 import numpy as np
 import pytest
 
+from dainr.cine import Cine
 from dainr.errors import BadRequest, BadScan, DainrError
 from dainr.export import SUFFIXES, check_target, export
 from dainr.io import load
-from dainr.io.cine import read_cine
-from dainr.io.series import read_series
-from dainr.scan import Cine
+from dainr.io.images.cine import read_cine
+from dainr.io.images.series import read_series
 
 
 @pytest.fixture

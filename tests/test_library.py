@@ -10,8 +10,9 @@ import pytest
 
 import dainr
 from dainr.errors import BadRequest
-from dainr.fit import FitConfig, Step
-from dainr.io import native
+from dainr.fit.loop import FitConfig
+from dainr.fit.state import Step
+from dainr.io.scans import native
 from dainr.prepare.frames import frames_as_stored
 from dainr.scan import Scan
 from tests.helper import on_disk, repeated

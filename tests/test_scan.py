@@ -4,8 +4,8 @@ import jaxtyping
 import numpy as np
 import pytest
 
+from dainr.cine import Cine, resample_affine
 from dainr.errors import BadScan, DainrError
-from dainr.scan import Cine, resample_affine
 from tests.io import AFFINE, random_complex, small_scan
 
 

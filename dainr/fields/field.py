@@ -7,7 +7,7 @@ import torch
 from jaxtyping import Complex, Float
 from torch import Tensor, nn
 
-from dainr.features.maps import FeatureMaps
+from dainr.networks.condition import FeatureMaps
 
 
 class DynamicField(nn.Module, ABC):

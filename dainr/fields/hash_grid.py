@@ -12,12 +12,13 @@ from typing import Literal
 
 import numpy as np
 import torch
-from jaxtyping import Float, Int64
+from jaxtyping import Float
 from torch import Tensor, nn
 
 from dainr.errors import BadRequest
+from dainr.kernels.hash_grid import Level, interpolate
+from dainr.kernels.hash_grid_cpu import interpolate_cpu
 
-PRIME = 2654435761  # for y; x is taken as it is
 INIT_RANGE = 1e-4
 Indexing = Literal["hash", "tiled", "dense"]
 
@@ -45,17 +46,6 @@ class GridConfig:
     def growth(self) -> float:
         """Ratio b between the resolutions of neighbouring levels."""
         return (self.finest / self.base) ** (1 / max(self.levels - 1, 1))
-
-
-@dataclass(frozen=True)
-class Level:
-    """One level: corners a side, cells per unit length, and its part of the table."""
-
-    resolution: int
-    scale: float
-    offset: int
-    size: int
-    hashed: bool
 
 
 def grid_levels(config: GridConfig) -> list[Level]:
@@ -88,31 +78,5 @@ class HashGrid(nn.Module):
         """Features at positions (x, y) in the unit square; those outside it are moved to its edge."""
         positions = positions.clamp(0, 1)
         if positions.device.type == "cpu" and self.table.dtype == torch.float32:
-            from dainr.fields.hash_grid_cpu import interpolate_cpu
-
             return interpolate_cpu(positions, self.table, self.levels)
         return interpolate(positions, self.table, self.levels)
-
-
-def interpolate(
-    positions: Float[Tensor, "point 2"], table: Float[Tensor, "entry per_level"], levels: list[Level]
-) -> Float[Tensor, "point feature"]:
-    """The encoding in plain torch: the reference, and the path on CUDA without tiny-cuda-nn."""
-    features = []
-    for level in levels:
-        cell = positions * level.scale + 0.5
-        corner = cell.detach().floor()
-        x, y = (cell - corner).unbind(1)
-        i, j = corner.nan_to_num(0.0).long().unbind(1)  # NaN stays in the weights
-        total = torch.zeros((), dtype=table.dtype, device=table.device)
-        for di, wx in ((0, 1 - x), (1, x)):
-            for dj, wy in ((0, 1 - y), (1, y)):
-                total = total + (wx * wy)[:, None] * table[entry_index(i + di, j + dj, level)]
-        features.append(total)
-    return torch.cat(features, 1)
-
-
-def entry_index(i: Int64[Tensor, " point"], j: Int64[Tensor, " point"], level: Level) -> Int64[Tensor, " point"]:
-    """Table entry of the corner (i, j) of a level."""
-    index = (i ^ ((j * PRIME) & 0xFFFFFFFF)) if level.hashed else i + j * level.resolution
-    return level.offset + index % level.size

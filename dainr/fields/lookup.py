@@ -14,9 +14,10 @@ from jaxtyping import Float
 from torch import Tensor
 from torch.autograd.function import once_differentiable
 
-from dainr.fields.coordinates import pixel_coordinates
-from dainr.fields.hash_grid import GridConfig, entry_index, grid_levels
-from dainr.fields.lookup_cpu import product_cpu, rows_of
+from dainr.fields.hash_grid import GridConfig, grid_levels
+from dainr.kernels.coordinates import pixel_coordinates
+from dainr.kernels.hash_grid import entry_index
+from dainr.kernels.sparse_cpu import product_cpu, rows_of
 
 Product = Callable[[Tensor], Tensor]
 

@@ -21,15 +21,15 @@ from torch.nn import functional
 
 from dainr.errors import BadRequest
 from dainr.fields.bandlimited import resample
-from dainr.fields.coordinates import frame_number
 from dainr.fields.field import DynamicField
 from dainr.fields.hash_grid import GridConfig, HashGrid
 from dainr.fields.lookup import lookup_at_pixels
 from dainr.fields.mlp import MLP
 from dainr.fields.spline import spline_map, spline_matrix
-from dainr.fields.warp import warp
+from dainr.fit.adamw import AdamW
+from dainr.kernels.coordinates import frame_number
+from dainr.kernels.warp import warp
 from dainr.operators.batch import Batch
-from dainr.optimiser import AdamW
 
 GAIN = 2.5  # image per unit of the networks' output: the brightest pixels are then well within what one step can reach
 

@@ -13,8 +13,8 @@ import torch
 from jaxtyping import Complex, Float
 from torch import Tensor
 
-from dainr.losses.computed import computed
-from dainr.losses.robust_cpu import huber_cpu
+from dainr.kernels.computed import computed
+from dainr.kernels.huber_cpu import huber_cpu
 from dainr.operators.batch import Batch
 
 

@@ -10,8 +10,8 @@ import torch
 from jaxtyping import Complex, Float
 from torch import Tensor
 
-from dainr.losses.computed import computed
-from dainr.losses.smoothness_cpu import magnitude_cpu, spatial_cpu, temporal_cpu
+from dainr.kernels.computed import computed
+from dainr.kernels.variation_cpu import magnitude_cpu, spatial_cpu, temporal_cpu
 
 
 def temporal_variation(

@@ -11,17 +11,16 @@ from torch import Tensor
 
 from dainr.errors import BadRequest
 from dainr.fields.field import DynamicField
-from dainr.fit import Checkpoint, Observer
-from dainr.methods.common import RunState
-from dainr.recon import Recon
+from dainr.fit.state import Checkpoint, Observer, RunState
+from dainr.methods.recon import Recon
 from dainr.scan import Scan
 
 METHODS = {
-    "dainr": ("dainr.methods.dainr", "Dainr"),
-    "grasp": ("dainr.methods.grasp", "Grasp"),
-    "l+s": ("dainr.methods.l_plus_s", "LPlusS"),
-    "cg-sense": ("dainr.methods.cg_sense", "CgSense"),
-    "gridding": ("dainr.methods.gridding", "Gridding"),
+    "dainr": ("dainr.methods.dainr.method", "Dainr"),
+    "grasp": ("dainr.methods.classical.grasp", "Grasp"),
+    "l+s": ("dainr.methods.classical.l_plus_s", "LPlusS"),
+    "cg-sense": ("dainr.methods.classical.cg_sense", "CgSense"),
+    "gridding": ("dainr.methods.classical.gridding", "Gridding"),
 }
 
 

@@ -1,5 +1,6 @@
 """What the methods without a field share: slices in turn, iterations that are watched and stopped, one record."""
 
+import gc
 import math
 import time
 from collections.abc import Iterator, Mapping, Sequence
@@ -11,23 +12,20 @@ import torch
 from jaxtyping import Complex
 from torch import Tensor, nn
 
-from dainr import spool
+from dainr.cine import Cine
 from dainr.errors import BadRequest, Diverged
 from dainr.fields.field import DynamicField
-from dainr.fit import Checkpoint, FitState, Observer, Step
-from dainr.methods.common import (
-    MethodConfig,
-    RunState,
-    end_slice,
-    frame_data,
-    grid_frames,
-    resolve_common,
-    resolve_device,
-)
+from dainr.fit.state import Checkpoint, FitState, Observer, RunState, Step
+from dainr.machine import disk
+from dainr.machine.device import resolve_device
+from dainr.machine.memory import give_freed_memory_back
+from dainr.methods.common import MethodConfig, resolve_common
+from dainr.methods.recon import Recon
 from dainr.operators import Batch, FrameData
+from dainr.operators.gridding import grid_frames
 from dainr.prepare import Prepared, prepare_slice
-from dainr.recon import Recon
-from dainr.scan import Cine, Scan
+from dainr.prepare.frame_data import frame_data
+from dainr.scan import Scan
 
 
 @dataclass(frozen=True)
@@ -116,8 +114,8 @@ class SliceMethod:
         """
         device, started = resolve_device(config.device), time.perf_counter()
         done = resume.finished if resume else {}
-        images = spool.zeros((scan.n_slices, scan.n_frames, *scan.matrix), np.complex64)
-        gridded, records, times = spool.zeros(images.shape, np.float32), [], np.zeros(0)
+        images = disk.zeros((scan.n_slices, scan.n_frames, *scan.matrix), np.complex64)
+        gridded, records, times = disk.zeros(images.shape, np.float32), [], np.zeros(0)
         for index in range(scan.n_slices):
             prepared = prepare_slice(scan, index, config.prepare, config.seed)
             data = frame_data(prepared, ~prepared.held_out, config.nufft, device)
@@ -232,3 +230,11 @@ def _summary(state: FitState) -> dict[str, Any]:
         return {}
     how = {"steps": state.step, "stopped": state.stopped, "seconds": state.seconds, "objective": state.losses[-1]}
     return {"iterations": how}
+
+
+def end_slice(*results: np.ndarray) -> None:
+    """Leave memory to the next slice: results that lie on disk are written there."""
+    for result in results:
+        disk.release(result)
+    gc.collect()
+    give_freed_memory_back()

@@ -34,7 +34,7 @@ class FrameData:
     density: Tensor  # point
     times: Tensor  # frame, s
     operator: Acquisition
-    frames: tuple[float, ...]  # numbers in the series of the frames, or moments between them, that have readouts here
+    frames: tuple[float, ...]  # numbers in the series of the frames, or subframes between them, that have readouts here
     starts: tuple[int, ...]  # frame -> first point, and the end
 
     def batch(self, positions: Sequence[int] | None = None, progress: float = 1.0) -> Batch:

@@ -16,9 +16,9 @@ from jaxtyping import Complex, Float
 from numba import prange
 from torch import Tensor
 
-from dainr.kernels import as_array, inner, kernel, share_threads
+from dainr.kernels.coil_sums import add_conjugate
+from dainr.kernels.compiling import as_array, inner, kernel, share_threads
 from dainr.operators.cartesian import CartesianOperator
-from dainr.operators.coils import add_conjugate
 from dainr.operators.fourier import ELEMENTS_AT_A_TIME
 
 MOST_LINES = 96  # a frame; of more the FFT is as fast

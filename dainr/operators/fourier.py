@@ -12,7 +12,7 @@ import torch
 from jaxtyping import Complex, Float
 from torch import Tensor
 
-from dainr.operators.coils import combine
+from dainr.kernels.coil_sums import combine
 from dainr.operators.linear import LinearOperator
 
 # coil image elements held at a time: what the caches of a processor hold, what keeps a graphics card busy

@@ -35,7 +35,7 @@ def halve(prepared: Prepared) -> Prepared | None:
         trajectory=2 * trajectory,
         density=2 * prepared.density[rows][:, columns],
         frame=prepared.frame[rows],
-        number=None if prepared.number is None else prepared.number[rows],
+        frame_position=None if prepared.frame_position is None else prepared.frame_position[rows],
         held_out=prepared.held_out[rows],
         coil_maps=_mean_of_four(prepared.coil_maps),
         matrix=(ny // 2, nx // 2),

@@ -6,8 +6,8 @@ from pathlib import Path
 import numpy as np
 from jaxtyping import Bool, Float, Integer
 
-from dainr import spool
 from dainr.errors import BadRequest, BadScan
+from dainr.machine import disk
 from dainr.prepare.gating import find_beats
 from dainr.prepare.self_gating import chest_at_rest, self_gated_phase
 from dainr.scan import SET_ASIDE, Scan
@@ -39,8 +39,8 @@ def bin_spokes(scan: Scan, spokes_per_frame: int, every: int | None = None) -> S
     note = f"{spokes_per_frame} readouts a frame in order of time"
     note += f", a frame every {step}" if step < spokes_per_frame else ""
     note += f", {n_readouts - 1 - window[-1]} left over"
-    if step < spokes_per_frame and scan.measured is None:
-        scan = replace(scan, measured=np.broadcast_to(np.arange(scan.n_readouts), scan.times.shape))
+    if step < spokes_per_frame and scan.copy_of is None:
+        scan = replace(scan, copy_of=np.broadcast_to(np.arange(scan.n_readouts), scan.times.shape))
     frame = np.broadcast_to(np.repeat(np.arange(len(firsts)), spokes_per_frame), order.shape)
     return replace(reorder(scan, order, frame, note), cyclic=False)
 
@@ -152,11 +152,11 @@ def hold_out(
     frame: Integer[np.ndarray, " readout"],
     fraction: float,
     seed: int,
-    measured: Integer[np.ndarray, " readout"] | None = None,
+    copy_of: Integer[np.ndarray, " readout"] | None = None,
 ) -> Bool[np.ndarray, " readout"]:
     """Which readouts the fit must not see: about `fraction` of them, spread evenly over the frames.
 
-    A frame keeps at least one readout. Of copies that frames share, `measured` alike, all are held out or none.
+    A frame keeps at least one readout. Of copies that frames share, `copy_of` alike, all are held out or none.
     Cartesian lines through the k-space centre, and points near it, are never held out: they alone carry their frame's
     contrast, whereas every spoke passes there.
     """
@@ -164,7 +164,7 @@ def hold_out(
     nearest = np.hypot(trajectory[..., 0], trajectory[..., 1]).min(1)
     outer = nearest > CENTRE_SAMPLES / max(trajectory.shape[1], FEW_SAMPLES)
     candidate = outer if outer.any() else np.ones(len(frame), bool)
-    copy_of = np.arange(len(frame)) if measured is None else measured
+    copy_of = np.arange(len(frame)) if copy_of is None else copy_of
     n_frames, wanted = int(frame.max()) + 1, round(fraction * len(np.unique(copy_of)))
     if fraction > 0:
         wanted = max(wanted, 1)
@@ -199,11 +199,11 @@ def reorder(scan: Scan, order: np.ndarray, frame: np.ndarray, note: str | None =
     rows = np.arange(scan.n_slices)[:, None]
     ordered = replace(
         scan,
-        kspace=spool.stack(scan.n_slices, lambda s: scan.kspace[s][:, order[s]]),
-        trajectory=spool.stack(scan.n_slices, lambda s: scan.trajectory[s][order[s]]),
+        kspace=disk.stack(scan.n_slices, lambda s: scan.kspace[s][:, order[s]]),
+        trajectory=disk.stack(scan.n_slices, lambda s: scan.trajectory[s][order[s]]),
         times=scan.times[rows, order],
         phase=None if scan.phase is None else scan.phase[rows, order],
-        measured=None if scan.measured is None else scan.measured[rows, order],
+        copy_of=None if scan.copy_of is None else scan.copy_of[rows, order],
         frame=frame.astype(np.int32),
         notes=scan.notes if note is None else (*scan.notes, note),
     )

@@ -49,7 +49,7 @@ class Prepared:
     density: Float[np.ndarray, "readout sample"]
     frame: Integer[np.ndarray, " readout"]
     frame_times: Float[np.ndarray, " frame"]  # s
-    number: Float[np.ndarray, " readout"] | None  # when each readout was measured, in frames; None: not known
+    frame_position: Float[np.ndarray, " readout"] | None  # when each readout was measured, in frames; None: not known
     held_out: Bool[np.ndarray, " readout"]
     coil_maps: Complex[np.ndarray, "coil y x"]
     matrix: tuple[int, int]
@@ -77,7 +77,7 @@ def prepare_slice(scan: Scan, index: int, config: PrepareConfig, seed: int) -> P
     if delays is not None:
         trajectory = trajectory + (delays.shift / pixels_per_mm).astype(np.float32)[:, None]
         record["gradient_delays_samples"] = delays.matrix.round(4).tolist()
-    copy_of = None if scan.measured is None else scan.measured[index][used]
+    copy_of = None if scan.copy_of is None else scan.copy_of[index][used]
     held_out = hold_out(trajectory, frame, config.holdout, seed, copy_of)
     seen = ~held_out
     covariance, noise_source = noise_covariance(measured[:, seen], trajectory[seen], scan.noise, scan.matrix)
@@ -115,7 +115,7 @@ def prepare_slice(scan: Scan, index: int, config: PrepareConfig, seed: int) -> P
         density=density,
         frame=frame.astype(np.int64),
         frame_times=times,
-        number=frame_numbers(readout_times, frame),
+        frame_position=frame_numbers(readout_times, frame),
         held_out=held_out,
         coil_maps=maps,
         matrix=scan.matrix,

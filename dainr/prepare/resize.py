@@ -4,8 +4,8 @@ from dataclasses import replace
 
 import numpy as np
 
-from dainr import spool
 from dainr.errors import BadRequest
+from dainr.machine import disk
 from dainr.scan import K_MAX, K_TOLERANCE, LARGEST_MATRIX, SET_ASIDE, Scan
 
 
@@ -35,12 +35,12 @@ def resize_matrix(scan: Scan, matrix: tuple[int, int]) -> Scan:
     note = f"matrix {matrix[0]} x {matrix[1]}: {columns.sum()} of {scan.n_samples} samples, {count} readouts kept"
     resized = replace(
         scan,
-        kspace=spool.stack(scan.n_slices, lambda s: scan.kspace[s][:, order[s]][..., columns]),
-        trajectory=spool.stack(scan.n_slices, lambda s: trajectory[s][order[s]][:, columns]),
+        kspace=disk.stack(scan.n_slices, lambda s: scan.kspace[s][:, order[s]][..., columns]),
+        trajectory=disk.stack(scan.n_slices, lambda s: trajectory[s][order[s]][:, columns]),
         times=scan.times[slices, order],
         frame=None if scan.frame is None else np.where(kept, scan.frame, np.int32(SET_ASIDE))[slices, order],
         phase=None if scan.phase is None else scan.phase[slices, order],
-        measured=None if scan.measured is None else scan.measured[slices, order],
+        copy_of=None if scan.copy_of is None else scan.copy_of[slices, order],
         coil_maps=None,
         matrix=matrix,
         affine=None if scan.affine is None else _resampled(scan, matrix),

@@ -7,7 +7,7 @@ import numpy as np
 from jaxtyping import Bool, Float
 
 from dainr.errors import BadRequest
-from dainr.io.on_grid import WHOLE
+from dainr.io.scans.on_grid import WHOLE
 from dainr.prepare.frames import reorder
 from dainr.prepare.whiten import noise_covariance, whiten
 from dainr.scan import SET_ASIDE, Scan
@@ -73,7 +73,7 @@ def _images(scan: Scan) -> Float[np.ndarray, "slice frame y x"] | None:
 def _in_points(scan: Scan) -> Scan:
     """The same scan, every sample a readout of its own."""
     n = scan.n_samples
-    each = {name: getattr(scan, name) for name in ("times", "frame", "phase", "measured")}
+    each = {name: getattr(scan, name) for name in ("times", "frame", "phase", "copy_of")}
     parts: dict[str, Any] = {name: None if a is None else np.repeat(a, n, 1) for name, a in each.items()}
     kspace = scan.kspace.reshape(scan.n_slices, scan.n_coils, -1, 1)
     return replace(scan, kspace=kspace, trajectory=scan.trajectory.reshape(scan.n_slices, -1, 1, 2), **parts)

@@ -5,7 +5,7 @@ from typing import Any
 import tomli_w
 from markupsafe import Markup
 
-from dainr.recon import Recon
+from dainr.methods.recon import Recon
 from dainr.report.figures import fit_curves, frame_error_bars, player_data
 from dainr.report.page import render
 
@@ -75,6 +75,6 @@ def _methods_text(method: str, settings: dict[str, Any], version: str) -> str:
     """How the cine was made, for a methods section: the method, the form of its field, the features it used."""
     form = settings.get("field")
     text = METHODS_TEXT[f"{method} {form}" if form else method].format(version=version)
-    if settings.get("features", "none") == "none":
+    if settings.get("prior", "none") == "none":
         return text
     return text + FEATURES_TEXT[settings["field"]].format(weights=settings["mdsr_weights"])

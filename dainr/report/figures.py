@@ -15,10 +15,10 @@ matplotlib.use("svg")  # no display, and no window toolkit to look for
 from matplotlib import pyplot as plt
 from matplotlib.ticker import MaxNLocator
 
-from dainr import spool
-from dainr.fit import FitState
-from dainr.io.video import frame_rate, windowed
-from dainr.recon import Recon
+from dainr.fit.state import FitState
+from dainr.io.images.video import frame_rate, windowed
+from dainr.machine import disk
+from dainr.methods.recon import Recon
 
 BLUE, ORANGE, GREY = "#1f5f99", "#c8641e", "#8a8f98"
 STYLE: Any = {
@@ -54,7 +54,7 @@ def _slices(recon: Recon) -> Iterator[dict[str, Any]]:
     for image, gridded in zip(recon.cine.data, recon.gridded, strict=True):
         yield _slice_data(np.abs(image), gridded)
         for array in (image, gridded):
-            spool.release(array)
+            disk.release(array)
 
 
 def fit_curves(history: FitState) -> str:

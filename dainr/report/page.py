@@ -23,4 +23,4 @@ def render(template: str, player: dict[str, Any], styles: tuple[str, ...] = (), 
 
 
 def _part(name: str) -> str:
-    return resources.files("dainr.report").joinpath(name).read_text(encoding="utf-8")
+    return resources.files("dainr.report").joinpath("templates", name).read_text(encoding="utf-8")

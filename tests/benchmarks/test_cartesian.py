@@ -3,7 +3,7 @@ from pathlib import Path
 import pytest
 
 from benchmarks import cartesian
-from dainr.io import native
+from dainr.io.scans import native
 from dainr.scan import Scan
 
 

@@ -8,8 +8,9 @@ import pytest
 import torch
 
 from benchmarks import continuity
-from dainr.fields.coordinates import pixel_coordinates
-from dainr.scan import Cine, Scan
+from dainr.cine import Cine
+from dainr.kernels.coordinates import pixel_coordinates
+from dainr.scan import Scan
 
 SIZES = [((24, 30), (16, 20)), ((24, 20), (12, 10)), ((18, 21), (9, 14)), ((25, 27), (13, 14))]
 

@@ -8,5 +8,5 @@ def test_a_preset_is_tried_without_features_and_with_every_weights_there_are() -
         "`default`, weights `random`",
         "`default`, weights `mdsr_cine`",
     ]
-    assert "features=none" in found[0].options
-    assert all("features=mdsr" in c.options for c in found[1:])
+    assert "prior=none" in found[0].options
+    assert all("prior=mdsr" in c.options for c in found[1:])

@@ -7,8 +7,9 @@ import pytest
 from benchmarks.fuzz import LOADERS, SEEDS, damage, how_it_ends, main, write_seeds
 from benchmarks.reached import Reached
 from dainr.errors import BadScan
-from dainr.io import load, reading
-from dainr.io.reading import LOST
+from dainr.io import load
+from dainr.io.scans import reader_process
+from dainr.io.scans.reading import LOST
 
 
 def test_every_seed_is_a_scan_and_damage_follows_from_its_numbers(tmp_path: Path) -> None:
@@ -35,7 +36,7 @@ def test_what_ends_badly_is_counted_kept_and_fails(
     real = write_seeds(tmp_path / "seeds")
     monkeypatch.setattr("benchmarks.fuzz.write_seeds", lambda _: real)
     monkeypatch.setattr("benchmarks.fuzz.load", refuse)
-    monkeypatch.setattr("dainr.io.reading.PATIENCE_S", 60.0)  # put back in the end
+    monkeypatch.setattr("dainr.io.scans.reading.PATIENCE_S", 60.0)  # put back in the end
     monkeypatch.setattr("resource.setrlimit", lambda *_: None)  # of this process
     with pytest.raises(SystemExit):
         main(["--inputs", str(2 * len(SEEDS)), "--keep", str(tmp_path / "kept")])
@@ -47,7 +48,7 @@ def test_what_ends_badly_is_counted_kept_and_fails(
 
 
 def test_a_file_goes_new_ways_once(tmp_path: Path) -> None:
-    while process := reading._idle_process():
+    while process := reader_process.idle_process():
         process.close()
     with Reached(tmp_path / "ways") as reached:
         sound = write_seeds(tmp_path)[0]
@@ -61,6 +62,6 @@ def test_a_file_goes_new_ways_once(tmp_path: Path) -> None:
         assert how_it_ends(truncated) == "a clear error"
         assert not reached.goes_new_ways()
         assert {Path(module).stem for module, _, _ in reached.ways} >= {"native", "ismrmrd", "bart", "matlab"}
-    process = reading._idle_process()
+    process = reader_process.idle_process()
     assert process is not None
     process.close()

@@ -10,10 +10,10 @@ import pytest
 
 from benchmarks import bart, quality
 from benchmarks.scans import find_subjects
-from dainr.evaluate import evaluate
-from dainr.io import native
+from dainr.assess.scores import evaluate
+from dainr.io.scans import native
 from dainr.scan import Scan
-from tests.methods.test_gridding import grid
+from tests.methods.classical.test_gridding import grid
 
 
 @pytest.fixture

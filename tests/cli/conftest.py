@@ -6,10 +6,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from dainr.io import native
+from dainr.io.scans import native
 from dainr.scan import Scan
+from tests.helper import repeated
 
-from ..helper import repeated
 from . import TINY_OPTIONS, Result, succeed
 
 

@@ -16,7 +16,7 @@ import numpy as np
 import psutil
 import pytest
 
-from dainr.io import native
+from dainr.io.scans import native
 from dainr.scan import Scan
 
 from . import TINY_OPTIONS, Result, assert_one_error, invoke, start

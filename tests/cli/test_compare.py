@@ -75,7 +75,7 @@ def diverging(monkeypatch: pytest.MonkeyPatch) -> None:
     def diverge(*_: object) -> None:
         raise Diverged("the fit diverged", "its loss was nan", "lower the learning rate")
 
-    monkeypatch.setattr("dainr.methods.dainr.Dainr.__call__", diverge)
+    monkeypatch.setattr("dainr.methods.dainr.method.Dainr.__call__", diverge)
 
 
 @pytest.mark.usefixtures("diverging")
@@ -115,7 +115,7 @@ def test_a_bad_request_is_refused_and_leaves_nothing(
     radial_file: Path, monkeypatch: pytest.MonkeyPatch, code: int, options: tuple[str, ...]
 ) -> None:
     monkeypatch.chdir(radial_file.parent)
-    monkeypatch.setattr("dainr.methods.gridding.Gridding.__call__", lambda *_: pytest.fail("it ran"))
+    monkeypatch.setattr("dainr.methods.classical.gridding.Gridding.__call__", lambda *_: pytest.fail("it ran"))
     assert_one_error(compare(radial_file, "-q", *options), code)
     assert list(radial_file.parent.iterdir()) == [radial_file]
 

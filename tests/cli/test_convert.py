@@ -6,7 +6,7 @@ import pytest
 
 from dainr.io import load
 from dainr.scan import Scan
-from tests.io.test_matlab import FRAMES, NX, NY, SLICES, cmrxrecon, series, write
+from tests.io.scans.test_matlab import FRAMES, NX, NY, SLICES, cmrxrecon, series, write
 
 from . import assert_one_error, invoke, succeed
 

@@ -9,9 +9,9 @@ import numpy as np
 import pytest
 
 from dainr import __version__
-from dainr.checksum import file_sha256
-from dainr.methods.dainr import DainrConfig
-from dainr.settings import build_config, config_dict
+from dainr.machine.checksum import file_sha256
+from dainr.methods.dainr.method import DainrConfig
+from dainr.settings.build import build_config, config_dict
 
 from . import GRIDDING, TINY_OPTIONS, assert_one_error, invoke, succeed
 from .conftest import FinishedRun

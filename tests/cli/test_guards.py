@@ -8,7 +8,7 @@ import pytest
 from dainr.errors import BadRequest
 from dainr.export import check_target
 from dainr.io import load
-from dainr.run_folder import CINE, RunFolder
+from dainr.runs.folder import CINE, RunFolder
 from tests.cli import invoke
 from tests.cli.conftest import FinishedRun
 

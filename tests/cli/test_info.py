@@ -2,7 +2,7 @@ import json
 from dataclasses import replace
 from pathlib import Path
 
-from dainr.io import native
+from dainr.io.scans import native
 from dainr.scan import Scan
 
 from . import succeed

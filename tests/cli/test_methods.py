@@ -1,8 +1,9 @@
 import pytest
 
 from dainr.methods import METHODS, get_method
-from dainr.methods.dainr_config import DainrConfig
-from dainr.settings import build_config, list_settings, preset_names, read_preset
+from dainr.methods.dainr.config import DainrConfig
+from dainr.settings.build import build_config, list_settings
+from dainr.settings.presets import preset_names, read_preset
 
 from . import succeed
 
@@ -21,7 +22,7 @@ def test_settings_are_listed_with_their_values() -> None:
     fit = DainrConfig().fit
     assert f"  fit.learning_rate = {fit.learning_rate}  (a number)" in shown
     assert f"  fit.iterations = {fit.iterations}  (a whole number)" in shown
-    assert f"  features = {DainrConfig().features}  (none or mdsr)" in shown
+    assert f"  prior = {DainrConfig().prior}  (none or mdsr)" in shown
     for name in METHODS:
         for key in list_settings(get_method(name).Config):
             assert f"  {key} = " in shown

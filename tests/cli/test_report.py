@@ -1,7 +1,7 @@
 import shutil
 from pathlib import Path
 
-from dainr.run_folder import CONFIG, RECORD, REPORT
+from dainr.runs.folder import CONFIG, RECORD, REPORT
 
 from . import assert_one_error, invoke, succeed
 from .conftest import FinishedRun

@@ -12,7 +12,7 @@ import pytest
 from safetensors.torch import save_file
 from torch import zeros
 
-from dainr.io import native
+from dainr.io.scans import native
 from dainr.scan import Scan
 
 from . import TINY_OPTIONS, assert_one_error, invoke, start, succeed

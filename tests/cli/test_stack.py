@@ -9,7 +9,7 @@ import pydicom
 import pytest
 from scipy.spatial.transform import Rotation
 
-from dainr.io import native
+from dainr.io.scans import native
 from dainr.scan import Scan
 from dainr.simulate import SimulationConfig, simulate_phantom
 from tests.helper import repeated

@@ -3,7 +3,7 @@ from pathlib import Path
 
 import pytest
 
-from dainr.io import native
+from dainr.io.scans import native
 from dainr.scan import Scan
 
 from . import TINY_OPTIONS, assert_one_error, invoke, succeed

@@ -3,7 +3,7 @@ from pathlib import Path
 import pytest
 from safetensors.torch import save_file
 
-from dainr.features.weights import FOLDER_VARIABLE, load_mdsr
+from dainr.networks.weights import FOLDER_VARIABLE, load_mdsr
 
 from . import invoke, succeed
 

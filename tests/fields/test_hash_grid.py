@@ -13,7 +13,8 @@ from torch import Tensor
 
 from dainr.errors import BadRequest
 from dainr.fields.deformation import DeformationConfig
-from dainr.fields.hash_grid import INIT_RANGE, GridConfig, HashGrid, entry_index, grid_levels, interpolate
+from dainr.fields.hash_grid import INIT_RANGE, GridConfig, HashGrid, grid_levels
+from dainr.kernels.hash_grid import entry_index, interpolate
 
 CONFIGS = {
     "one level": GridConfig(levels=1, features_per_level=3, base=8, finest=8, log2_table=10, indexing="dense"),

@@ -3,9 +3,9 @@
 import pytest
 import torch
 
-from dainr.fields.coordinates import pixel_coordinates
 from dainr.fields.hash_grid import GridConfig
 from dainr.fields.lookup import FixedLookup
+from dainr.kernels.coordinates import pixel_coordinates
 from tests.fields.test_hash_grid import CONFIGS, each, make, scattered
 
 PIXELS = 0.5 * (pixel_coordinates((9, 12), torch.device("cpu")) + 1)

@@ -8,12 +8,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import Tensor
 
+from dainr.kernels.huber_cpu import POINTS_AT_A_TIME, huber_cpu
 from dainr.losses import robust
 from dainr.losses.robust import huber_data
-from dainr.losses.robust_cpu import POINTS_AT_A_TIME, huber_cpu
 from dainr.operators import Acquisition, Batch, FrameData, fourier
 from dainr.operators.nufft import compiled
-from dainr.operators.nufft.kernel import oversampled
+from dainr.operators.nufft.window import oversampled
 from tests.helper import random_complex
 from tests.losses.test_data import Pixels
 from tests.operators.test_acquisition import COUNTS, make

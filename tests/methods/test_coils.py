@@ -5,11 +5,11 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from dainr.evaluate import evaluate
+from dainr.assess.scores import evaluate
 from dainr.methods import get_method
-from dainr.recon import Recon
+from dainr.methods.recon import Recon
 from dainr.scan import Scan
-from dainr.settings import build_config
+from dainr.settings.build import build_config
 from dainr.simulate import SimulationConfig, simulate_phantom
 from tests.conftest import TINY
 

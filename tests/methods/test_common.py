@@ -9,17 +9,12 @@ import torch
 from torch import Tensor
 
 from dainr.errors import BadRequest
-from dainr.methods.common import (
-    KEPT_COPIES,
-    RENDERED_COPIES,
-    closes_cycle,
-    frame_data,
-    frames_that_fit,
-    grid_average,
-    grid_frames,
-)
+from dainr.methods.common import KEPT_COPIES, RENDERED_COPIES, frames_that_fit
+from dainr.methods.dainr.start import closes_cycle
 from dainr.operators import FrameData, acquisition
+from dainr.operators.gridding import grid_average, grid_frames
 from dainr.prepare import PrepareConfig, Prepared, prepare_slice
+from dainr.prepare.frame_data import frame_data
 from dainr.scan import Scan
 from dainr.simulate import SimulationConfig, simulate_phantom
 from tests.helper import random_complex
@@ -54,42 +49,44 @@ def prepared(**changes: Any) -> Prepared:
     return replace(prepare_slice(scan, 0, PrepareConfig(), 0), **changes)
 
 
-def test_at_several_moments_a_frame_the_samples_are_the_same_in_order_of_time() -> None:
+def test_at_several_subframes_the_samples_are_the_same_in_order_of_time() -> None:
     slice_ = prepared()
     seen = ~slice_.held_out
-    assert slice_.number is not None
+    assert slice_.frame_position is not None
     shuffled = np.random.default_rng(0).permutation(len(seen))  # within the frames
     shuffled = shuffled[np.argsort(slice_.frame[shuffled], kind="stable")]
     parts = ("kspace", "trajectory", "density", "number", "held_out")
     mixed = {n: getattr(slice_, n)[:, shuffled] if n == "kspace" else getattr(slice_, n)[shuffled] for n in parts}
     cpu = torch.device("cpu")
-    for moments in (2, 3, 7, 50):
-        whole, fine = (frame_data(slice_, seen, "finufft", cpu, m) for m in (1, moments))
-        again = frame_data(replace(slice_, **mixed), ~mixed["held_out"], "finufft", cpu, moments)
+    for subframes in (2, 3, 7, 50):
+        whole, fine = (frame_data(slice_, seen, "finufft", cpu, m) for m in (1, subframes))
+        again = frame_data(replace(slice_, **mixed), ~mixed["held_out"], "finufft", cpu, subframes)
         assert again.frames == pytest.approx(fine.frames)
-        if moments >= 7:  # each alone
+        if subframes >= 7:  # each alone
             torch.testing.assert_close(again.kspace, fine.kspace)
         torch.testing.assert_close(fine.kspace, whole.kspace)  # the phantom's readouts are in order of time
-        assert len(fine.frames) == min(moments, 7) * 4 - (moments >= 7) * int(slice_.held_out.sum())
+        assert len(fine.frames) == min(subframes, 7) * 4 - (subframes >= 7) * int(slice_.held_out.sum())
         assert list(fine.frames) == sorted(fine.frames)
         assert fine.starts[-1] == fine.kspace.shape[1]
         image = random_complex(16, 16)
         measured = [data.operator(image.expand(len(data.frames), 16, 16)) for data in (whole, fine)]
         torch.testing.assert_close(measured[0], measured[1], rtol=1e-3, atol=1e-3)
-    assert fine.frames == pytest.approx(slice_.number[seen])
+    assert fine.frames == pytest.approx(slice_.frame_position[seen])
 
 
-def test_moments_stay_nearest_to_their_own_frame_however_unevenly_it_was_measured() -> None:
+def test_subframes_stay_nearest_to_their_own_frame_however_unevenly_it_was_measured() -> None:
     slice_ = prepared()
     ends = np.where(np.arange(len(slice_.frame)) % 2, 0.8, -0.8)  # of every frame, next to its neighbours
-    data = frame_data(replace(slice_, number=slice_.frame + ends), ~slice_.held_out, "finufft", torch.device("cpu"), 2)
+    data = frame_data(
+        replace(slice_, frame_position=slice_.frame + ends), ~slice_.held_out, "finufft", torch.device("cpu"), 2
+    )
     assert len(data.frames) == 8
     assert [round(frame) for frame in data.frames] == [0, 0, 1, 1, 2, 2, 3, 3]
 
 
-def test_moments_of_readouts_without_times_are_refused() -> None:
-    slice_ = prepared(number=None)
-    with pytest.raises(BadRequest, match="moments=3"):
+def test_subframes_of_readouts_without_times_are_refused() -> None:
+    slice_ = prepared(frame_position=None)
+    with pytest.raises(BadRequest, match="subframes=3"):
         frame_data(slice_, ~slice_.held_out, "finufft", torch.device("cpu"), 3)
 
 

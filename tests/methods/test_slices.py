@@ -10,21 +10,21 @@ import numpy as np
 import pytest
 import torch
 
+from dainr.assess.scores import evaluate
+from dainr.assess.verdict import judge
 from dainr.errors import BadRequest, BadScan, Diverged, Interrupted
-from dainr.evaluate import evaluate
-from dainr.fit import FitState, Step
+from dainr.fit.state import FitState, RunState, Step
 from dainr.methods import get_method
-from dainr.methods.common import RunState, frame_data
+from dainr.methods.recon import Recon
 from dainr.methods.slices import Slice
 from dainr.prepare import prepare_slice
-from dainr.recon import Recon
+from dainr.prepare.frame_data import frame_data
 from dainr.report import build_report
-from dainr.run import Request, load_run, reconstruct_into
-from dainr.run_folder import REPORT, STATE, RunFolder
+from dainr.runs.folder import REPORT, STATE, RunFolder
+from dainr.runs.run import Request, load_run, reconstruct_into
 from dainr.scan import Scan
-from dainr.settings import build_config
-from dainr.verdict import judge
-from tests.methods.test_gridding import grid, stack
+from dainr.settings.build import build_config
+from tests.methods.classical.test_gridding import grid, stack
 
 gridded_once = functools.cache(grid)
 ITERATIVE = ("grasp", "l+s", "cg-sense")

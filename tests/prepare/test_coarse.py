@@ -4,9 +4,10 @@ import numpy as np
 import pytest
 import torch
 
-from dainr.methods.common import frame_data, grid_average
+from dainr.operators.gridding import grid_average
 from dainr.prepare import PrepareConfig, Prepared, prepare_slice
 from dainr.prepare.coarse import halve
+from dainr.prepare.frame_data import frame_data
 from dainr.prepare.frames import frames_as_stored
 from dainr.scan import Scan
 from dainr.simulate import SimulationConfig, simulate_phantom

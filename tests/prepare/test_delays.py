@@ -5,13 +5,13 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
+from dainr.assess.scores import evaluate
 from dainr.errors import BadRequest
-from dainr.evaluate import evaluate
 from dainr.methods import get_method
 from dainr.prepare import PrepareConfig, prepare_slice
 from dainr.prepare.delays import estimate_delays
 from dainr.scan import Scan
-from dainr.settings import build_config
+from dainr.settings.build import build_config
 from dainr.simulate import SimulationConfig, sampling, simulate_cine, simulate_phantom
 
 DELAYS = np.array([[0.6, 0.1], [0.1, -0.3]])  # samples, (y, x)

@@ -156,17 +156,17 @@ def test_frames_of_a_sliding_window_share_readouts_and_know_which():
     assert scan.frame.tolist() == [[0] * 4 + [1] * 4 + [2] * 4] * 2
     window = np.array([0, 1, 2, 3, 3, 4, 5, 6, 6, 7, 8, 9])
     np.testing.assert_allclose(scan.times, np.tile(window * 0.1, (2, 1)))
-    for measured in scan.measured:
+    for measured in scan.copy_of:
         np.testing.assert_array_equal(measured[:, None] == measured, window[:, None] == window)
     assert "4 readouts a frame in order of time, a frame every 3, 0 left over" in scan.notes
     assert_readouts_whole(scan)
     again = frames_as_stored(scan)
-    np.testing.assert_array_equal(again.measured, scan.measured)
+    np.testing.assert_array_equal(again.copy_of, scan.copy_of)
 
 
 def test_a_window_that_slides_by_itself_shares_nothing():
     scan, plain = bin_spokes(shuffled_scan(), 3, every=3), bin_spokes(shuffled_scan(), 3)
-    assert scan.measured is None and scan.notes == plain.notes
+    assert scan.copy_of is None and scan.notes == plain.notes
     np.testing.assert_array_equal(scan.kspace, plain.kspace)
 
 

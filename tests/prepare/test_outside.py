@@ -10,7 +10,7 @@ from dainr.prepare import PrepareConfig, prepare_slice
 from dainr.prepare.frames import frames_as_stored
 from dainr.prepare.outside import estimate_outside
 from dainr.scan import Scan
-from dainr.settings import build_config
+from dainr.settings.build import build_config
 from dainr.simulate import SimulationConfig, simulate_phantom
 from dainr.simulate.phantom import still_ellipse
 

@@ -7,11 +7,11 @@ import numpy as np
 import pytest
 
 from dainr.errors import BadRequest
-from dainr.io.formats import read
+from dainr.io.scans.formats import read
 from dainr.prepare.undersample import undersample
 from dainr.prepare.whiten import noise_covariance
 from dainr.scan import SET_ASIDE, Scan
-from tests.io.test_matlab import FRAMES, NX, NY, SLICES, check, cmrxrecon, series, write
+from tests.io.scans.test_matlab import FRAMES, NX, NY, SLICES, check, cmrxrecon, series, write
 
 RANDOM = np.random.default_rng(1)
 

@@ -10,10 +10,10 @@ import torch
 from safetensors.torch import load_file
 from torch.nn import functional
 
-from dainr.checksum import file_sha256
-from dainr.features.mdsr import STAGES
-from dainr.features.restore import restore_triples
-from dainr.features.weights import MANIFEST, load_mdsr
+from dainr.machine.checksum import file_sha256
+from dainr.networks.mdsr import STAGES
+from dainr.networks.restorer import restore_triples
+from dainr.networks.weights import MANIFEST, load_mdsr
 from dainr.pretrained import pairs, train
 from dainr.pretrained.pairs import make_pairs
 

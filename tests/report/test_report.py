@@ -14,16 +14,15 @@ import numpy as np
 import pytest
 
 from dainr.methods import get_method
+from dainr.methods.recon import Recon
 from dainr.prepare.frames import bin_spokes
-from dainr.recon import Recon
 from dainr.report import build_report
-from dainr.run import Request, reconstruct_into
-from dainr.run_folder import REPORT, RunFolder
+from dainr.runs.folder import REPORT, RunFolder
+from dainr.runs.run import Request, reconstruct_into
 from dainr.scan import Scan
-from dainr.settings import build_config
-
-from ..conftest import TINY
-from ..helper import repeated
+from dainr.settings.build import build_config
+from tests.conftest import TINY
+from tests.helper import repeated
 
 Run = tuple[Recon, dict[str, Any], dict[str, Any]]  # recon, config, record: what a report is built from
 EVIL = "</script><script>alert('scan')</script><img src=x onerror=alert(1)>"
@@ -178,7 +177,7 @@ def test_the_methods_text_names_the_pretrained_network_where_one_was_used(
     form: str, features: str, said: bool, fitted: Run
 ) -> None:
     recon, config, record = fitted
-    settings = config["config"] | {"field": form, "features": features}
+    settings = config["config"] | {"field": form, "prior": features}
     text = Page(build_report(recon, config | {"config": settings}, record)).text
     assert ("a pretrained network (MDSR" in text) is said
     assert ("weights mdsr_cine" in " ".join(text.split())) is said

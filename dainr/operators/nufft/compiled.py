@@ -14,10 +14,10 @@ from jaxtyping import Complex, Float
 from numba import prange
 from torch import Tensor
 
-from dainr.kernels import as_array, as_lanes, inner, kernel, share_threads
-from dainr.operators.coils import add_conjugate
+from dainr.kernels.coil_sums import add_conjugate
+from dainr.kernels.compiling import as_array, as_lanes, inner, kernel, share_threads
 from dainr.operators.fourier import FourierOperator
-from dainr.operators.nufft.kernel import WIDTH, apodisation, oversampled, window
+from dainr.operators.nufft.window import WIDTH, apodisation, oversampled, window
 
 LANES = 2 * WIDTH  # real and imaginary part of a row of the window
 ELEMENTS_AT_A_TIME = 2**19  # of the padded grids: what the caches hold

@@ -13,7 +13,7 @@ import torch
 from jaxtyping import Complex, Float
 from torch import Tensor
 
-from dainr.kernels import as_array
+from dainr.kernels.compiling import as_array
 from dainr.operators.fourier import FourierOperator
 
 TOLERANCE = 5e-5

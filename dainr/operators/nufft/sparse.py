@@ -14,7 +14,7 @@ from jaxtyping import Complex, Float
 from torch import Tensor
 
 from dainr.operators.fourier import FourierOperator
-from dainr.operators.nufft.kernel import WIDTH, apodisation, oversampled, window
+from dainr.operators.nufft.window import WIDTH, apodisation, oversampled, window
 
 
 class SparseNufftOperator(FourierOperator):

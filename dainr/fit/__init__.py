@@ -1,0 +1,1 @@
+"""The fit: its loop, its state and its optimiser."""

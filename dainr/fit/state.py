@@ -1,0 +1,72 @@
+"""What a fit knows and shows: validations, its state, the step an observer sees, checkpoints, an unfinished run."""
+
+import math
+from collections.abc import Callable
+from dataclasses import dataclass, field, replace
+
+from torch import Tensor, nn
+
+
+@dataclass(frozen=True)
+class Validation:
+    """One validation: the held-out error, relative to the data it is measured on."""
+
+    step: int
+    heldout: float
+    seconds: float
+
+
+@dataclass
+class FitState:
+    """What a fit knows beside its tensors; with them, all that resuming needs."""
+
+    step: int = 0
+    seconds: float = 0.0
+    best_step: int = 0
+    best_heldout: float = math.inf
+    since_best: int = 0
+    losses: list[float] = field(default_factory=list)  # one per step
+    validations: list[Validation] = field(default_factory=list)
+    stopped: str = ""  # why the fit ended: budget, converged or interrupted
+
+    def copy(self) -> "FitState":
+        """A state that later steps leave as it is."""
+        return replace(self, losses=self.losses.copy(), validations=self.validations.copy())
+
+
+@dataclass(frozen=True, eq=False)
+class Step:
+    """What an observer sees after each step."""
+
+    slice: int
+    n_slices: int
+    step: int
+    progress: float  # share of the budget spent, by steps or by time
+    loss: float
+    heldout: float | None  # set on steps that validated
+    best_heldout: float
+    seconds: float
+    seconds_left: float
+    learning_rate: float
+    stopped: str  # why the fit of this slice ends with this step, or ""
+    model: nn.Module  # as it is now; to look at, not to change
+    checkpoint: Callable[[], "Checkpoint"]
+
+
+@dataclass(frozen=True, eq=False)
+class Checkpoint:
+    """The tensors of a fit by name, and its state."""
+
+    tensors: dict[str, Tensor]
+    state: FitState
+
+
+@dataclass(frozen=True, eq=False)
+class RunState:
+    """An unfinished run: the fields of the slices that are done, and the checkpoint of the one in progress."""
+
+    finished: dict[int, Checkpoint] = field(default_factory=dict)
+    current: tuple[int, Checkpoint] | None = None
+
+
+Observer = Callable[[Step], bool | None]  # False stops the fit

@@ -1,0 +1,1 @@
+"""Files of images: cines, NIfTI, DICOM, films, series to compare with."""

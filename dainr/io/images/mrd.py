@@ -1,0 +1,39 @@
+"""Writing a cine as ISMRMRD images: complex, each with its place, its slice and its frame in idx.phase."""
+
+from pathlib import Path
+from typing import Any
+
+import ismrmrd
+import numpy as np
+
+from dainr.cine import Cine
+from dainr.io.hdf5 import write_whole
+from dainr.io.scans.ismrmrd_geometry import placement
+
+GROUP, IMAGES = "dataset", "image_0"
+MILLISECONDS = 1e3
+
+
+def write_images(cine: Cine, path: Path) -> None:
+    """Write a cine's images, slice by slice; times are physiology time stamps, in ms after the first frame."""
+    with write_whole(path) as temporary:
+        temporary.unlink()
+        dataset = ismrmrd.Dataset(str(temporary), GROUP, create_if_needed=True)
+        try:
+            for index in range(len(cine.data)):
+                for frame in range(cine.data.shape[1]):
+                    dataset.append_image(IMAGES, _image(cine, index, frame))
+        finally:
+            dataset.close()
+
+
+def _image(cine: Cine, index: int, frame: int) -> Any:
+    image = ismrmrd.Image.from_array(np.ascontiguousarray(cine.data[index, frame], np.complex64), transpose=False)
+    affine, thickness = cine.orientation(), cine.slice_thickness_mm
+    centre, directions = placement(affine, (cine.data.shape[2], cine.data.shape[3]))
+    image.position[:] = centre + index * directions[2] * np.linalg.norm(affine[:3, 2])
+    image.read_dir[:], image.phase_dir[:], image.slice_dir[:] = directions
+    image.field_of_view[:] = cine.fov_mm[1], cine.fov_mm[0], thickness
+    image.slice, image.phase, image.image_index = index, frame, index * cine.data.shape[1] + frame
+    image.physiology_time_stamp[0] = round(float(cine.times[frame] - cine.times[0]) * MILLISECONDS)
+    return image

@@ -1,0 +1,1 @@
+"""Scan files, one format a module."""

@@ -1,0 +1,38 @@
+"""Scan files: one format a module, recognised by content.
+
+Adding a format is one module with `NAME`, `recognises(path)` and `read(path)`, and one entry in `READERS`.
+"""
+
+from collections.abc import Callable
+from pathlib import Path
+
+from dainr.errors import BadScan
+from dainr.io.scans import bart, ismrmrd, matlab, native
+from dainr.io.scans.ismrmrd_write import write_ismrmrd
+from dainr.scan import Scan
+
+READERS = (matlab, native, ismrmrd, bart)  # MATLAB's before others of HDF5: it has a name the native format has too
+WRITERS: dict[str, Callable[[Scan, Path], None]] = {"native": native.write, "ismrmrd": write_ismrmrd}
+
+
+def read(path: Path) -> Scan:
+    """Read the scan in a file of any known format, in this process.
+
+    Raises BadScan when the file is missing, truncated, of no known format, holds no valid scan or one too large.
+    """
+    if not path.is_file():
+        what = "is a folder" if path.is_dir() else "there is no such file"
+        raise BadScan(str(path), what, "name a scan file")
+    try:
+        for reader in READERS:
+            if reader.recognises(path):
+                return reader.read(path)
+    except MemoryError as error:
+        raise BadScan(
+            str(path), "what it says it holds does not fit in memory", "check the file, or use a larger machine"
+        ) from error
+    raise BadScan(
+        str(path),
+        "its content is of no format dainr reads",
+        "give " + " or ".join(reader.NAME for reader in READERS) + " (see docs/formats.md)",
+    )

@@ -1,0 +1,25 @@
+"""Carrying images along a displacement: bicubic interpolation (Keys, IEEE Trans ASSP 1981;29:1153, a = -3/4).
+
+y(r) = x(r + d(r)),    pixels beyond the edge are those of the edge
+"""
+
+import torch
+from jaxtyping import Complex, Float
+from torch import Tensor
+from torch.nn import functional
+
+from dainr.kernels.coordinates import pixel_coordinates
+from dainr.kernels.warp_cpu import warp_cpu
+
+
+def warp(
+    images: Complex[Tensor, "frame y x"], displacement: Float[Tensor, "frame 2 y x"]
+) -> Complex[Tensor, "frame y x"]:
+    """Images seen at displaced pixels; `displacement` (x, y) is in halves of the field of view."""
+    if not images.is_cuda:
+        return warp_cpu(images, displacement)
+    matrix = (images.shape[1], images.shape[2])
+    places = pixel_coordinates(matrix, images.device).view(*matrix, 2) + displacement.permute(0, 2, 3, 1)
+    values = torch.view_as_real(images).permute(0, 3, 1, 2)
+    warped = functional.grid_sample(values, places, mode="bicubic", padding_mode="border", align_corners=False)
+    return torch.complex(warped[:, 0], warped[:, 1])

@@ -1,0 +1,54 @@
+"""The device a program computes on: its name, what it is, how much memory it has and how much was used."""
+
+import os
+import platform
+import resource
+import sys
+from pathlib import Path
+
+import torch
+
+from dainr.errors import BadRequest, MissingBackend
+
+
+def resolve_device(name: str) -> torch.device:
+    """The device of that name. Raises MissingBackend when CUDA is named and not here, BadRequest for other names."""
+    if name == "auto":
+        return torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    try:
+        device = torch.device(name)
+    except RuntimeError:
+        device = None
+    if device is None or device.type not in ("cpu", "cuda"):
+        raise BadRequest(f"--device {name}", "there is no such device", "choose auto, cpu, cuda or cuda:0")
+    if device.type == "cuda":
+        count = torch.cuda.device_count() if torch.cuda.is_available() else 0
+        if not count:
+            raise MissingBackend(f"--device {name}", "torch sees no CUDA device", "use --device cpu")
+        if (device.index or 0) >= count:
+            raise MissingBackend(f"--device {name}", f"there are {count} CUDA devices", "choose a smaller number")
+    return device
+
+
+def device_name(device: str) -> str:
+    """The processor's name."""
+    if device.startswith("cuda"):
+        return torch.cuda.get_device_name(torch.device(device))
+    cpuinfo = Path("/proc/cpuinfo")
+    names = [line for line in cpuinfo.read_text().splitlines() if "model name" in line] if cpuinfo.is_file() else []
+    return names[0].split(":", 1)[1].strip() if names else platform.processor() or platform.machine()
+
+
+def memory_bytes(device: torch.device) -> int:
+    """All memory of a CUDA device, or of the machine."""
+    if device.type == "cuda":
+        return torch.cuda.mem_get_info(device)[1]
+    return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+
+
+def peak_memory_mb(device: str) -> float:
+    """Largest resident memory of the process so far, or allocated on the CUDA device."""
+    if device.startswith("cuda"):
+        return torch.cuda.max_memory_allocated(torch.device(device)) / 2**20
+    unit = 1 if sys.platform == "darwin" else 1024
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit / 2**20

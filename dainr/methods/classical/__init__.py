@@ -1,0 +1,1 @@
+"""Classical methods: gridding, CG-SENSE, temporal total variation, low rank plus sparse."""

@@ -1,0 +1,1 @@
+"""DA-INR: a deformation field and a canonical field fitted to one scan alone."""

@@ -1,0 +1,60 @@
+"""Settings of the neural field in its two forms."""
+
+import dataclasses
+from dataclasses import dataclass
+from typing import ClassVar, Literal
+
+from dainr.errors import BadRequest
+from dainr.fields.canonical import CanonicalConfig
+from dainr.fields.deformation import DeformationConfig
+from dainr.fields.warped import WarpedConfig
+from dainr.fit.loop import FitConfig
+from dainr.methods.common import MethodConfig
+from dainr.methods.dainr.objective import ObjectiveConfig
+
+# settings that only one form of the field has
+WARPED = ("cyclic", "start_steps", "coarse_steps", "warped", "objective")
+POINTWISE = ("grid", "deformation", "canonical")
+
+
+@dataclass(frozen=True)
+class DainrConfig(MethodConfig):
+    """Settings of the fit and of the two forms of the field; those of the form not in use stay at their defaults."""
+
+    RENAMED: ClassVar[dict[str, str]] = {"features": "prior", "moments": "subframes"}
+
+    field: Literal["warped", "pointwise"] = "warped"
+    fit: FitConfig = dataclasses.field(default_factory=FitConfig)
+    subframes: int = 1  # a frame's readouts are measured at; more than one: nearly each at its own time, at their cost
+    prior: Literal["none", "mdsr"] = "mdsr"  # warped: a prior from restored frames; pointwise: a condition
+    mdsr_weights: str = "mdsr_cine"  # a name that dainr weights lists, or a checkpoint's path
+    # of the warped field
+    cyclic: Literal["auto", "yes", "no"] = "auto"  # whether the last frame leads to the first; auto: binning or data
+    start_steps: int = 30  # least-squares steps that bring the canonical image to the time average
+    coarse_steps: int = 80  # steps at half the resolution before the fit proper
+    warped: WarpedConfig = dataclasses.field(default_factory=WarpedConfig)
+    objective: ObjectiveConfig = dataclasses.field(default_factory=ObjectiveConfig)
+    # of the pointwise field
+    grid: Literal["auto", "native", "tinycudann"] = "auto"
+    deformation: DeformationConfig = dataclasses.field(default_factory=DeformationConfig)
+    canonical: CanonicalConfig = dataclasses.field(default_factory=CanonicalConfig)
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        foreign = POINTWISE if self.field == "warped" else WARPED
+        defaults = {f.name: f for f in dataclasses.fields(self)}
+        for name in foreign:
+            f = defaults[name]
+            default = f.default if f.default_factory is dataclasses.MISSING else f.default_factory()
+            if getattr(self, name) not in (default, "native"):
+                raise BadRequest(
+                    f"setting {name}",
+                    f"the {self.field} field has no such part",
+                    f"leave it out, or set field={'pointwise' if self.field == 'warped' else 'warped'}",
+                )
+        if self.subframes < 1:
+            raise BadRequest(
+                f"subframes={self.subframes}", "it is a number of times within a frame", "choose 1 or more"
+            )
+        if min(self.start_steps, self.coarse_steps) < 0:
+            raise BadRequest("start_steps, coarse_steps", "a number of steps is negative", "choose 0 or more")

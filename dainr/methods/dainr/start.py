@@ -1,0 +1,145 @@
+"""The start of a fit: the field of a slice, drawn from the seed, and the cheap steps that bring it near its scan."""
+
+import itertools
+import logging
+from collections.abc import Sequence
+from dataclasses import replace
+
+import torch
+from jaxtyping import Complex
+from torch import Tensor
+from torch.nn import functional
+
+from dainr.fields.bandlimited import resample
+from dainr.fields.field import DynamicField
+from dainr.fields.pointwise import PointwiseField
+from dainr.fields.warped import WarpedCine
+from dainr.fit.loop import Fit
+from dainr.losses import Loss, l1_loss
+from dainr.methods.classical.grasp import GraspConfig, TemporalVariation
+from dainr.methods.classical.solvers import admm
+from dainr.methods.dainr.config import DainrConfig
+from dainr.methods.dainr.objective import Objective
+from dainr.methods.slices import Slice
+from dainr.networks.condition import FeatureMaps, mdsr_features, restored_features
+from dainr.networks.restorer import Restorer
+from dainr.networks.weights import RANDOM, load_mdsr
+from dainr.operators.batch import FrameData
+from dainr.operators.gridding import grid_average
+from dainr.prepare import Prepared
+from dainr.prepare.coarse import halve
+from dainr.prepare.frame_data import frame_data
+
+log = logging.getLogger(__name__)
+
+CLASSICAL_ITERATIONS = 3  # of temporal total variation, before frames are restored: those the network was trained on
+
+
+def build_pointwise(
+    config: DainrConfig, frame_times: Sequence[float], matrix: tuple[int, int], features: FeatureMaps | None
+) -> PointwiseField:
+    """The published field of one slice, drawn from the seed."""
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(config.seed)
+        model = PointwiseField(config.deformation, config.canonical, config.grid, frame_times, matrix, features)
+    return model.to(config.device)
+
+
+def build_warped(
+    config: DainrConfig,
+    frame_times: Sequence[float],
+    matrix: tuple[int, int],
+    coil_maps: Tensor,
+    cyclic: bool,
+    finest: int = 0,
+) -> WarpedCine:
+    """The warped field of one slice, drawn from the seed."""
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(config.seed)
+        model = WarpedCine(config.warped, frame_times, matrix, coil_maps, cyclic, finest)
+    return model.to(config.device)
+
+
+def start_fit(
+    config: DainrConfig,
+    prepared: Prepared,
+    data: FrameData,
+    heldout: FrameData | None,
+    gridded: Complex[Tensor, "frame y x"],
+    place: tuple[int, int] = (0, 1),
+) -> Fit:
+    """Model, loss and optimiser of one slice; `gridded` are its gridded frames."""
+    times, device = prepared.frame_times.tolist(), torch.device(config.device)
+    if config.field == "pointwise":
+        features = None
+        if config.prior == "mdsr":
+            log.info("slice %d: features of %d frames, MDSR weights %s", place[0], len(times), config.mdsr_weights)
+            features = _features(config, prepared, data, gridded)
+        model: DynamicField = build_pointwise(config, times, prepared.matrix, features)
+        loss: Loss = l1_loss
+    else:
+        cyclic = _is_cyclic(config, prepared, gridded)
+        log.info("slice %d: %s", place[0], "one cycle, its end joined to its start" if cyclic else "no closed cycle")
+        maps = torch.from_numpy(prepared.coil_maps).to(device)
+        model = build_warped(config, times, prepared.matrix, maps, cyclic)
+        loss = Objective(config.objective, prepared.noise_std, _restorer(config, cyclic, place[0]))
+    return Fit(model, loss, data, heldout, config.fit, config.seed, place)
+
+
+def _is_cyclic(config: DainrConfig, prepared: Prepared, gridded: Tensor) -> bool:
+    """Whether the last frame leads to the first: as it was set, or as the binning says, or as the frames look."""
+    known = {"yes": True, "no": False, "auto": prepared.cyclic}[config.cyclic]
+    return closes_cycle(gridded) if known is None else known
+
+
+def _features(config: DainrConfig, prepared: Prepared, data: FrameData, gridded: Tensor) -> FeatureMaps:
+    """Of weights that restore frames, restored frames of a few classical iterations; else the published features."""
+    network = load_mdsr(config.mdsr_weights, config.seed).to(gridded.device)
+    if config.mdsr_weights == RANDOM or not network.restores_frames:
+        return mdsr_features(network, gridded.abs())
+    part, settings = Slice(prepared, data), GraspConfig()
+    variation = TemporalVariation(len(gridded), settings.weight * part.noise_std, settings.cyclic, gridded.device)
+    steps = admm(part, variation, settings.ridge, gridded)
+    iterated = next(itertools.islice(steps, CLASSICAL_ITERATIONS - 1, None)).images
+    return restored_features(Restorer(network, _is_cyclic(config, prepared, gridded), "iterated"), iterated)
+
+
+def _restorer(config: DainrConfig, cyclic: bool, index: int) -> Restorer | None:
+    if config.prior == "none":
+        return None
+    log.info("slice %d: a prior from restored frames, MDSR weights %s", index, config.mdsr_weights)
+    return Restorer(load_mdsr(config.mdsr_weights, config.seed).to(config.device), cyclic)
+
+
+def start_warped(model: WarpedCine, config: DainrConfig, prepared: Prepared, average: Tensor) -> None:
+    """Bring a field near its scan: canonical image from the time average, the rest from half the resolution."""
+    maps = torch.zeros(config.warped.maps, *prepared.matrix, dtype=average.dtype, device=average.device)
+    maps[0] = average
+    coarse = halve(prepared) if config.coarse_steps else None
+    if coarse is not None:
+        device = average.device
+        data = frame_data(coarse, ~coarse.held_out, config.nufft, device)
+        coils, times = torch.from_numpy(coarse.coil_maps).to(device), coarse.frame_times.tolist()
+        small = build_warped(config, times, coarse.matrix, coils, model.cyclic, max(model.matrix))
+        coarse_average = grid_average(data)
+        coarse_maps = maps.new_zeros(len(maps), *coarse.matrix)
+        coarse_maps[0] = coarse_average
+        small.start_from(coarse_maps, config.start_steps)
+        course = replace(config.fit, iterations=config.coarse_steps, budget_s=0.0, validate_every=config.coarse_steps)
+        Fit(small, Objective(config.objective, coarse.noise_std), data, None, course, config.seed).run()
+        model.continue_from(small)
+        with torch.no_grad():
+            maps = resample(small.canonical_maps(coarse.matrix), model.matrix)
+            maps[0] += average - resample(coarse_average[None], model.matrix)[0]
+    model.start_from(maps, config.start_steps)
+
+
+def closes_cycle(frames: Complex[Tensor, "frame y x"]) -> bool:
+    """Whether the last frame leads to the first as one frame to the next: their blurred magnitudes differ no more."""
+    if len(frames) < 4:
+        return False
+    blurred = functional.adaptive_avg_pool2d(
+        frames.abs()[:, None], (max(1, frames.shape[1] // 8), max(1, frames.shape[2] // 8))
+    )
+    steps = (torch.roll(blurred, -1, 0) - blurred).flatten(1).norm(dim=1)
+    return bool(steps[-1] <= steps[:-1].max())

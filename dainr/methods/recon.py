@@ -1,0 +1,106 @@
+"""What a method returns: the cine, the fields it was rendered from if there are any, and the record of the run."""
+
+import logging
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+import numpy as np
+import torch
+from jaxtyping import Float
+from torch import nn
+
+from dainr.cine import Cine, resample_affine
+from dainr.errors import BadRequest
+from dainr.fields.field import DynamicField
+from dainr.fit.state import FitState
+from dainr.kernels.coordinates import even_times
+from dainr.machine import disk
+from dainr.scan import LARGEST_MATRIX
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, eq=False)
+class Recon:
+    """One reconstruction of one scan."""
+
+    method: str
+    cine: Cine
+    record: dict[str, Any]  # what was done, in figures; becomes part of run.json
+    gridded: Float[np.ndarray, "slice frame y x"]  # magnitudes of the gridded frames, to compare with
+    fields: tuple[DynamicField, ...] = ()  # one per slice
+    scales: tuple[float, ...] = ()  # image units per unit of each slice's field
+    histories: tuple[FitState, ...] = field(default=())
+
+    def render(
+        self,
+        n_frames: int | None = None,
+        times: Sequence[float] | None = None,
+        matrix: tuple[int, int] | None = None,
+    ) -> Cine:
+        """The cine at other times (s; or `n_frames` evenly spaced ones) and on another matrix, same field of view.
+
+        Raises BadRequest when the method fitted no field and so has nothing between its frames and pixels, and for
+        sizes or times that are not positive or not finite.
+        """
+        old = self.cine.data.shape[2], self.cine.data.shape[3]
+        if n_frames is None and times is None and matrix in (None, old):
+            return self.cine
+        if not self.fields:
+            raise BadRequest(
+                "other frames or another matrix",
+                f"method {self.method} fits no continuous field",
+                "export without --frames, --times and --matrix, or fit with --method dainr",
+            )
+        new_matrix, new_times = matrix or old, self._times(n_frames, times)
+        _check_matrix(new_matrix)
+        with torch.no_grad():
+            data = disk.stack(len(self.fields), lambda index: self._rendered(index, new_times, new_matrix))
+        affine = None if self.cine.affine is None else resample_affine(self.cine.affine, old, new_matrix)
+        return replace(self.cine, data=data, times=np.array(new_times), affine=affine)
+
+    def _rendered(self, index: int, times: Sequence[float], matrix: tuple[int, int]) -> np.ndarray:
+        images = [self.fields[index].render([time], matrix)[0].cpu() for time in times]
+        return self.scales[index] * torch.stack(images).numpy()
+
+    def _times(self, n_frames: int | None, times: Sequence[float] | None) -> list[float]:
+        known = self.cine.times.tolist()
+        if times is not None:
+            if not len(times) or not np.isfinite(times).all():
+                raise BadRequest("--times", "they must be finite numbers", "give seconds, such as 0,0.5,1")
+            if min(times) < known[0] - 1e-9 or max(times) > known[-1] + 1e-9:
+                raise BadRequest(
+                    "--times", f"the scan lasts from {known[0]:g} to {known[-1]:g} s", "choose times within it"
+                )
+            return list(times)
+        if n_frames is None:
+            return known
+        if n_frames < 1:
+            raise BadRequest(f"--frames {n_frames}", "a cine needs a frame", "choose 1 or more")
+        return even_times(known, n_frames)
+
+
+def put_away(model: nn.Module) -> None:
+    """Move the tensors of a network to disk, from where they are read when they are used next.
+
+    Where there is no room for them, or they are not those of the CPU, they stay where they are.
+    """
+    tensors = dict([*model.named_parameters(), *model.named_buffers()])
+    if any(tensor.device.type != "cpu" for tensor in tensors.values()):
+        return
+    try:
+        with disk.new_file() as file:
+            arrays = {name: tensor.data.contiguous().numpy() for name, tensor in tensors.items()}
+            stored = disk.load(*disk.dump(arrays, file), file)
+        for name, array in stored.items():
+            tensors[name].data = torch.from_numpy(array)
+    except BadRequest as error:
+        log.info("a fitted field stays in memory: %s", error)
+
+
+def _check_matrix(matrix: tuple[int, int]) -> None:
+    if not all(1 < n <= LARGEST_MATRIX for n in matrix):
+        raise BadRequest(
+            f"--matrix {matrix[0]}x{matrix[1]}", "that is no image size", f"choose 2 to {LARGEST_MATRIX} pixels a side"
+        )

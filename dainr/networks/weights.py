@@ -1,0 +1,185 @@
+"""Weights of the MDSR baseline: drawn from a seed, shipped with dainr, installed under a name, or a checkpoint's.
+
+Shipped weights lie in the package `dainr.pretrained`, installed ones in a folder of the user: safetensors files beside
+a manifest with a table for each name. A file is checked against its SHA-256 whenever it is used.
+"""
+
+import os
+import re
+import tomllib
+from dataclasses import asdict, dataclass
+from importlib.resources import files
+from pathlib import Path
+
+import platformdirs
+import tomli_w
+import torch
+from safetensors import safe_open
+from safetensors.torch import save_file
+from torch import Tensor
+
+from dainr.errors import BadRequest
+from dainr.io.hdf5 import write_whole
+from dainr.machine.checksum import file_sha256
+from dainr.networks.mdsr import MDSR
+
+RANDOM = "random"
+FOLDER_VARIABLE = "DAINR_WEIGHTS"
+MANIFEST = "manifest.toml"
+SUPER_RESOLUTION = ("sub_mean.", "upsample.", "add_mean.")  # parts that a fit does not use: a file may be without them
+RESTORES_FRAMES = {"restores": "frames"}  # metadata of such a file
+HASH_IN_NAME = re.compile(r"(?<=.)-([0-9a-f]{8,64})$")  # as torch.hub names files: the first digits of their SHA-256
+
+
+@dataclass(frozen=True)
+class Weights:
+    """Weights that have a name."""
+
+    name: str
+    source: str  # the file they were imported from, or the command that made them
+    source_sha256: str
+    licence: str
+    sha256: str  # of the file installed
+    shipped: bool = False
+
+    @property
+    def path(self) -> Path:
+        """The file installed."""
+        return (shipped_folder() if self.shipped else weights_folder()) / f"{self.name}.safetensors"
+
+    @property
+    def repair(self) -> str:
+        """The command that puts a damaged file right."""
+        again = "git checkout pretrained && pip install --force-reinstall --no-deps ., in a clone of dainr"
+        return again if self.shipped else f"dainr weights import {self.source} --force"
+
+    def whole(self) -> bool:
+        """Whether that file is there and as it was written."""
+        return self.path.is_file() and file_sha256(self.path) == self.sha256
+
+
+def weights_folder() -> Path:
+    """Where installed weights lie: what DAINR_WEIGHTS names, or else the user's data folder."""
+    named = os.environ.get(FOLDER_VARIABLE)
+    return Path(named) if named else platformdirs.user_data_path("dainr") / "weights"
+
+
+def shipped_folder() -> Path:
+    """Where the weights lie that come with dainr."""
+    return Path(str(files("dainr.pretrained")))
+
+
+def installed_weights() -> dict[str, Weights]:
+    """What is there, by name: shipped, then installed. Raises BadRequest when a manifest cannot be read."""
+    return _listed(shipped_folder() / MANIFEST, True) | _listed(weights_folder() / MANIFEST, False)
+
+
+def import_weights(path: Path, licence: str = "not stated", replace: bool = False) -> Weights:
+    """Install a checkpoint under its own name, less the hash in it.
+
+    Raises BadRequest when the file is missing, damaged, or another network's, and when the name is taken.
+    """
+    stem, source_sha256 = path.stem, file_sha256(_existing(path))
+    promised = HASH_IN_NAME.search(stem)
+    if promised is not None:
+        stem = stem[: promised.start()]
+        if not source_sha256.startswith(promised[1]):
+            raise BadRequest(
+                str(path),
+                f"it is damaged: its SHA-256 begins with {source_sha256[:8]}, its name promises {promised[1][:8]}",
+                "download it again",
+            )
+    known = installed_weights()
+    if stem == RANDOM or (stem in known and known[stem].shipped):
+        raise BadRequest(f"weights {stem}", "that name belongs to dainr", "rename the file")
+    if stem in known and not replace:
+        raise BadRequest(f"weights {stem}", "there are weights of that name", "rename the file or add --force")
+    network = _network(path)
+    folder = weights_folder()
+    folder.mkdir(parents=True, exist_ok=True)
+    with write_whole(folder / f"{stem}.safetensors") as temporary:
+        save_file(network.state_dict(), temporary, RESTORES_FRAMES if network.restores_frames else None)
+        weights = Weights(stem, path.name, source_sha256, licence, file_sha256(temporary))
+    entries = {
+        w.name: {k: v for k, v in asdict(w).items() if k not in ("name", "shipped")}
+        for w in [*known.values(), weights]
+        if not w.shipped
+    }
+    with write_whole(folder / MANIFEST) as temporary:
+        temporary.write_text(tomli_w.dumps(entries), encoding="utf-8")
+    return weights
+
+
+def load_mdsr(weights: str, seed: int) -> MDSR:
+    """A frozen MDSR: "random" draws its weights from the seed, else a name that is known here or a checkpoint's path.
+
+    Raises BadRequest when there is no such file, when it cannot be read as tensors, holds another network, or is not
+    what was installed.
+    """
+    network = _drawn(seed) if weights == RANDOM else _network(_path_of(weights))
+    return network.requires_grad_(False).eval()
+
+
+def _listed(path: Path, shipped: bool) -> dict[str, Weights]:
+    if not path.is_file():
+        return {}
+    try:
+        entries = tomllib.loads(path.read_text("utf-8"))
+        return {name: Weights(name, **entry, shipped=shipped) for name, entry in entries.items()}
+    except (ValueError, TypeError) as error:
+        fix = "install dainr again" if shipped else "delete it and import the weights again"
+        raise BadRequest(str(path), f"it is no manifest ({error})", fix) from error
+
+
+def _path_of(weights: str) -> Path:
+    known = installed_weights().get(weights)
+    if known is None:
+        return _existing(Path(weights))
+    if not known.whole():
+        raise BadRequest(
+            f"weights {weights}",
+            f"{known.path} is not the file that was installed",
+            f"run: {known.repair}",
+        )
+    return known.path
+
+
+def _existing(path: Path) -> Path:
+    if not path.is_file():
+        raise BadRequest(
+            str(path), "there is no such file, and no such name in dainr weights", "give a checkpoint, or random"
+        )
+    return path
+
+
+def _drawn(seed: int) -> MDSR:
+    """Random weights; they stand for any kind, to compare with."""
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(seed)
+        network = MDSR()
+    network.restores_frames = True
+    return network
+
+
+def _network(path: Path) -> MDSR:
+    network = _drawn(0)
+    try:
+        tensors, network.restores_frames = _read_tensors(path)
+        if not any(name.startswith(SUPER_RESOLUTION) for name in tensors):
+            tensors |= {k: v for k, v in network.state_dict().items() if k.startswith(SUPER_RESOLUTION)}
+        network.load_state_dict(tensors)
+    except Exception as error:  # torch.load raises whatever the bytes lead it to
+        raise BadRequest(
+            str(path),
+            f"it is not a checkpoint of the MDSR baseline ({str(error).splitlines()[0]})",
+            "give the official mdsr_baseline file or a safetensors file with its names",
+        ) from error
+    return network
+
+
+def _read_tensors(path: Path) -> tuple[dict[str, Tensor], bool]:
+    """The tensors of a checkpoint, and whether it says that they restore frames."""
+    if path.suffix != ".safetensors":
+        return torch.load(path, map_location="cpu", weights_only=True), False
+    with safe_open(path, "pt") as file:
+        return {name: file.get_tensor(name) for name in file.keys()}, file.metadata() == RESTORES_FRAMES  # noqa: SIM118

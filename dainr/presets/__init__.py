@@ -1,1 +1,0 @@
-"""Presets: TOML files of settings, changes to a method's defaults."""

@@ -1,0 +1,1 @@
+"""A run: reconstruct into a folder, and read it back."""

@@ -1,0 +1,252 @@
+"""The folder of a run: what was asked, what happened, the state to resume from, and the result.
+
+    config.toml         everything resolved        run.json              versions, input, timings, verdict
+    log.jsonl           a line per logged step     state.safetensors     the fitted fields; resumable
+    cine.h5             the reconstruction         report.html           the report
+    features.safetensors  feature maps, where the method uses them: constant, so kept out of the state
+    state.000.safetensors ...  while the run lasts, the slices that are fitted: written once, and out of memory
+
+Every file is replaced whole, so that a run killed at any moment leaves a folder that resumes.
+"""
+
+import json
+import time
+import tomllib
+from dataclasses import asdict, replace
+from pathlib import Path
+from typing import Any
+
+import tomli_w
+import torch
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import save_file
+
+from dainr.errors import BadRequest, BadScan
+from dainr.fit.state import Checkpoint, FitState, RunState, Step, Validation
+
+CONFIG, RECORD, LOG, STATE = "config.toml", "run.json", "log.jsonl", "state.safetensors"
+FEATURES, CINE, REPORT = "features.safetensors", "cine.h5", "report.html"
+SLICES = "state.*.safetensors"  # those of slices that are done, as a pattern
+SAFETENSORS_WRITES = ".tmp??????"  # what the library calls a file until it is whole, as a pattern
+FILES = (CONFIG, RECORD, LOG, STATE, FEATURES, CINE, REPORT)
+
+
+class RunFolder:
+    """One run's folder. As an observer, `log` writes the log and `checkpoint` the state."""
+
+    def __init__(self, path: Path, checkpoint_every_s: float = 0.0) -> None:
+        self.path = path
+        self.checkpoint_every_s = checkpoint_every_s
+        self._saved_at = time.monotonic()
+
+    def file(self, name: str) -> Path:
+        """A file of the folder."""
+        return self.path / name
+
+    @property
+    def is_run(self) -> bool:
+        """Whether the folder holds a run."""
+        return self.file(CONFIG).is_file()
+
+    @property
+    def is_complete(self) -> bool:
+        """Whether the run in it has ended well."""
+        return self.is_run and self.file(RECORD).is_file() and self.read_record().get("status") == "done"
+
+    def check_free(self, force: bool) -> None:
+        """Refuse a folder that holds anything, unless it is a run that may be replaced. Raises BadRequest."""
+        if self.path.exists() and not self.path.is_dir():
+            raise BadRequest(str(self.path), "it is a file", "name a folder for the run")
+        if not self.path.is_dir() or not any(self.path.iterdir()):
+            return
+        if not self.is_run:
+            raise BadRequest(str(self.path), "the folder is not empty and holds no run", "name another folder")
+        if not force:
+            raise BadRequest(
+                str(self.path), "it holds a run already", "name another folder, --resume it, or --force to replace it"
+            )
+
+    def check_apart(self, scan: Path) -> None:
+        """Refuse a scan that a new run in this folder would overwrite. Raises BadRequest."""
+        if scan.resolve() in {self.file(name).resolve() for name in FILES}:
+            raise BadRequest(str(scan), f"a run in {self.path} would overwrite it", "name another folder for the run")
+
+    def start(self, config: dict[str, Any]) -> None:
+        """Make the folder ready for a new run; an old run in it is removed."""
+        try:
+            self.path.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise BadRequest(str(self.path), f"it cannot be made ({error.strerror})", "name another folder") from error
+        self.discard()
+        self.path.mkdir(exist_ok=True)
+        self._write(CONFIG, tomli_w.dumps(config))
+
+    def tidy(self) -> None:
+        """Take away what a killed process had half written."""
+        for pattern in (*(f".{name}.part" for name in (*FILES, SLICES)), SAFETENSORS_WRITES):
+            for path in self.path.glob(pattern):
+                path.unlink()
+
+    def discard(self) -> None:
+        """Take the files of a run away again, and the folder if nothing else is in it."""
+        for name in FILES:
+            self.file(name).unlink(missing_ok=True)
+        self._discard_slices()
+        self.tidy()
+        if self.path.is_dir() and not any(self.path.iterdir()):
+            self.path.rmdir()
+
+    def read_config(self) -> dict[str, Any]:
+        """What was asked. Raises BadScan when the folder holds no run or its config is damaged."""
+        if not self.is_run:
+            raise BadScan(str(self.path), f"there is no run here ({CONFIG} is missing)", "name a folder dainr fit made")
+        try:
+            return tomllib.loads(self.file(CONFIG).read_text(encoding="utf-8"))
+        except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+            raise BadScan(str(self.file(CONFIG)), f"it is damaged ({error})", "fit the scan again") from error
+
+    def read_record(self) -> dict[str, Any]:
+        """What happened. Raises BadScan when it is missing or damaged."""
+        try:
+            return json.loads(self.file(RECORD).read_text(encoding="utf-8"))
+        except FileNotFoundError as error:
+            raise BadScan(str(self.path), "the run in it has not ended", "finish it with --resume") from error
+        except ValueError as error:
+            raise BadScan(str(self.file(RECORD)), f"it is damaged ({error})", "fit the scan again") from error
+
+    def write_record(self, record: dict[str, Any]) -> None:
+        """Write run.json."""
+        self._write(RECORD, json.dumps(record, indent=1) + "\n")
+
+    def write_text(self, name: str, text: str) -> None:
+        """Write a text file of the folder whole."""
+        self._write(name, text)
+
+    def log(self, step: Step) -> None:
+        """Observer: one line for every validated step."""
+        if step.heldout is None:
+            return
+        line = {
+            "slice": step.slice,
+            "step": step.step,
+            "loss": step.loss,
+            "heldout": step.heldout,
+            "learning_rate": step.learning_rate,
+            "seconds": round(step.seconds, 3),
+        }
+        with self.file(LOG).open("a", encoding="utf-8") as file:
+            file.write(json.dumps(line) + "\n")
+
+    def checkpoint(self, step: Step) -> None:
+        """Observer: the state every few seconds, and at the end of a slice."""
+        if step.stopped not in ("", "interrupted"):
+            whole = step.checkpoint()
+            best = {k.removeprefix("best."): v for k, v in whole.tensors.items() if k.startswith("best.")}
+            done = Checkpoint(best, replace(whole.state, stopped=step.stopped))
+            self._save(f"state.{step.slice:03d}.safetensors", {f"finished.{step.slice}": done})
+            self.file(STATE).unlink(missing_ok=True)
+        elif time.monotonic() - self._saved_at > self.checkpoint_every_s:
+            self.save_now(step)
+
+    def save_now(self, step: Step) -> None:
+        """Write the state of the slice in progress."""
+        self._save(STATE, {f"current.{step.slice}": step.checkpoint()})
+
+    def save_fields(self, fields: dict[int, Checkpoint]) -> None:
+        """Write the fields of a run that has ended, in place of the state to resume from."""
+        self._save(STATE, {f"finished.{index}": checkpoint for index, checkpoint in fields.items()})
+        self._discard_slices()
+
+    def discard_state(self) -> None:
+        """Take the state away once a run without fields has ended: there is nothing to resume or render."""
+        self.file(STATE).unlink(missing_ok=True)
+        self._discard_slices()
+
+    def save_features(self, maps: dict[str, torch.Tensor]) -> None:
+        """Write the feature maps of the slices."""
+        self._save_tensors(FEATURES, maps, {})
+
+    def load_features(self) -> dict[str, torch.Tensor]:
+        """The feature maps of the slices, or none."""
+        return self._load_tensors(FEATURES)[0] if self.file(FEATURES).is_file() else {}
+
+    def load_state(self) -> RunState:
+        """The state to resume from; empty when the run was killed before its first checkpoint.
+
+        Raises BadScan when the file is damaged.
+        """
+        state = RunState()
+        for path in (*self._slices(), self.file(STATE)):
+            if not path.is_file():
+                continue
+            tensors, metadata = self._load_tensors(path.name)
+            if "dainr" not in metadata:
+                raise BadScan(str(path), "it holds no state of a fit", "fit the scan again with --force")
+            for key, stored in json.loads(metadata["dainr"]).items():
+                group, index = key.split(".")
+                mine = {k.removeprefix(f"{key}."): v for k, v in tensors.items() if k.startswith(f"{key}.")}
+                checkpoint = Checkpoint(mine, _state_from(stored))
+                if group == "finished":
+                    state.finished[int(index)] = checkpoint
+                elif int(index) not in state.finished:  # killed as it ended
+                    state = replace(state, current=(int(index), checkpoint))
+        return state
+
+    def _slices(self) -> list[Path]:
+        return sorted(self.path.glob(SLICES))
+
+    def _discard_slices(self) -> None:
+        for path in self._slices():
+            path.unlink()
+
+    def _save(self, name: str, parts: dict[str, Checkpoint]) -> None:
+        tensors: dict[str, torch.Tensor] = {}
+        for key, checkpoint in parts.items():
+            tensors |= {f"{key}.{part}": value.contiguous() for part, value in checkpoint.tensors.items()}
+        states = {key: asdict(checkpoint.state) for key, checkpoint in parts.items()}
+        self._save_tensors(name, tensors, {"dainr": json.dumps(states)})
+        self._saved_at = time.monotonic()
+
+    def _save_tensors(self, name: str, tensors: dict[str, torch.Tensor], metadata: dict[str, str]) -> None:
+        temporary = self.file(f".{name}.part")
+        temporary.touch()
+        mode = temporary.stat().st_mode
+        save_file({k: v.cpu() for k, v in tensors.items()}, temporary, metadata)
+        temporary.chmod(mode)  # the library writes files that only their owner may read
+        temporary.replace(self.file(name))
+
+    def _load_tensors(self, name: str) -> tuple[dict[str, torch.Tensor], dict[str, str]]:
+        try:
+            with safe_open(self.file(name), framework="pt") as file:
+                return {key: file.get_tensor(key) for key in file.keys()}, file.metadata() or {}  # noqa: SIM118
+        except (SafetensorError, OSError) as error:
+            raise BadScan(
+                str(self.file(name)), f"it is damaged ({error})", "fit the scan again with --force"
+            ) from error
+
+    def trim_log(self, state: RunState) -> None:
+        """Take back what was logged after the checkpoint, so that it is not there twice once the run has gone on."""
+        if not self.file(LOG).is_file():
+            return
+        reached = {index: done.state.step for index, done in state.finished.items()}
+        if state.current is not None:
+            reached[state.current[0]] = state.current[1].state.step
+        kept = []
+        for line in self.file(LOG).read_text(encoding="utf-8", errors="replace").splitlines():
+            try:
+                entry = json.loads(line)
+                keep = entry["step"] <= reached.get(entry["slice"], 0)
+            except (ValueError, TypeError, LookupError):  # the line that was being written when the run was killed
+                continue
+            if keep:
+                kept.append(line + "\n")
+        self._write(LOG, "".join(kept))
+
+    def _write(self, name: str, text: str) -> None:
+        temporary = self.file(f".{name}.part")
+        temporary.write_text(text, encoding="utf-8")
+        temporary.replace(self.file(name))
+
+
+def _state_from(stored: dict[str, Any]) -> FitState:
+    return FitState(**{**stored, "validations": [Validation(**v) for v in stored["validations"]]})

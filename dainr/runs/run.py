@@ -1,0 +1,176 @@
+"""A whole run: reconstruct a scan into a run folder, finish it there, and read it back."""
+
+import logging
+import os
+import platform
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from importlib import metadata
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+
+from dainr import __version__
+from dainr.assess.describe import describe
+from dainr.assess.verdict import judge
+from dainr.errors import BadScan, DainrError, Diverged, Interrupted
+from dainr.fit.state import Checkpoint, Observer, Step
+from dainr.io.images.cine import read_cine, write_cine
+from dainr.machine.device import device_name, peak_memory_mb
+from dainr.machine.threads import WAITING
+from dainr.methods import get_method
+from dainr.methods.recon import Recon
+from dainr.report import build_report
+from dainr.runs.folder import CINE, REPORT, RunFolder
+from dainr.scan import Scan
+from dainr.settings.build import build_config, config_dict, with_new_names
+
+log = logging.getLogger(__name__)
+
+PACKAGES = ("torch", "numpy", "finufft", "torchkbnufft", "numba", "sigpy", "ismrmrd", "tinycudann", "cufinufft")
+
+
+@dataclass(frozen=True)
+class Request:
+    """What the user asked of a run, beside the method's settings; part of config.toml."""
+
+    method: str
+    preset: str
+    scan: str
+    sha256: str
+    binning: dict[str, Any] = field(default_factory=dict)  # slices, frames and matrix, as asked
+
+
+def reconstruct_into(
+    folder: RunFolder,
+    scan: Scan,
+    request: Request,
+    config: Any,
+    observers: Sequence[Observer] = (),
+    resume: bool = False,
+    stop_requested: Callable[[], bool] = lambda: False,
+) -> Recon:
+    """Run the method of the request on a binned scan and leave everything in the folder.
+
+    Resuming goes on from the folder's state. Raises Interrupted once `stop_requested` and the state is saved, and
+    Diverged. A scan or request that turns out bad before the first step leaves no folder, and leaves a run that was to
+    be replaced as it was.
+    """
+    state = None
+    if resume:
+        folder.tidy()
+        state = folder.load_state()
+        folder.trim_log(state)
+    method = get_method(request.method)
+    config, choices = method.resolve(scan, config)
+    log.info("device: %s (%s)", config.device, device_name(config.device))
+    record = _header(request, config, scan) | {"choices": choices, "status": "running"}
+    replaces, begun = folder.is_run and not resume, False
+
+    def begin() -> None:
+        nonlocal begun
+        if not begun and not resume:
+            folder.start({"run": request.__dict__, "config": config_dict(config)})
+        if not begun:
+            folder.write_record(record)
+        begun = True
+
+    if not replaces:
+        begin()
+    folder.checkpoint_every_s = config.checkpoint_every_s
+    if config.device.startswith("cuda"):
+        torch.cuda.reset_peak_memory_stats()
+
+    def stop_when_asked(step: Step) -> None:
+        if stop_requested():
+            folder.save_now(step)
+            raise Interrupted(
+                "interrupted", f"the state after step {step.step} is saved in {folder.path}", "go on with --resume"
+            )
+
+    watching = [lambda _: begin(), folder.log, folder.checkpoint, stop_when_asked, *observers]
+    try:
+        recon = method(scan, config, watching, state)
+    except (Interrupted, Diverged) as error:
+        begin()
+        folder.write_record(record | {"status": type(error).__name__.lower(), "why": str(error)})
+        raise
+    except DainrError:
+        if not replaces and not resume:
+            folder.discard()
+        raise
+    begin()
+    finish(folder, recon, record | {"peak_memory_mb": peak_memory_mb(config.device)})
+    return recon
+
+
+def finish(folder: RunFolder, recon: Recon, record: dict[str, Any]) -> None:
+    """Write the result, the verdict and the report; the record comes last and calls the run done."""
+    record = record | recon.record | {"status": "done"}
+    record["verdict"] = [{"level": f.level, "text": f.text} for f in judge(record)]
+    write_cine(recon.cine, folder.file(CINE), gridded=recon.gridded, scales=np.array(recon.scales))
+    folder.write_text(REPORT, build_report(recon, folder.read_config(), record))  # before the fields come into memory
+    if recon.fields:
+        pairs = enumerate(zip(recon.fields, recon.histories, strict=True))
+        folder.save_fields({i: Checkpoint(f.state_dict(), history) for i, (f, history) in pairs})
+    else:
+        folder.discard_state()
+    maps = {f"maps.{i}": f.features.maps for i, f in enumerate(recon.fields) if f.features is not None}
+    if maps:
+        folder.save_features(maps)
+    folder.write_record(record)
+
+
+def load_run(path: Path) -> Recon:
+    """The reconstruction in a finished run's folder, fields included.
+
+    Raises BadScan when there is no run, it has not ended, or a file of it is damaged.
+    """
+    folder = RunFolder(path)
+    stored, record = folder.read_config(), folder.read_record()
+    if record.get("status") != "done":
+        raise BadScan(str(path), f"the run in it is {record.get('status')}, not done", "finish it with fit --resume")
+    method = get_method(stored["run"]["method"])
+    config = build_config(method.Config, with_new_names(method.Config, stored["config"]))
+    cine, extra = read_cine(folder.file(CINE))
+    state = folder.load_state()
+    matrix = cine.data.shape[2], cine.data.shape[3]
+    if not {"gridded", "scales"} <= extra.keys() or len(state.finished) != len(extra["scales"]):
+        raise BadScan(str(path), "its cine or its state is not that of the run", "fit the scan again with --force")
+    return Recon(
+        method=stored["run"]["method"],
+        cine=cine,
+        record=record,
+        gridded=extra["gridded"],
+        fields=method.restore(config, matrix, state.finished, folder.load_features()),
+        scales=tuple(extra["scales"].tolist()),
+        histories=tuple(state.finished[i].state for i in sorted(state.finished)),
+    )
+
+
+def versions() -> dict[str, str]:
+    """Versions of this program and of what its figures depend on."""
+    found = {"dainr": __version__, "python": platform.python_version()}
+    for package in PACKAGES:
+        try:
+            found[package] = metadata.version(package)
+        except metadata.PackageNotFoundError:
+            continue
+    return found
+
+
+def _header(request: Request, config: Any, scan: Scan) -> dict[str, Any]:
+    return {
+        "input": {"path": request.scan, "sha256": request.sha256},
+        "method": request.method,
+        "preset": request.preset,
+        "seed": config.seed,
+        "device": config.device,
+        "device_name": device_name(config.device),
+        "threads": torch.get_num_threads(),
+        "waiting": {name: os.environ.get(name, "") for name in WAITING},
+        "versions": versions(),
+        "scan": describe(scan),
+    }

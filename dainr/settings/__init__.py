@@ -1,0 +1,1 @@
+"""Settings of methods: built from dataclasses, presets and `key=value` pairs."""

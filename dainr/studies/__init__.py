@@ -1,0 +1,1 @@
+"""Several fits: comparisons, budgets, searches, forecasts, folders of cases."""

@@ -1,0 +1,191 @@
+"""One case: a `dainr fit` and exports in processes of their own, so that what befalls one leaves the others alone.
+
+What was asked of a case and how it ended lies in `OUT/.cases/NAME.json`; a lock beside it keeps two workers apart.
+"""
+
+import ctypes
+import fcntl
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from dainr.errors import BadRequest, BadScan
+from dainr.io import scan_sha256
+from dainr.io.hdf5 import write_whole
+from dainr.studies.batch.cases import Case
+
+CASES = ".cases"  # in the batch's folder
+ATTEMPTS = 2  # of a case that was killed or took too long
+FINAL = (BadRequest.exit_code, BadScan.exit_code)  # the same input and settings would end so again
+TIMED_OUT = -signal.SIGALRM
+PARENT_DEATH_SIGNAL = 1  # of prctl(2)
+
+
+@dataclass(frozen=True)
+class Job:
+    """What is asked of one case."""
+
+    case: Case
+    out: Path  # the batch's folder
+    options: tuple[str, ...]  # of dainr fit
+    export: tuple[str, ...]  # suffixes
+    limit_s: float  # 0: none
+
+    @property
+    def run(self) -> Path:
+        """The folder of its run."""
+        return self.out / self.case.name
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """How a case ended. `why` is empty unless it failed."""
+
+    name: str
+    path: str
+    asked: dict[str, Any]
+    status: str  # running, done or failed
+    why: str = ""
+    exit_code: int = 0
+    attempts: int = 0
+    seconds: float = 0.0
+
+
+def known_outcome(job: Job) -> Outcome | None:
+    """How a case ended before, if the same was asked of the same file and asking again would end the same way."""
+    return _known(job, _asked(job))
+
+
+def _known(job: Job, asked: dict[str, Any]) -> Outcome | None:
+    outcome = _read(job)
+    if outcome is None or outcome.asked != asked:
+        return None
+    if outcome.status == "done":
+        wanted = [job.run / "run.json", *(exported(job, suffix) for suffix in job.export)]
+        return outcome if all(path.exists() for path in wanted) else None
+    return outcome if outcome.status == "failed" and outcome.exit_code in FINAL else None
+
+
+def exported(job: Job, suffix: str) -> Path:
+    """Where the export of a case lies."""
+    return job.out / f"{job.case.name}{'' if suffix[0] == '.' else '_'}{suffix}"
+
+
+def fit_case(job: Job, threads: int, gpu: int | None = None) -> Outcome:
+    """Fit a case and export it, going on with what an earlier attempt left; a killed or slow one is tried once more."""
+    (job.out / CASES).mkdir(exist_ok=True)
+    with _locked(job.out / CASES / f"{job.case.name}.lock"):
+        asked = _asked(job)
+        known = _known(job, asked)
+        return known if known is not None else _fit(job, asked, _environment(threads, gpu))
+
+
+def _fit(job: Job, asked: dict[str, Any], environment: dict[str, str]) -> Outcome:
+    before, started = _read(job), time.monotonic()
+    same = before is not None and before.asked == asked
+    outcome = Outcome(job.case.name, str(job.case.path), asked, "running")
+    _write(job, outcome)
+    why, code = "", 0
+    for attempt in range(1, ATTEMPTS + 1):
+        code, why = _attempt(job, same or attempt > 1, environment)
+        outcome = replace(outcome, attempts=attempt, exit_code=code)
+        if code >= 0 and code != 128 + signal.SIGKILL:
+            break
+    outcome = replace(
+        outcome, status="failed" if code else "done", why=why, seconds=round(time.monotonic() - started, 1)
+    )
+    _write(job, outcome)
+    return outcome
+
+
+def _environment(threads: int, gpu: int | None) -> dict[str, str]:
+    """What a fit finds its share of the machine by."""
+    own = {"OMP_NUM_THREADS": str(threads), "NUMBA_NUM_THREADS": str(threads)}
+    return {**os.environ, **own} | ({} if gpu is None else {"CUDA_VISIBLE_DEVICES": str(gpu)})
+
+
+def _attempt(job: Job, same: bool, environment: dict[str, str]) -> tuple[int, str]:
+    """Exit code, and one sentence where it is not 0, of fit and exports."""
+    fit = ["fit", str(job.case.path), "-o", str(job.run), "-q"]
+    resumed = same and (job.run / "config.toml").is_file()
+    code, why = _dainr([*fit, "--resume"] if resumed else [*fit, "--force", *job.options], job, environment)
+    if resumed and code in FINAL:  # what was left is no use
+        code, why = _dainr([*fit, "--force", *job.options], job, environment)
+    for suffix in job.export:
+        if code == 0:
+            code, why = _dainr(["export", str(job.run), str(exported(job, suffix)), "--force"], job, environment)
+    return code, why
+
+
+def _dainr(arguments: Sequence[str], job: Job, environment: dict[str, str]) -> tuple[int, str]:
+    try:
+        done = subprocess.run(
+            [sys.executable, "-m", "dainr.cli", *arguments],
+            env=environment,
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.PIPE,
+            timeout=job.limit_s or None,
+            preexec_fn=_end_with_parent if sys.platform == "linux" else None,
+            check=False,
+        )
+    except subprocess.TimeoutExpired:
+        return TIMED_OUT, f"it took longer than {job.limit_s:g} s"
+    return done.returncode, _sentence(done.returncode, done.stderr.decode(errors="replace"))
+
+
+def _end_with_parent() -> None:
+    """Ask the kernel for SIGTERM when the worker dies: a fit then saves its state and ends."""
+    ctypes.CDLL(None).prctl(PARENT_DEATH_SIGNAL, signal.SIGTERM)
+
+
+def _sentence(code: int, said: str) -> str:
+    """What a failed command said, without the program's name."""
+    if code == 0:
+        return ""
+    if code < 0:
+        return f"it was killed by {signal.Signals(-code).name}" + (
+            "; is memory short?" if -code == signal.SIGKILL else ""
+        )
+    lines = [line.removeprefix("dainr: ") for line in said.splitlines() if line.startswith("dainr: ")]
+    return lines[-1] if lines else (said.strip().splitlines() or [f"exit code {code}"])[-1]
+
+
+def _asked(job: Job) -> dict[str, Any]:
+    try:
+        checksum = scan_sha256(job.case.path)
+    except OSError as error:
+        checksum = str(error)
+    return {"sha256": checksum, "options": list(job.options)}
+
+
+@contextmanager
+def _locked(path: Path) -> Iterator[None]:
+    """Wait until no other process holds a lock, and hold it."""
+    with path.open("w") as file:
+        fcntl.flock(file, fcntl.LOCK_EX)
+        yield
+
+
+def _record(job: Job) -> Path:
+    return job.out / CASES / f"{job.case.name}.json"
+
+
+def _read(job: Job) -> Outcome | None:
+    try:
+        return Outcome(**json.loads(_record(job).read_text(encoding="utf-8")))
+    except (OSError, ValueError, TypeError):
+        return None
+
+
+def _write(job: Job, outcome: Outcome) -> None:
+    with write_whole(_record(job)) as temporary:
+        temporary.write_text(json.dumps(asdict(outcome), indent=1), encoding="utf-8")

@@ -1,0 +1,419 @@
+"""ISMRMRD files made with the `ismrmrd` package: the images, positions, frames and units in them are found again."""
+
+import random
+
+import h5py
+import ismrmrd
+import jaxtyping
+import numpy as np
+import pytest
+from scipy.spatial.transform import Rotation
+
+from dainr.errors import BadScan, DainrError
+from dainr.io.scans import ismrmrd as reader
+from dainr.io.scans.formats import read
+from dainr.io.scans.ismrmrd_write import write_ismrmrd
+from dainr.scan import SET_ASIDE
+from tests.io import centred_fft as fft
+from tests.io import exact_kspace, fft_image, header, lines, random_complex, readout, small_scan, write_file
+
+NY, NX, COILS = 12, 16, 2
+IMAGE = random_complex(COILS, NY, NX, seed=7)
+HEADER = header((NY, NX))
+REVERSE = (ismrmrd.ACQ_IS_REVERSE,)
+OBLIQUE = Rotation.from_euler("xyz", [20, -35, 50], degrees=True).as_matrix()  # columns x, y, slice in LPS
+DIRECTIONS = {"read_dir": OBLIQUE[:, 0], "phase_dir": OBLIQUE[:, 1], "slice_dir": OBLIQUE[:, 2]}
+
+
+@pytest.fixture(autouse=True)
+def checks_as_users_have_them(monkeypatch):
+    """Wrong shapes must be refused by the program's own checks; the annotations are only checked in tests."""
+    monkeypatch.setattr(jaxtyping.config, "jaxtyping_disable", True)
+
+
+def close(found, expected, tolerance=1e-5):
+    np.testing.assert_allclose(found, expected, atol=tolerance * np.abs(expected).max())
+
+
+def in_oversampled(image, factor=2, seed=8):
+    """The image in the middle of a readout `factor` times as long, with other signal outside it."""
+    wide = random_complex(*image.shape[:2], factor * image.shape[2], seed=seed)
+    start = wide.shape[2] // 2 - image.shape[2] // 2
+    wide[..., start : start + image.shape[2]] = image
+    return wide
+
+
+def refused(path, *words):
+    with pytest.raises(BadScan) as error:
+        read(path)
+    assert str(path) in str(error.value)
+    for word in words:
+        assert word in str(error.value)
+
+
+def test_a_file_read_a_few_acquisitions_at_a_time_is_the_same_scan(tmp_path, monkeypatch):
+    path = write_file(tmp_path / "c.h5", HEADER, lines(fft(IMAGE)))
+    whole = read(path)
+    monkeypatch.setattr(reader, "READ_AT_A_TIME", 5)
+    parts = read(path)
+    assert np.array_equal(parts.kspace, whole.kspace)
+    assert np.array_equal(parts.trajectory, whole.trajectory)
+
+
+@pytest.mark.parametrize("recon", [(NY // 2, NX), (1, NX)])
+def test_lines_that_the_image_has_no_pixels_for_get_some(tmp_path, recon):
+    document = header((NY, NX), recon, fov=(240.0, 320.0), recon_fov=(240.0, 320.0))
+    scan = read(write_file(tmp_path / "l.h5", document, lines(fft(IMAGE))))
+    assert scan.matrix == (NY, NX) and scan.fov_mm == (240.0, 320.0)
+    close(fft_image(scan), IMAGE)
+
+
+def test_readouts_longer_than_encoded_lose_their_oversampling_too(tmp_path):
+    wide = in_oversampled(IMAGE, 2)
+    long = fft(wide)
+    document = header((NY, 2 * NX - 4), (NY, NX), fov=(240.0, 640.0), recon_fov=(240.0, 320.0))
+    scan = read(write_file(tmp_path / "l.h5", document, lines(long)))
+    assert scan.is_cartesian
+    close(fft_image(scan), IMAGE)
+
+
+def test_a_fully_sampled_cartesian_file_transforms_to_its_image(tmp_path):
+    shuffled = np.random.default_rng(0).permutation(NY)
+    acquisitions = lines(fft(IMAGE))
+    scan = read(write_file(tmp_path / "c.h5", HEADER, [acquisitions[i] for i in shuffled]))
+    assert scan.matrix == (NY, NX)
+    assert scan.fov_mm == (240.0, 320.0)
+    assert scan.slice_thickness_mm == 8.0
+    assert scan.is_cartesian
+    close(fft_image(scan), IMAGE)
+
+
+@pytest.mark.parametrize("nx", [16, 15])
+def test_readout_oversampling_is_removed_without_touching_the_image(tmp_path, nx):
+    image = random_complex(COILS, NY, nx)
+    document = header((NY, 2 * nx), (NY, nx), fov=(240.0, 640.0), recon_fov=(240.0, 320.0))
+    scan = read(write_file(tmp_path / "o.h5", document, lines(fft(in_oversampled(image)))))
+    assert scan.n_samples == nx
+    assert any("oversampling removed" in note for note in scan.notes)
+    close(fft_image(scan), image)
+
+
+def test_reversed_readouts_are_turned_round(tmp_path):
+    kspace = fft(IMAGE)
+    acquisitions = [
+        readout(kspace[:, n, ::-1], flags=REVERSE, kspace_encode_step_1=n)
+        if n % 2
+        else readout(kspace[:, n], kspace_encode_step_1=n)
+        for n in range(NY)
+    ]
+    scan = read(write_file(tmp_path / "r.h5", HEADER, acquisitions))
+    close(fft_image(scan), IMAGE)
+    assert "6 reversed readouts turned round" in scan.notes
+
+
+def test_discarded_samples_are_dropped_and_the_image_stays(tmp_path):
+    kspace = np.pad(fft(IMAGE), ((0, 0), (0, 0), (3, 1)), constant_values=99)
+    acquisitions = lines(kspace, discard_pre=3, discard_post=1, center_sample=3 + NX // 2)
+    close(fft_image(read(write_file(tmp_path / "d.h5", HEADER, acquisitions))), IMAGE)
+
+
+def test_discarded_samples_of_a_reversed_readout_count_in_order_of_acquisition(tmp_path):
+    kspace = np.pad(fft(IMAGE)[..., ::-1], ((0, 0), (0, 0), (3, 1)), constant_values=99)
+    acquisitions = lines(kspace, discard_pre=3, discard_post=1, flags=REVERSE)
+    close(fft_image(read(write_file(tmp_path / "d.h5", HEADER, acquisitions))), IMAGE)
+
+
+def test_noise_is_kept_apart_and_other_readouts_are_skipped_and_counted(tmp_path):
+    noise, other = random_complex(COILS, 50), random_complex(COILS, NX, seed=5)
+    acquisitions = [
+        readout(noise, flags=(ismrmrd.ACQ_IS_NOISE_MEASUREMENT,)),
+        readout(other, flags=(ismrmrd.ACQ_IS_NAVIGATION_DATA,)),
+        readout(other, flags=(ismrmrd.ACQ_IS_PARALLEL_CALIBRATION,)),
+        readout(other, flags=(ismrmrd.ACQ_IS_PARALLEL_CALIBRATION,)),
+        readout(other, contrast=1),
+        *lines(fft(IMAGE), flags=(ismrmrd.ACQ_IS_PARALLEL_CALIBRATION_AND_IMAGING,)),
+    ]
+    scan = read(write_file(tmp_path / "n.h5", HEADER, acquisitions))
+    np.testing.assert_array_equal(scan.noise, noise)
+    close(fft_image(scan), IMAGE)
+    assert {"1 navigator readouts skipped", "2 parallel-imaging calibration readouts skipped"} <= set(scan.notes)
+
+
+@pytest.mark.parametrize("counter", ["phase", "repetition"])
+def test_frames_come_from_the_counter_that_changes(tmp_path, counter):
+    images = [IMAGE, 2 * IMAGE[:, ::-1], IMAGE.conj()]
+    by_frame = [lines(fft(image), **{counter: 2 * n}) for n, image in enumerate(images)]
+    interleaved = [a for group in zip(*reversed(by_frame), strict=True) for a in group]
+    for stamp, acquisition in enumerate(interleaved):
+        acquisition.acquisition_time_stamp = 1000 + stamp
+    scan = read(write_file(tmp_path / "f.h5", HEADER, interleaved))
+    assert scan.readouts_per_frame.tolist() == [[NY] * 3]
+    for n, image in enumerate(images):
+        close(fft_image(scan, frame=n), image)
+    np.testing.assert_allclose(scan.times[scan.frame == 2], 0.0025 * 3 * np.arange(NY))
+
+
+def test_slices_may_have_different_readouts_in_their_frames(tmp_path):
+    images = random_complex(2, 3, 2, NY, NX)
+    first = [a for n, image in enumerate(images[0]) for a in lines(fft(image), phase=n)]
+    second = [a for n, image in enumerate(images[1]) for a in lines(fft(image), phase=n, slice=1)]
+    measured = [*second, *first[:-3], *lines(fft(images[1][0]), slice=1)[:5]]
+    for stamp, acquisition in enumerate(measured):
+        acquisition.acquisition_time_stamp = 4_000_000 + stamp
+    scan = read(write_file(tmp_path / "f.h5", HEADER, measured))
+    assert scan.readouts_per_frame.tolist() == [[NY, NY, NY - 3], [NY + 5, NY, NY]]
+    assert (scan.frame == SET_ASIDE).sum(1).tolist() == [8, 0]
+    assert scan.times.max() == pytest.approx(0.0025 * (len(second) + len(first) - 3 + 4))
+    for n in range(2):
+        close(fft_image(scan, frame=n), images[0, n])
+    written = tmp_path / "again.h5"
+    write_ismrmrd(scan, written)
+    again = read(written)
+    assert again.readouts_per_frame.tolist() == scan.readouts_per_frame.tolist()
+    np.testing.assert_array_equal(again.kspace, scan.kspace)
+
+
+def test_of_slices_without_frames_as_many_readouts_are_used_as_each_has(tmp_path):
+    whole = [a for s in range(2) for a in lines(fft((s + 1) * IMAGE), slice=s)]
+    scan = read(write_file(tmp_path / "u.h5", HEADER, whole[:-2]))
+    assert (scan.n_readouts, scan.frame) == (NY - 2, None)
+    assert f"slices have from {NY - 2} to {NY} readouts: the first {NY - 2} of each are used" in scan.notes
+
+
+def test_without_counters_or_stamps_readouts_are_a_repetition_time_apart(tmp_path):
+    scan = read(write_file(tmp_path / "t.h5", header((NY, NX), tr_ms=3.5), lines(fft(IMAGE))))
+    assert scan.frame is None
+    np.testing.assert_allclose(np.diff(scan.times[0]), 3.5e-3)
+
+
+def test_two_oblique_slices_lie_where_their_positions_say(tmp_path):
+    first, gap = np.array([12.0, -30.0, 45.0]), 10.0
+    acquisitions = [
+        a
+        for n in (1, 0)
+        for a in lines(fft((n + 1) * IMAGE), slice=n, position=first + n * gap * OBLIQUE[:, 2], **DIRECTIONS)
+    ]
+    scan = read(write_file(tmp_path / "s.h5", HEADER, acquisitions))
+    close(fft_image(scan, index=1), 2 * IMAGE)
+    for x, y, n in ((8, 6, 0), (8, 6, 1), (0, 0, 0), (15, 3, 1)):
+        lps = first + OBLIQUE @ np.array([(x - NX // 2) * 320 / NX, (y - NY // 2) * 240 / NY, n * gap])
+        np.testing.assert_allclose((scan.affine @ [x, y, n, 1])[:3], lps * [-1, -1, 1], atol=1e-3)
+
+
+@pytest.mark.parametrize("fov_y", [480.0, 377.4])
+def test_phase_oversampling_stays_in_the_image_and_on_the_grid(tmp_path, fov_y):
+    ny = round(fov_y * NY / 240)
+    image = random_complex(COILS, ny, NX)
+    document = header((ny, NX), (NY, NX), fov=(fov_y, 320.0), recon_fov=(240.0, 320.0))
+    scan = read(write_file(tmp_path / "p.h5", document, lines(fft(image))))
+    assert scan.matrix == (ny, NX)
+    assert scan.fov_mm[0] == pytest.approx(fov_y)
+    close(fft_image(scan), image)
+
+
+def test_partial_fourier_lines_are_counted_from_the_centre_line(tmp_path):
+    kspace = fft(IMAGE)[:, 3:]
+    scan = read(write_file(tmp_path / "pf.h5", header((NY, NX), centre_line=3), lines(kspace)))
+    np.testing.assert_allclose(scan.trajectory[0, :, 0, 0], (np.arange(9) - 3) / NY, atol=1e-6)
+
+
+def test_an_asymmetric_echo_is_placed_by_its_centre_sample(tmp_path):
+    acquisitions = lines(fft(IMAGE)[..., 5:], center_sample=NX // 2 - 5)
+    scan = read(write_file(tmp_path / "a.h5", HEADER, acquisitions))
+    np.testing.assert_allclose(scan.trajectory[0, 0, :, 1] * NX, np.arange(5 - NX // 2, NX // 2), atol=1e-5)
+    close(scan.kspace[0], exact_kspace(IMAGE, scan.trajectory[0].astype(np.float64)))
+
+
+@pytest.mark.parametrize("at_the_end", [False, True])
+def test_oversampling_of_an_asymmetric_echo_is_removed_and_it_stays_on_the_grid(tmp_path, at_the_end):
+    nx, missing = 64, 40
+    x = np.linspace(-2, 2, 2 * nx)
+    wide = random_complex(COILS, NY, 1) * np.exp(-(x**2)) * (1 + 0.3j * np.cos(9 * x))  # also beyond the readout
+    image = wide[..., nx // 2 : nx // 2 + nx]
+    kept, centre = (slice(None, -missing), nx) if at_the_end else (slice(missing, None), nx - missing)
+    document = header((NY, 2 * nx), (NY, nx), fov=(240.0, 640.0), recon_fov=(240.0, 320.0))
+    scan = read(write_file(tmp_path / "a.h5", document, lines(fft(wide)[..., kept], center_sample=centre)))
+    assert scan.is_cartesian
+    assert scan.n_samples == nx - missing // 2 - 2  # less the two beside those missing
+    close(scan.kspace[0], exact_kspace(image, scan.trajectory[0].astype(np.float64)), 2e-3)
+
+
+@pytest.mark.parametrize("factor", [1, 2])
+def test_samples_that_a_pilot_tone_disturbs_are_dropped(tmp_path, factor):
+    kspace = fft(np.pad(IMAGE, ((0, 0), (0, 0), (NX // 2 * (factor - 1),) * 2)))
+    kspace[..., :3] = kspace[..., -1:] = 99
+    fov = 320.0 * factor
+    document = header((NY, factor * NX), (NY, NX), (240.0, fov), (240.0, 320.0), parameters={"PilotTone": 1})
+    scan = read(write_file(tmp_path / "p.h5", document, lines(kspace)))
+    assert scan.is_cartesian and np.abs(scan.kspace).max() < 99
+    assert "3 samples at the start and 1 at the end of readouts dropped, disturbed by the pilot tone" in scan.notes
+    if factor == 1:
+        close(scan.kspace[0], exact_kspace(IMAGE, scan.trajectory[0].astype(np.float64)))
+
+
+@pytest.mark.parametrize("turned", [(1,), (0, 1)])
+def test_a_pilot_tone_disturbs_reversed_readouts_where_they_began(tmp_path, turned):
+    kspace = fft(IMAGE)
+    measured = [
+        (readout(kspace[:, n, ::-1], flags=REVERSE, kspace_encode_step_1=n, center_sample=NX // 2))
+        if turned[n % len(turned)]
+        else readout(kspace[:, n], kspace_encode_step_1=n, center_sample=NX // 2)
+        for n in range(NY)
+    ]
+    for acquisition in measured:
+        acquisition.data[:, :3] = acquisition.data[:, -1:] = 99
+    scan = read(write_file(tmp_path / "p.h5", header((NY, NX), parameters={"PilotTone": 1}), measured))
+    assert scan.n_samples == NX - (4 if len(turned) == 1 else 6)
+    close(scan.kspace[0], exact_kspace(IMAGE, scan.trajectory[0].astype(np.float64)))
+
+
+def test_without_a_pilot_tone_no_sample_is_dropped(tmp_path):
+    document = header((NY, NX), parameters={"PilotTone": 0, "other": 1})
+    close(fft_image(read(write_file(tmp_path / "p.h5", document, lines(fft(IMAGE))))), IMAGE)
+
+
+@pytest.mark.parametrize(
+    ("unit", "name"), [((1, 1), "per pixel"), ((2 * np.pi,) * 2, "radians"), ((24, 32), "field of view")]
+)
+def test_trajectories_are_understood_in_each_of_three_units(tmp_path, unit, name):
+    radius, angle = (np.arange(64) - 32) / 64, np.arange(5) * 1.94
+    k = radius[:, None] * np.stack([np.sin(angle), np.cos(angle)], -1)[:, None]  # ky, kx in cycles per pixel
+    stored = (k * unit)[..., ::-1]
+    data = random_complex(COILS, 5, 64)
+    spokes = [readout(data[:, i], stored[i], phase=i // 2) for i in range(4)]
+    scan = read(write_file(tmp_path / "u.h5", header((24, 32), kind="radial"), spokes))
+    np.testing.assert_allclose(scan.trajectory[0], k[:4], atol=1e-6)
+    np.testing.assert_array_equal(scan.kspace[0], data[:, :4])
+    assert any(name in note for note in scan.notes)
+    assert scan.frame.tolist() == [[0, 0, 1, 1]]
+
+
+def test_native_to_ismrmrd_and_back_keeps_everything_it_can_hold(tmp_path):
+    scan = small_scan(times=np.arange(12).reshape(2, 6) * 0.01 - 0.5, reference=random_complex(2, 3, 8, 12))
+    write_ismrmrd(scan, tmp_path / "w.h5")
+    back = read(tmp_path / "w.h5")
+    for name in ("kspace", "frame", "noise", "coil_maps", "reference", "matrix", "fov_mm", "slice_thickness_mm"):
+        np.testing.assert_array_equal(getattr(back, name), getattr(scan, name), err_msg=name)
+    np.testing.assert_allclose(back.trajectory, scan.trajectory, atol=1e-7)
+    np.testing.assert_allclose(back.times, scan.times + 0.5, atol=1e-9)
+
+
+def test_a_reference_of_another_size_is_not_written(tmp_path):
+    with pytest.raises(BadScan, match="its reference has shape"):
+        write_ismrmrd(small_scan(reference=np.ones((2, 3, 3), np.float32)), tmp_path / "w.h5")
+    assert not list(tmp_path.iterdir())
+
+
+def test_more_readouts_than_the_format_counts_are_written(tmp_path, monkeypatch):
+    monkeypatch.setattr("dainr.io.scans.ismrmrd_write.LARGEST_COUNTER", 3)
+    monkeypatch.setattr("dainr.io.scans.ismrmrd_write.WRITTEN_AT_A_TIME", 5)
+    write_ismrmrd(small_scan(), tmp_path / "w.h5")
+    np.testing.assert_array_equal(read(tmp_path / "w.h5").kspace, small_scan().kspace)
+
+
+def test_ismrmrd_keeps_the_orientation(tmp_path):
+    affine = np.eye(4)
+    affine[:3, :3] = OBLIQUE @ np.diag([300 / 12, 160 / 8, 9.0])
+    affine[:3, 3] = 10, -20, 30
+    write_ismrmrd(small_scan(affine=affine), tmp_path / "w.h5")
+    np.testing.assert_allclose(read(tmp_path / "w.h5").affine, affine, atol=1e-4)
+
+
+def test_a_noise_measurement_longer_than_one_readout_can_count_survives(tmp_path):
+    scan = small_scan(noise=random_complex(3, 70000))
+    write_ismrmrd(scan, tmp_path / "w.h5")
+    np.testing.assert_array_equal(read(tmp_path / "w.h5").noise, scan.noise)
+
+
+def test_a_file_that_another_program_reads_can_be_read(tmp_path):
+    path = write_file(tmp_path / "c.h5", HEADER, lines(fft(IMAGE)))
+    with h5py.File(path, "r"):
+        assert read(path).n_readouts == NY
+
+
+SPOKE = np.stack([np.linspace(-8, 7, NX), np.zeros(NX)], -1)
+RADIAL = header((NY, NX), kind="radial")
+DATA = random_complex(COILS, NX)
+BAD = {
+    "only noise": (HEADER, [readout(DATA, flags=(ismrmrd.ACQ_IS_NOISE_MEASUREMENT,))], "no imaging readouts"),
+    "mixed sizes": (HEADER, [readout(DATA), readout(DATA[:, 1:])], "different sizes"),
+    "three dimensions": (HEADER, [readout(DATA), readout(DATA, kspace_encode_step_2=1)], "three dimensions"),
+    "no trajectory": (RADIAL, [readout(DATA)], "stores no trajectory"),
+    "nan in k-space": (HEADER, [readout(DATA * np.nan)], "kspace holds NaN"),
+    "nan in trajectory": (RADIAL, [readout(DATA, SPOKE * np.nan)], "trajectory holds NaN"),
+    "k too large": (RADIAL, [readout(DATA, 2 * SPOKE[:, ::-1])], "beyond 0.5"),
+    "k too negative": (RADIAL, [readout(DATA, SPOKE - [9, 0])], "beyond 0.5"),
+    "third component": (RADIAL, [readout(DATA, np.repeat(SPOKE[:, :1], 3, 1))], "third"),
+    "a frame in one slice only": (
+        HEADER,
+        [readout(DATA, slice=s, phase=p) for s, p in ((0, 0), (0, 1), (0, 1), (1, 0), (1, 0))],
+        "frame 1 of slice 1 has no readout",
+    ),
+    "noise of other coils": (
+        HEADER,
+        [
+            readout(DATA),
+            *(readout(random_complex(n, 9), flags=(ismrmrd.ACQ_IS_NOISE_MEASUREMENT,)) for n in (1, 2)),
+        ],
+        "noise",
+    ),
+    "no size": (HEADER.replace("<x>16</x>", "<x>0</x>"), [readout(DATA)], "matrix"),
+    "size that is no number": (HEADER.replace("<x>16</x>", "<x>wide</x>"), [readout(DATA)], ""),
+    "no encoding": (HEADER[: HEADER.index("<encoding>")] + "</ismrmrdHeader>", [readout(DATA)], "no encoding"),
+    "all discarded": (HEADER, [readout(DATA, discard_post=NX + 3)], "are to be discarded"),
+    "an echo now earlier": (HEADER, [readout(DATA, center_sample=n) for n in (4, 8)], "differ in center_sample"),
+    "discarded now and then": (HEADER, [readout(DATA, discard_pre=n) for n in (0, 2)], "differ in discard_pre"),
+    "an echo beyond the readout": (HEADER, [readout(DATA, center_sample=60)], "near the k-space centre"),
+    "endless field of view": (header((NY, NX), fov=(np.inf, 320.0)), [readout(DATA)], "field of view"),
+    "field of view that is no number": (header((NY, NX), fov=(240.0, np.nan)), [readout(DATA)], "field of view"),
+    "lines beyond the matrix": (header((NY, NX), centre_line=60), [readout(DATA)], "lines 0 to 0 about 60"),
+    "broken header": (HEADER[:-30], [readout(DATA)], "cannot be read"),
+}
+
+
+@pytest.mark.parametrize("kind", BAD)
+def test_a_bad_file_is_refused_in_one_sentence(tmp_path, kind):
+    document, acquisitions, words = BAD[kind]
+    refused(write_file(tmp_path / "bad.h5", document, acquisitions), words)
+
+
+def test_coil_maps_of_another_size_are_refused(tmp_path):
+    path = write_file(tmp_path / "m.h5", HEADER, [readout(DATA)], coil_maps=np.ones((COILS, NY, NX + 1), np.float32))
+    refused(path, "coil_maps")
+
+
+def test_a_damaged_file_is_read_or_refused_and_nothing_else(tmp_path):
+    path = write_file(tmp_path / "x.h5", HEADER, lines(fft(IMAGE[:, :4]), phase=1))
+    whole, chance = path.read_bytes(), random.Random(0)
+    with h5py.File(path, "r") as file:
+        heads, xml = file["dataset/data"][:], file["dataset/xml"][0]
+    for attempt in range(180):
+        path.write_bytes(whole[: chance.randrange(len(whole))] if attempt % 4 == 0 else whole)
+        if attempt % 4:
+            with h5py.File(path, "r+") as file:
+                damaged = bytearray(heads["head"].tobytes()), bytearray(xml)
+                for part in (damaged[attempt % 2],) * chance.choice((1, 4)):
+                    part[chance.randrange(len(part))] = chance.randrange(1, 256)
+                acquisitions = heads.copy()
+                acquisitions["head"] = np.frombuffer(damaged[0], heads["head"].dtype)
+                file["dataset/data"][:], file["dataset/xml"][0] = acquisitions, bytes(damaged[1])
+        try:
+            read(path)
+        except DainrError as error:
+            assert str(path) in str(error)
+
+
+@pytest.mark.data
+def test_a_scanners_own_file_is_read(data_folder):
+    scan = read(data_folder / "meas_SNR_R3.h5")
+    assert scan.is_cartesian
+    assert (scan.matrix, scan.fov_mm, scan.n_coils) == ((144, 192), (210.0, 280.0), 14)
+    assert scan.noise is not None
+
+
+@pytest.mark.data
+def test_the_shared_radial_series_has_its_frames_and_its_trajectory(data_folder):
+    scan = read(data_folder / "sax13.h5")
+    assert scan.readouts_per_frame.tolist() == [[13] * 25]
+    assert (scan.matrix, scan.n_coils, scan.n_slices, scan.n_samples) == ((192, 192), 8, 1, 384)
+    assert np.hypot(*scan.trajectory[0].T).max() == pytest.approx(0.5, abs=1e-3)

@@ -1,0 +1,197 @@
+"""One case: what is run for it, what is tried again, and what is left alone."""
+
+import fcntl
+import json
+import os
+import signal
+import sys
+import threading
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from dainr.studies.batch import work
+from dainr.studies.batch.cases import Case
+from dainr.studies.batch.work import CASES, TIMED_OUT, Job, Outcome, exported, fit_case, known_outcome
+
+Command = Callable[[Sequence[str], Job, dict[str, str]], tuple[int, str]]
+
+
+@pytest.fixture
+def job(tmp_path: Path) -> Job:
+    (tmp_path / "scan.h5").write_bytes(b"kspace")
+    return Job(Case("scan", tmp_path / "scan.h5"), tmp_path / "out", ("--iterations", "5"), (".nii",), 0.0)
+
+
+@pytest.fixture(autouse=True)
+def out(tmp_path: Path) -> Path:
+    (tmp_path / "out").mkdir()
+    return tmp_path / "out"
+
+
+class Scripted:
+    """Stands for the program: ends as it is told to, in turn, and keeps what it was asked."""
+
+    def __init__(self, *codes: int) -> None:
+        self.codes, self.asked = list(codes), []  # type: list[int], list[list[str]]
+
+    def __call__(self, arguments: Sequence[str], job: Job, environment: dict[str, str]) -> tuple[int, str]:
+        self.asked.append(list(arguments))
+        code = self.codes.pop(0) if self.codes else 0
+        if arguments[0] == "fit":
+            job.run.mkdir(exist_ok=True)
+            (job.run / "config.toml").touch()
+            if code == 0:
+                (job.run / "run.json").touch()
+        elif code == 0:
+            Path(arguments[2]).touch()
+        return code, "a sentence" if code else ""
+
+
+@pytest.fixture
+def script(monkeypatch: pytest.MonkeyPatch) -> Callable[..., Scripted]:
+    def make(*codes: int) -> Scripted:
+        scripted = Scripted(*codes)
+        monkeypatch.setattr(work, "_dainr", scripted)
+        return scripted
+
+    return make
+
+
+def test_a_case_is_fitted_and_exported(job: Job, script: Callable[..., Scripted]) -> None:
+    program = script()
+    outcome = fit_case(job, 1)
+    assert (outcome.status, outcome.attempts, outcome.why) == ("done", 1, "")
+    fit = ["fit", str(job.case.path), "-o", str(job.run), "-q", "--force", "--iterations", "5"]
+    assert program.asked == [fit, ["export", str(job.run), str(exported(job, ".nii")), "--force"]]
+
+
+def test_what_is_done_is_not_done_again(job: Job, script: Callable[..., Scripted]) -> None:
+    script()
+    done = fit_case(job, 1)
+    program = script()
+    assert known_outcome(job) == done
+    assert fit_case(job, 1) == done
+    assert program.asked == []
+
+
+@pytest.mark.parametrize("change", ["file", "options", "export lost", "export added", "run lost"])
+def test_what_is_changed_or_missing_is_done(change: str, job: Job, script: Callable[..., Scripted]) -> None:
+    script()
+    fit_case(job, 1)
+    if change == "file":
+        job.case.path.write_bytes(b"other")
+    elif change == "options":
+        job = replace(job, options=("--iterations", "6"))
+    elif change == "export lost":
+        exported(job, ".nii").unlink()
+    elif change == "export added":
+        job = replace(job, export=(".nii", ".gif"))
+    else:
+        (job.run / "run.json").unlink()
+    program = script()
+    assert known_outcome(job) is None
+    assert fit_case(job, 1).status == "done"
+    begun_anew = change in ("file", "options")
+    assert ("--resume" in program.asked[0]) != begun_anew
+
+
+def test_a_killed_case_is_tried_once_more_from_where_it_was(job: Job, script: Callable[..., Scripted]) -> None:
+    program = script(-signal.SIGKILL, 0)
+    outcome = fit_case(job, 1)
+    assert (outcome.status, outcome.attempts) == ("done", 2)
+    assert "--resume" not in program.asked[0] and "--resume" in program.asked[1]
+
+
+@pytest.mark.parametrize("code", [-signal.SIGKILL, TIMED_OUT, 128 + signal.SIGKILL])
+def test_a_case_killed_twice_has_failed_and_is_tried_by_the_next_batch(
+    code: int, job: Job, script: Callable[..., Scripted]
+) -> None:
+    program = script(code, code, 0)
+    outcome = fit_case(job, 1)
+    assert (outcome.status, outcome.attempts, outcome.exit_code) == ("failed", 2, code)
+    assert program.codes == [0]
+    assert known_outcome(job) is None
+    assert fit_case(job, 1).status == "done"
+
+
+@pytest.mark.parametrize(("code", "final"), [(2, True), (3, True), (4, False), (5, False), (1, False)])
+def test_an_error_is_not_tried_twice_and_bad_data_stay_bad(
+    code: int, final: bool, job: Job, script: Callable[..., Scripted]
+) -> None:
+    program = script(code)
+    outcome = fit_case(job, 1)
+    assert (outcome.status, outcome.attempts, outcome.why) == ("failed", 1, "a sentence")
+    assert len(program.asked) == 1
+    assert (known_outcome(job) == outcome) is final
+
+
+def test_a_state_that_is_no_use_is_replaced(job: Job, script: Callable[..., Scripted]) -> None:
+    script(-signal.SIGKILL, -signal.SIGKILL)
+    fit_case(job, 1)
+    program = script(3, 0)
+    assert fit_case(job, 1).status == "done"
+    assert ["--resume" in asked for asked in program.asked] == [True, False, False]
+
+
+def test_a_failed_export_fails_the_case(job: Job, script: Callable[..., Scripted]) -> None:
+    script(0, 2)
+    assert fit_case(job, 1).status == "failed"
+
+
+def test_two_workers_do_a_case_one_after_the_other(job: Job, script: Callable[..., Scripted], out: Path) -> None:
+    script()
+    (out / CASES).mkdir()
+    ended: list[Outcome] = []
+    with (out / CASES / "scan.lock").open("w") as file:
+        fcntl.flock(file, fcntl.LOCK_EX)
+        waiting = threading.Thread(target=lambda: ended.append(fit_case(job, 1)))
+        waiting.start()
+        waiting.join(0.3)
+        assert waiting.is_alive() and not ended
+    waiting.join(10)
+    assert ended[0].status == "done"
+
+
+def test_a_record_that_cannot_be_read_counts_as_none(job: Job, script: Callable[..., Scripted], out: Path) -> None:
+    script()
+    fit_case(job, 1)
+    (out / CASES / "scan.json").write_text(json.dumps({"name": "scan"}))
+    assert known_outcome(job) is None
+    (out / CASES / "scan.json").write_text("{")
+    assert known_outcome(job) is None
+
+
+@pytest.mark.parametrize(
+    ("code", "said", "sentence"),
+    [
+        (0, "anything", ""),
+        (3, "scan\ndainr: scan.h5: it is empty; export it.\n", "scan.h5: it is empty; export it."),
+        (1, "Traceback\nValueError: odd\n", "ValueError: odd"),
+        (1, "", "exit code 1"),
+        (-9, "", "it was killed by SIGKILL; is memory short?"),
+        (-15, "", "it was killed by SIGTERM"),
+    ],
+)
+def test_a_failure_is_told_in_one_sentence(code: int, said: str, sentence: str) -> None:
+    assert work._sentence(code, said) == sentence
+
+
+def test_a_command_that_takes_too_long_is_ended(job: Job, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    slow = tmp_path / "slow"
+    slow.write_text("#!/bin/sh\nexec sleep 60\n")
+    slow.chmod(0o755)
+    monkeypatch.setattr(sys, "executable", str(slow))
+    assert work._dainr(["fit"], replace(job, limit_s=0.2), dict(os.environ)) == (TIMED_OUT, "it took longer than 0.2 s")
+
+
+def test_a_command_runs_with_its_share_of_threads_and_its_device(
+    job: Job, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    shown = tmp_path / "shown"
+    shown.write_text('#!/bin/sh\necho "dainr: $OMP_NUM_THREADS $CUDA_VISIBLE_DEVICES" >&2\nexit 1\n')
+    shown.chmod(0o755)
+    monkeypatch.setattr(sys, "executable", str(shown))
+    assert work._dainr(["fit"], job, work._environment(2, 3)) == (1, "2 3")

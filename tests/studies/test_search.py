@@ -1,0 +1,93 @@
+"""A search over settings: judged by held-out readouts, pruned, and going on from its file."""
+
+from pathlib import Path
+
+import pytest
+
+from dainr.errors import BadRequest, Diverged
+from dainr.fit.state import Step
+from dainr.methods.dainr.config import DainrConfig
+from dainr.scan import Scan
+from dainr.settings.build import build_config, config_dict
+from dainr.studies.search import SEARCHED, SPAN, Attempt, choose, search, settings_of
+from tests.conftest import TINY, TINY_PAPER
+
+CONFIG = build_config(DainrConfig, {}, [*TINY, "device=cpu", "iterations=10", "validate_every=1", "coarse_steps=2"])
+
+
+def attempt(number: int, score: float | None) -> Attempt:
+    return Attempt(number, {"fit.learning_rate": 0.02}, score)
+
+
+@pytest.mark.parametrize(
+    ("scores", "chosen"), [([1, 0.9, 0.8], 2), ([1, 0.99], 0), ([1, None, 0.9], 2), ([None, 1, 0.99], 1), ([1, 2], 0)]
+)
+def test_the_best_is_chosen_if_it_is_better_by_more_than_nothing(scores: list[float | None], chosen: int) -> None:
+    assert choose([attempt(number, score) for number, score in enumerate(scores)]).number == chosen
+
+
+def test_a_search_begins_where_the_config_stands_and_goes_on_from_its_file(radial_scan: Scan, tmp_path: Path) -> None:
+    store = tmp_path / "a.study"
+    first = list(search([radial_scan], CONFIG, 2, store))
+    assert (first[0].score, first[0].number) == (1.0, 0)
+    assert settings_of(CONFIG, first[0]) == CONFIG
+    assert set(first[1].settings) == set(SEARCHED)
+    for name, value in first[1].settings.items():
+        assert first[0].settings[name] / SPAN <= value <= first[0].settings[name] * SPAN
+    steps: list[Step] = []
+    more = list(search([radial_scan], CONFIG, 3, store, [steps.append]))
+    assert more[:2] == first and len(more) == 3
+    assert more[2].settings != more[1].settings
+    assert len(steps) <= 10
+
+
+def test_other_scans_are_another_study(radial_scan: Scan, cartesian_scan: Scan, tmp_path: Path) -> None:
+    store = tmp_path / "a.study"
+    list(search([radial_scan], CONFIG, 2, store))
+    both = list(search([radial_scan, cartesian_scan], CONFIG, 2, store))
+    assert both[0].score == 1.0
+    assert [a.number for a in both] == [0, 1]
+
+
+def test_an_attempt_that_others_beat_on_the_way_is_stopped(radial_scan: Scan, tmp_path: Path) -> None:
+    steps: list[int] = []
+
+    def count(step: Step) -> None:
+        steps.append(step.step)
+
+    attempts = list(search([radial_scan], CONFIG, 12, tmp_path / "a.study", [count]))
+    stopped = [a for a in attempts if a.score is None]
+    assert 0 < len(stopped) < 7
+    assert len(steps) < 10 * len(attempts)
+
+
+def test_a_search_that_was_killed_begins_its_start_again(radial_scan: Scan, tmp_path: Path) -> None:
+    def killed(step: Step) -> None:
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        list(search([radial_scan], CONFIG, 2, tmp_path / "a.study", [killed]))
+    attempts = list(search([radial_scan], CONFIG, 2, tmp_path / "a.study"))
+    assert attempts[0].score == 1.0 and len(attempts) == 2
+
+
+def test_a_start_that_diverges_is_said(radial_scan: Scan, tmp_path: Path) -> None:
+    wild = build_config(DainrConfig, config_dict(CONFIG), ["learning_rate=1e9"])
+    with pytest.raises(Diverged):
+        list(search([radial_scan], wild, 2, tmp_path / "a.study"))
+
+
+@pytest.mark.parametrize(("settings", "said"), [((*TINY, "holdout=0"), "nothing judges"), (TINY_PAPER, "warped field")])
+def test_what_cannot_be_searched_is_refused(
+    settings: tuple[str, ...], said: str, radial_scan: Scan, tmp_path: Path
+) -> None:
+    config = build_config(DainrConfig, {}, [*settings, "device=cpu", "iterations=5"])
+    with pytest.raises(BadRequest, match=said):
+        list(search([radial_scan], config, 2, tmp_path / "a.study"))
+
+
+def test_a_file_that_is_no_study_is_refused(radial_scan: Scan, tmp_path: Path) -> None:
+    (tmp_path / "a.study").write_text("mine\n")
+    with pytest.raises(BadRequest, match="no study"):
+        list(search([radial_scan], CONFIG, 2, tmp_path / "a.study"))
+    assert (tmp_path / "a.study").read_text() == "mine\n"
