@@ -43,7 +43,7 @@ def main() -> None:
         if step.heldout is None:
             return
         assert isinstance(step.model, DynamicField)
-        scores = evaluate(render_series(step.model)[None], reference)
+        scores = evaluate(render_series(step.model)[None].cpu().numpy(), reference)
         rows.append((step.step, step.heldout, scores.whole.psnr, scores.dynamic.psnr))
         print(f"step {step.step:5d}  held-out {step.heldout:.4f}  PSNR {rows[-1][2]:.2f}  dynamic {rows[-1][3]:.2f}")
 

@@ -119,7 +119,7 @@ def _fit(scan: Scan, config: DainrConfig, neighbour: WarpedCine | None) -> tuple
     seconds = time.perf_counter() - started
     model.load_state_dict(fit.best)
     assert scan.reference is not None
-    scores = evaluate(prepared.scale * render_series(model)[None], scan.reference)
+    scores = evaluate(prepared.scale * render_series(model)[None].numpy(), scan.reference)
     return (scores.whole.psnr, scores.whole.ssim, scores.dynamic.psnr, seconds), model
 
 

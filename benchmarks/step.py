@@ -80,7 +80,7 @@ def warped_parts(model: WarpedCine, objective: Objective, batch: Batch) -> Parts
     """Canonical maps, their mixture with the innovation, the warp, coil maps, data term and priors."""
     frames, matrix, config = [float(f) for f in batch.frames], model.matrix, objective.config
     with torch.no_grad():
-        values, coil_maps, rendered = model._values(), model.coil_maps(), model.series(frames, matrix)
+        values, coil_maps, rendered = model.values(), model.coil_maps(), model.series(frames, matrix)
     images, canonical, control, maps = map(_leaf, (rendered.images, rendered.canonical, rendered.control, coil_maps))
     space = _leaf(torch.randn(model.config.maps, *matrix, dtype=torch.complex64, device=images.device))
     mixing = _leaf(torch.randn(len(frames), model.config.maps, dtype=torch.complex64, device=images.device))
@@ -94,7 +94,7 @@ def warped_parts(model: WarpedCine, objective: Objective, batch: Batch) -> Parts
         huber_data(images, maps, batch, weight, objective.noise_std, config.threshold).backward()
 
     return {
-        "canonical maps": lambda: _backward(model._values(), values),
+        "canonical maps": lambda: _backward(model.values(), values),
         "mixture and innovation": lambda: _backward(mixture(), rendered.canonical),
         "warp": lambda: _backward(warp(canonical, model._displacement(control, matrix)), rendered.images),
         "coil maps": lambda: _backward(model.coil_maps(), coil_maps),

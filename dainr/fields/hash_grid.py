@@ -16,6 +16,7 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from dainr.errors import BadRequest
+from dainr.kernels.compiling import chosen
 from dainr.kernels.hash_grid import Level, interpolate
 from dainr.kernels.hash_grid_cpu import interpolate_cpu
 
@@ -77,6 +78,6 @@ class HashGrid(nn.Module):
     def forward(self, positions: Float[Tensor, "point 2"]) -> Float[Tensor, "point feature"]:
         """Features at positions (x, y) in the unit square; those outside it are moved to its edge."""
         positions = positions.clamp(0, 1)
-        if positions.device.type == "cpu" and self.table.dtype == torch.float32:
-            return interpolate_cpu(positions, self.table, self.levels)
-        return interpolate(positions, self.table, self.levels)
+        single = self.table.dtype == torch.float32
+        read = chosen(positions.device, interpolate, cpu=interpolate_cpu if single else None)
+        return read(positions, self.table, self.levels)

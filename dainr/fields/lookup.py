@@ -15,6 +15,7 @@ from torch import Tensor
 from torch.autograd.function import once_differentiable
 
 from dainr.fields.hash_grid import GridConfig, grid_levels
+from dainr.kernels.compiling import chosen
 from dainr.kernels.coordinates import pixel_coordinates
 from dainr.kernels.hash_grid import entry_index
 from dainr.kernels.sparse_cpu import product_cpu, rows_of
@@ -47,11 +48,20 @@ class FixedLookup:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # torch calls its CSR tensors a beta feature
             both = matrix.to_sparse_csr(), matrix.t().coalesce().to_sparse_csr()
-        self.products = [partial(torch.matmul, m) if m.is_cuda else partial(product_cpu, rows_of(m)) for m in both]
+        product = chosen(device, _plain_product, cpu=_compiled_product)
+        self.products = [product(m) for m in both]
 
     def __call__(self, table: Float[Tensor, "entry per_level"]) -> Float[Tensor, "point feature"]:
         """Features for the present table."""
         return _Product.apply(table, *self.products).view(-1, self.n_features)
+
+
+def _plain_product(matrix: Tensor) -> Product:
+    return partial(torch.matmul, matrix)
+
+
+def _compiled_product(matrix: Tensor) -> Product:
+    return partial(product_cpu, rows_of(matrix))
 
 
 @lru_cache(maxsize=2)

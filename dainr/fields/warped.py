@@ -17,7 +17,6 @@ from typing import Any
 import torch
 from jaxtyping import Complex, Float
 from torch import Tensor, nn
-from torch.nn import functional
 
 from dainr.errors import BadRequest
 from dainr.fields.bandlimited import resample
@@ -26,7 +25,6 @@ from dainr.fields.hash_grid import GridConfig, HashGrid
 from dainr.fields.lookup import lookup_at_pixels
 from dainr.fields.mlp import MLP
 from dainr.fields.spline import spline_map, spline_matrix
-from dainr.fit.adamw import AdamW
 from dainr.kernels.coordinates import frame_number
 from dainr.kernels.warp import warp
 from dainr.operators.batch import Batch
@@ -134,22 +132,9 @@ class WarpedCine(DynamicField):
 
     def canonical_maps(self, matrix: tuple[int, int]) -> Complex[Tensor, "map y x"]:
         """The canonical maps M_k on a matrix; between the pixels that were fitted, by their Fourier series."""
-        real, imaginary = self._values().T.reshape(2, self.config.maps, *self.matrix)
+        real, imaginary = self.values().T.reshape(2, self.config.maps, *self.matrix)
         maps = GAIN * torch.complex(real, imaginary)
         return maps if matrix == self.matrix else resample(maps, matrix)
-
-    def start_from(self, maps: Complex[Tensor, "map y x"], steps: int) -> None:
-        """Fit the canonical maps to given ones by least squares: a second's work that saves many costlier steps."""
-        target = torch.cat([maps.real, maps.imag]).flatten(1).T / GAIN
-        rates = [
-            {"params": [self.grid.table], "lr": 1e-2, "weight_decay": 0.0},
-            {"params": self.value.parameters(), "lr": 5e-3, "weight_decay": 0.0},
-        ]
-        optimiser = AdamW(rates, (0.9, 0.99))
-        for _ in range(steps):
-            optimiser.zero_grad()
-            functional.mse_loss(self._values(), target).backward()
-            optimiser.step()
 
     @torch.no_grad()
     def continue_from(self, coarse: "WarpedCine") -> None:
@@ -189,7 +174,7 @@ class WarpedCine(DynamicField):
             {"params": free, "share": 1.0, "decay": False},
         ]
 
-    def _values(self) -> Float[Tensor, "point value"]:
+    def values(self) -> Float[Tensor, "point value"]:
         """The canonical maps at the pixels of the scan, real parts and then imaginary ones."""
         lookup = lookup_at_pixels(self.grid.config, self.matrix, self.frame_times.device)
         return self.value([lookup(self.grid.table)])

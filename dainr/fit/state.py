@@ -29,6 +29,11 @@ class FitState:
     validations: list[Validation] = field(default_factory=list)
     stopped: str = ""  # why the fit ended: budget, converged or interrupted
 
+    @property
+    def is_done(self) -> bool:
+        """Whether nothing is left to do."""
+        return self.stopped not in ("", "interrupted")
+
     def copy(self) -> "FitState":
         """A state that later steps leave as it is."""
         return replace(self, losses=self.losses.copy(), validations=self.validations.copy())
@@ -67,6 +72,12 @@ class RunState:
 
     finished: dict[int, Checkpoint] = field(default_factory=dict)
     current: tuple[int, Checkpoint] | None = None
+
+    def of_slice(self, index: int) -> Checkpoint | None:
+        """What there is of a slice; its state says whether it is done."""
+        if index in self.finished:
+            return self.finished[index]
+        return self.current[1] if self.current is not None and self.current[0] == index else None
 
 
 Observer = Callable[[Step], bool | None]  # False stops the fit

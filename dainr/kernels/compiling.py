@@ -1,6 +1,12 @@
-"""What the compiled passes on the CPU have in common: how numba compiles them, their threads, tensors as arrays."""
+"""Where a pass over arrays runs: compiled, where a device has such a pass, or in plain torch, which runs everywhere.
 
-from typing import Any
+And what the compiled passes on the CPU have in common: how numba compiles them, their threads, tensors as arrays.
+"""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
+from typing import Any, TypeVar
 
 import numba
 import numpy as np
@@ -15,6 +21,25 @@ FAST = {"contract", "arcp", "nsz"}
 # inlines into it has to touch that, too.
 kernel: Any = njit(parallel=True, fastmath=FAST, cache=True)
 inner: Any = njit(inline="always", fastmath=FAST)
+
+Pass = TypeVar("Pass")
+_plain_torch: ContextVar[bool] = ContextVar("plain torch", default=False)
+
+
+def chosen(device: torch.device, plain: Pass, **compiled: Pass | None) -> Pass:
+    """The pass for a device: the compiled one of its kind (`cpu=...`, `cuda=...`), or else the one in plain torch."""
+    found = None if _plain_torch.get() else compiled.get(device.type)
+    return plain if found is None else found
+
+
+@contextmanager
+def plain_torch() -> Iterator[None]:
+    """Within it no compiled pass is chosen: what a device without one of its own computes, on any device."""
+    before = _plain_torch.set(True)
+    try:
+        yield
+    finally:
+        _plain_torch.reset(before)
 
 
 def share_threads() -> None:

@@ -8,6 +8,7 @@ from jaxtyping import Complex, Float
 from torch import Tensor
 from torch.nn import functional
 
+from dainr.kernels.compiling import chosen
 from dainr.kernels.coordinates import pixel_coordinates
 from dainr.kernels.warp_cpu import warp_cpu
 
@@ -16,8 +17,10 @@ def warp(
     images: Complex[Tensor, "frame y x"], displacement: Float[Tensor, "frame 2 y x"]
 ) -> Complex[Tensor, "frame y x"]:
     """Images seen at displaced pixels; `displacement` (x, y) is in halves of the field of view."""
-    if not images.is_cuda:
-        return warp_cpu(images, displacement)
+    return chosen(images.device, _warp, cpu=warp_cpu)(images, displacement)
+
+
+def _warp(images: Tensor, displacement: Tensor) -> Tensor:
     matrix = (images.shape[1], images.shape[2])
     places = pixel_coordinates(matrix, images.device).view(*matrix, 2) + displacement.permute(0, 2, 3, 1)
     values = torch.view_as_real(images).permute(0, 3, 1, 2)

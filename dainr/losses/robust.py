@@ -13,6 +13,7 @@ import torch
 from jaxtyping import Complex, Float
 from torch import Tensor
 
+from dainr.kernels.compiling import chosen
 from dainr.kernels.computed import computed
 from dainr.kernels.huber_cpu import huber_cpu
 from dainr.operators.batch import Batch
@@ -35,10 +36,9 @@ def _terms(
     batch: Batch, weight: Tensor, threshold: float, images: Tensor, maps: Tensor
 ) -> tuple[Tensor, Tensor, Tensor]:
     """The loss and its gradients with respect to images and coil maps."""
-    fourier = batch.operator.fourier
-    samples = fourier.measure(images, maps).contiguous()
-    value = (_huber if samples.is_cuda else huber_cpu)(samples, batch.kspace, weight, threshold)
-    of_images, of_maps = fourier.measure_adjoint(samples, maps, images)
+    samples = batch.operator.measure(images, maps).contiguous()
+    value = chosen(samples.device, _huber, cpu=huber_cpu)(samples, batch.kspace, weight, threshold)
+    of_images, of_maps = batch.operator.measure_adjoint(samples, maps, images)
     assert of_maps is not None
     return value, of_images, of_maps
 

@@ -10,6 +10,7 @@ import torch
 from jaxtyping import Complex, Float
 from torch import Tensor
 
+from dainr.kernels.compiling import chosen
 from dainr.kernels.computed import computed
 from dainr.kernels.variation_cpu import magnitude_cpu, spatial_cpu, temporal_cpu
 
@@ -21,19 +22,19 @@ def temporal_variation(
 
     `rounding` is e, in the units of the series.
     """
-    compute = _temporal if series.is_cuda else temporal_cpu
+    compute = chosen(series.device, _temporal, cpu=temporal_cpu)
     return computed(partial(compute, cyclic=cyclic, rounding=rounding, weight=weight), series)
 
 
 def magnitude(series: Complex[Tensor, "frame y x"], rounding: float, weight: float = 1.0) -> Float[Tensor, ""]:
     """weight * sum_t,r |x_t|."""
-    compute = _magnitude if series.is_cuda else magnitude_cpu
+    compute = chosen(series.device, _magnitude, cpu=magnitude_cpu)
     return computed(partial(compute, rounding=rounding, weight=weight), series)
 
 
 def spatial_variation(series: Complex[Tensor, "frame y x"], rounding: float, weight: float = 1.0) -> Float[Tensor, ""]:
     """weight * sum_t,r |grad x_t|, isotropic, by forward differences; none across the edge of the image."""
-    compute = _spatial if series.is_cuda else spatial_cpu
+    compute = chosen(series.device, _spatial, cpu=spatial_cpu)
     return computed(partial(compute, rounding=rounding, weight=weight), series)
 
 

@@ -29,6 +29,11 @@ class Method(Protocol):
 
     Config: type[Any]
     about: str
+    presets: tuple[str, ...]  # names of shipped settings, the one to start from first; none: the dataclass's defaults
+
+    def citation(self, settings: Mapping[str, Any]) -> str:
+        """How the images were made, for a methods section, by the settings of the run; "{version}" is the program's."""
+        ...
 
     def resolve(self, scan: Scan, config: Any) -> tuple[Any, dict[str, Any]]:
         """The config with every "auto" replaced by what it stands for here, and what was measured to choose."""

@@ -1,73 +1,34 @@
-"""What the methods without a field share: slices in turn, iterations that are watched and stopped, one record."""
+"""What methods share that reconstruct slices in turn: preparing, resuming, one record, memory that is given back."""
 
 import gc
+import logging
 import math
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from functools import cached_property
 from typing import Any
 
 import numpy as np
 import torch
 from jaxtyping import Complex
-from torch import Tensor, nn
+from torch import Tensor
 
 from dainr.cine import Cine
-from dainr.errors import BadRequest, Diverged
 from dainr.fields.field import DynamicField
-from dainr.fit.state import Checkpoint, FitState, Observer, RunState, Step
+from dainr.fit.state import Checkpoint, FitState, Observer, RunState
 from dainr.machine import disk
 from dainr.machine.device import resolve_device
 from dainr.machine.memory import give_freed_memory_back
 from dainr.methods.common import MethodConfig, resolve_common
-from dainr.methods.recon import Recon
-from dainr.operators import Batch, FrameData
+from dainr.methods.recon import Recon, put_away
+from dainr.operators import FrameData
 from dainr.operators.gridding import grid_frames
 from dainr.prepare import Prepared, prepare_slice
 from dainr.prepare.frame_data import frame_data
 from dainr.scan import Scan
 
-
-@dataclass(frozen=True)
-class IterativeConfig(MethodConfig):
-    """When iterations end, by whichever of the three comes first, and how strongly they are kept from the noise."""
-
-    iterations: int = 50  # 0: the budget alone decides
-    budget_s: float = 0.0  # wall-clock for the iterations of a slice; 0: no limit
-    tolerance: float = 1e-2  # of the measure of convergence each method names
-    ridge: float = 5.0  # mu of mu/2 |x|^2, in variances of the noise: one over the mean square expected of the image
-
-    def __post_init__(self) -> None:
-        super().__post_init__()
-        if self.iterations < (0 if self.budget_s else 1) or not (self.budget_s >= 0 and self.tolerance >= 0):
-            raise BadRequest("iterations, budget_s or tolerance", "it is out of range", "choose positive values")
-        if self.ridge < 0:
-            raise BadRequest(f"ridge={self.ridge}", "it is negative", "choose 0 or more")
-
-
-@dataclass(frozen=True, eq=False)
-class Iterate:
-    """The images after an iteration, what they cost, and the measure of convergence that `tolerance` is held to."""
-
-    images: Complex[Tensor, "frame y x"]
-    objective: float
-    residual: float
-    parts: Tensor | None = None  # what a method splits the images into
-
-
-class Images(nn.Module):
-    """Images as a model: the frames of a batch are looked up."""
-
-    images: Tensor
-
-    def __init__(self, images: Complex[Tensor, "frame y x"], frames: Sequence[float]) -> None:
-        super().__init__()
-        self.register_buffer("images", images)
-        self.position = {frame: position for position, frame in enumerate(frames)}
-
-    def forward(self, batch: Batch) -> Complex[Tensor, "frame y x"]:
-        """The images of the frames of a batch."""
-        return self.images[[self.position[frame] for frame in batch.frames]]
+log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, eq=False)
@@ -75,8 +36,9 @@ class Slice:
     """One slice to reconstruct: its samples in the units of the fit, and its place among the slices."""
 
     prepared: Prepared
-    data: FrameData
+    data: FrameData  # of the readouts that are not held out
     place: tuple[int, int] = (0, 1)
+    begun_at: float = field(default_factory=time.perf_counter)
 
     @property
     def noise_std(self) -> float:
@@ -87,18 +49,50 @@ class Slice:
         samples, frames = self.data.kspace.shape[1], len(self.data.frames)
         return self.prepared.noise_std * math.sqrt(samples / frames / math.prod(self.prepared.matrix))
 
+    @cached_property
+    def gridded(self) -> Complex[Tensor, "frame y x"]:
+        """The gridded frames."""
+        return grid_frames(self.data)
+
+
+@dataclass(frozen=True, eq=False)
+class SliceResult:
+    """What became of a slice."""
+
+    images: Complex[Tensor, "frame y x"]  # in the units of the fit
+    state: FitState
+    record: dict[str, Any]  # how it went, beside how it was prepared
+    model: DynamicField | None = None
+    seconds: dict[str, float] = field(default_factory=dict)  # of stages, which are summed over the slices
+
 
 class SliceMethod:
-    """A method that reconstructs the slices one by one from all readouts, without a field."""
+    """A method that reconstructs the slices one by one; without a field, unless it overrides `of_slice`."""
 
     name: str
     Config: type[Any] = MethodConfig
+    presets: tuple[str, ...] = ()
+    cited_as: str  # how the images were made, for a methods section
 
     def reconstruct(
         self, part: Slice, config: Any, observers: Sequence[Observer]
     ) -> tuple[Complex[Tensor, "frame y x"], FitState]:
         """The images of a slice in the units of the fit, and how they came about."""
         raise TypeError(f"{type(self).__name__} reconstructs no slice")
+
+    def of_slice(
+        self, part: Slice, config: Any, observers: Sequence[Observer], begun: Checkpoint | None
+    ) -> SliceResult:
+        """A slice, or what is left to do of it. Images that were in progress are begun anew."""
+        if begun is not None and begun.state.is_done:
+            images, state = begun.tensors["images"], begun.state
+        else:
+            images, state = self.reconstruct(part, config, observers)
+        return SliceResult(images, state, _summary(state))
+
+    def citation(self, settings: Mapping[str, Any]) -> str:
+        """How the images were made, for a methods section, by the settings of the run."""
+        return self.cited_as
 
     def resolve(self, scan: Scan, config: Any) -> tuple[Any, dict[str, Any]]:
         """Device and NUFFT backend; nothing is held out, for nothing is validated."""
@@ -108,33 +102,39 @@ class SliceMethod:
     def __call__(
         self, scan: Scan, config: Any, observers: Sequence[Observer] = (), resume: RunState | None = None
     ) -> Recon:
-        """The cine. Resuming keeps the slices that are done; the one that was in progress is begun anew.
+        """Reconstruct every slice. Resuming keeps the slices that are done.
 
-        An observer that returns False ends the run with the iteration in progress, and leaves further slices out.
+        Raises Diverged. An observer that returns False ends the run with the step in progress, and leaves further
+        slices out.
         """
-        device, started = resolve_device(config.device), time.perf_counter()
-        done = resume.finished if resume else {}
+        started, resume = time.perf_counter(), resume or RunState()
         images = disk.zeros((scan.n_slices, scan.n_frames, *scan.matrix), np.complex64)
-        gridded, records, times = disk.zeros(images.shape, np.float32), [], np.zeros(0)
+        gridded, results, records = disk.zeros(images.shape, np.float32), list[SliceResult](), list[dict[str, Any]]()
+        scales, times = list[float](), np.zeros(0)
         for index in range(scan.n_slices):
-            prepared = prepare_slice(scan, index, config.prepare, config.seed)
-            data = frame_data(prepared, ~prepared.held_out, config.nufft, device)
-            if index in done:
-                series, state = done[index].tensors["images"], done[index].state
-            else:
-                series, state = self.reconstruct(Slice(prepared, data, (index, scan.n_slices)), config, observers)
-            images[index] = prepared.scale * series.cpu().numpy()
-            gridded[index] = np.abs(prepared.scale * grid_frames(data).cpu().numpy())
-            end_slice(images[index], gridded[index])
-            records.append({"prepare": prepared.record} | _summary(state))
-            times = prepared.frame_times if index == 0 else times
-            if state.stopped == "interrupted":
+            part = _prepared_slice(scan, index, config)
+            gridded[index] = np.abs(part.prepared.scale * part.gridded.cpu().numpy())
+            result = self.of_slice(part, config, observers, resume.of_slice(index))
+            images[index] = part.prepared.scale * result.images.cpu().numpy()
+            if result.model is not None:
+                put_away(result.model)
+            records.append({"prepare": part.prepared.record} | result.record)
+            results.append(replace(result, images=torch.empty(0)))
+            scales.append(part.prepared.scale)
+            times = part.prepared.frame_times if index == 0 else times
+            del part, result
+            _end_slice(images[index], gridded[index])
+            if results[-1].state.stopped == "interrupted":
                 break
+        n, models = len(results), tuple(r.model for r in results if r.model is not None)
         return Recon(
             method=self.name,
-            cine=Cine(images[: len(records)], times, scan.fov_mm, scan.slice_thickness_mm, scan.affine),
-            record={"slices": records, "seconds": {"total": time.perf_counter() - started}},
-            gridded=gridded[: len(records)],
+            cine=Cine(images[:n], times, scan.fov_mm, scan.slice_thickness_mm, scan.affine),
+            record={"slices": records} | _totals(results, time.perf_counter() - started),
+            gridded=gridded[:n],
+            fields=models,
+            scales=tuple(scales) if models else (),
+            histories=tuple(r.state for r in results) if models else (),
         )
 
     def restore(
@@ -148,82 +148,6 @@ class SliceMethod:
         return ()
 
 
-class IterativeMethod(SliceMethod):
-    """A method that iterates: it gives the iterates, and this class stops, records and shows them."""
-
-    def iterate(self, part: Slice, config: Any) -> Iterator[Iterate]:
-        """Iterates without end, each better than the one before."""
-        raise TypeError(f"{type(self).__name__} has no iterations")
-
-    def reconstruct(
-        self, part: Slice, config: Any, observers: Sequence[Observer]
-    ) -> tuple[Complex[Tensor, "frame y x"], FitState]:
-        """The last iterate, and a state with the objective of each as its losses.
-
-        Raises Diverged when an objective is not finite.
-        """
-        watch = _Watch(part, config, observers)
-        with torch.no_grad():
-            for iterate in self.iterate(part, config):
-                if watch(iterate):
-                    break
-        return iterate.images, watch.state
-
-
-@dataclass(eq=False)
-class _Watch:
-    """Decides after each iteration whether to stop, and tells the observers."""
-
-    part: Slice
-    config: IterativeConfig
-    observers: Sequence[Observer]
-    started: float = field(default_factory=time.perf_counter)
-    state: FitState = field(default_factory=FitState)
-
-    def __call__(self, iterate: Iterate) -> bool:
-        """Whether this iterate is the last."""
-        state, config = self.state, self.config
-        state.step += 1
-        state.seconds = time.perf_counter() - self.started
-        state.losses.append(iterate.objective)
-        if not math.isfinite(iterate.objective):
-            raise Diverged(
-                "the reconstruction diverged",
-                f"its objective is {iterate.objective} after iteration {state.step}",
-                "check the coil maps and the noise measurement of the scan",
-            )
-        out_of_time = 0 < config.budget_s <= state.seconds * (1 + 0.5 / state.step)
-        if iterate.residual < config.tolerance:
-            state.stopped = "converged"
-        elif 0 < config.iterations <= state.step or out_of_time:
-            state.stopped = "budget"
-        step = self._step(iterate)
-        if not all(observer(step) is not False for observer in self.observers):
-            state.stopped = state.stopped or "interrupted"
-        return bool(state.stopped)
-
-    def _step(self, iterate: Iterate) -> Step:
-        state, config = self.state, self.config
-        by_steps = state.step / config.iterations if config.iterations else 0.0
-        by_time = state.seconds / config.budget_s if config.budget_s else 0.0
-        progress = 1.0 if state.stopped else min(max(by_steps, by_time), 1.0)
-        return Step(
-            slice=self.part.place[0],
-            n_slices=self.part.place[1],
-            step=state.step,
-            progress=progress,
-            loss=iterate.objective,
-            heldout=None,
-            best_heldout=math.inf,
-            seconds=state.seconds,
-            seconds_left=state.seconds * (1 / progress - 1),
-            learning_rate=0.0,
-            stopped=state.stopped,
-            model=Images(iterate.images, self.part.data.frames),
-            checkpoint=lambda: Checkpoint({"best.images": iterate.images.clone()}, state.copy()),
-        )
-
-
 def _summary(state: FitState) -> dict[str, Any]:
     """How the iterations of a slice went, for run.json; nothing where there were none."""
     if not state.step:
@@ -232,7 +156,29 @@ def _summary(state: FitState) -> dict[str, Any]:
     return {"iterations": how}
 
 
-def end_slice(*results: np.ndarray) -> None:
+def _prepared_slice(scan: Scan, index: int, config: MethodConfig) -> Slice:
+    """A slice with its samples on the device; what was found and done is logged."""
+    begun_at = time.perf_counter()
+    prepared = prepare_slice(scan, index, config.prepare, config.seed)
+    log.info("slice %d: noise from the %s", index, prepared.record["noise_from"])
+    log.info("slice %d: coil maps %s", index, prepared.record["coil_maps"])
+    if "gradient_delays_samples" in prepared.record:
+        log.info("slice %d: gradient delays corrected", index)
+    if "outside_energy" in prepared.record:
+        log.info("slice %d: still signal from outside the field of view removed", index)
+    data = frame_data(prepared, ~prepared.held_out, config.nufft, resolve_device(config.device))
+    return Slice(prepared, data, (index, scan.n_slices), begun_at)
+
+
+def _totals(results: Sequence[SliceResult], total: float) -> dict[str, Any]:
+    """What a run took over all slices, and how many parameters the field of one has."""
+    names = dict.fromkeys(name for result in results for name in result.seconds)
+    seconds = {"total": total} | {name: sum(result.seconds[name] for result in results) for name in names}
+    model = results[0].model
+    return ({} if model is None else {"parameters": sum(p.numel() for p in model.parameters())}) | {"seconds": seconds}
+
+
+def _end_slice(*results: np.ndarray) -> None:
     """Leave memory to the next slice: results that lie on disk are written there."""
     for result in results:
         disk.release(result)

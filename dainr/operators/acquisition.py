@@ -36,6 +36,18 @@ class Acquisition(LinearOperator):
         """The same operator with other coil maps."""
         return Acquisition(maps, self.fourier)
 
+    def measure(
+        self, images: Complex[Tensor, "frame y x"], maps: Complex[Tensor, "coil y x"]
+    ) -> Complex[Tensor, "coil point"]:
+        """K-space of images seen through these coil maps, without autograd."""
+        return self.fourier.measure(images, maps)
+
+    def measure_adjoint(
+        self, y: Complex[Tensor, "coil point"], maps: Complex[Tensor, "coil y x"], images: Complex[Tensor, "frame y x"]
+    ) -> tuple[Complex[Tensor, "frame y x"], Complex[Tensor, "coil y x"] | None]:
+        """Adjoint of `measure` with respect to the images, and with respect to the maps."""
+        return self.fourier.measure_adjoint(y, maps, images)
+
     def _map(self, x: Complex[Tensor, "frame y x"]) -> Complex[Tensor, "coil point"]:
         return self.fourier.measure(x, self.maps)
 

@@ -16,17 +16,10 @@ from dainr.operators.fourier import FourierOperator
 class CartesianOperator(FourierOperator):
     """FFT and sampling for trajectories whose every point is a multiple of 1 / n."""
 
-    def __init__(
-        self,
-        points: Sequence[Float[np.ndarray, "_ 2"]],
-        matrix: tuple[int, int],
-        n_coils: int,
-        device: torch.device,
-    ) -> None:
-        super().__init__(matrix, [len(p) for p in points])
-        cells = [np.rint(p * np.array(matrix)).astype(np.int64) % np.array(matrix) for p in points]
-        centre = np.array(matrix) // 2 / np.array(matrix)
-        self.plans = [torch.from_numpy(c[:, 0] * matrix[1] + c[:, 1]).to(device) for c in cells]
+    def _set_up(self, points: Sequence[Float[np.ndarray, "_ 2"]], n_coils: int, device: torch.device) -> None:
+        cells = [np.rint(p * np.array(self.matrix)).astype(np.int64) % np.array(self.matrix) for p in points]
+        centre = np.array(self.matrix) // 2 / np.array(self.matrix)
+        self.plans = [torch.from_numpy(c[:, 0] * self.matrix[1] + c[:, 1]).to(device) for c in cells]
         self.phases = [
             torch.from_numpy(np.exp(2j * np.pi * (c @ centre)).astype(np.complex64)).to(device) for c in cells
         ]

@@ -17,7 +17,7 @@ from numba import prange
 from torch import Tensor
 
 from dainr.kernels.coil_sums import add_conjugate
-from dainr.kernels.compiling import as_array, inner, kernel, share_threads
+from dainr.kernels.compiling import as_array, chosen, inner, kernel, share_threads
 from dainr.operators.cartesian import CartesianOperator
 from dainr.operators.fourier import ELEMENTS_AT_A_TIME
 
@@ -27,17 +27,10 @@ MOST_LINES = 96  # a frame; of more the FFT is as fast
 class LinesOperator(CartesianOperator):
     """The same transform for frames of whole lines along x."""
 
-    def __init__(
-        self,
-        points: Sequence[Float[np.ndarray, "_ 2"]],
-        matrix: tuple[int, int],
-        n_coils: int,
-        device: torch.device,
-        n_samples: int,
-    ) -> None:
-        """`n_samples`: of a line; every frame's points are its lines, one after another, all at the same kx."""
-        super().__init__(points, matrix, n_coils, device)
-        ny, nx = matrix
+    def _set_up(self, points: Sequence[Float[np.ndarray, "_ 2"]], n_coils: int, device: torch.device) -> None:
+        """Every frame's points are its lines, one after another, all at the same kx."""
+        super()._set_up(points, n_coils, device)
+        (ny, nx), n_samples = self.matrix, whole_lines(_cells(points, self.matrix))
         columns = np.rint(points[0][:n_samples, 1] * nx).astype(np.int64)
         self.columns, self.shift = columns % nx, np.exp(2j * np.pi * columns * (nx // 2) / nx).astype(np.complex64)
         rows = [np.rint(p[::n_samples, 0] * ny) for p in points]
@@ -57,10 +50,10 @@ class LinesOperator(CartesianOperator):
         waves, y = self.waves[self.frames], images.new_empty(n_coils, sum(self.n_points[f] for f in self.frames))
         lines = images.new_empty(*waves.shape[:2], n_coils, nx)
         share_threads()
-        for chosen in self._chunks(maps.numel(), ELEMENTS_AT_A_TIME["cpu"]):
-            folded = images.new_empty(chosen.stop - chosen.start, waves.shape[2], n_coils, nx)
-            _fold(as_array(images[chosen]), by_row, as_array(folded))
-            torch.bmm(waves[chosen], _real(folded), out=_real(lines[chosen]))
+        for some in self._chunks(maps.numel(), ELEMENTS_AT_A_TIME["cpu"]):
+            folded = images.new_empty(some.stop - some.start, waves.shape[2], n_coils, nx)
+            _fold(as_array(images[some]), by_row, as_array(folded))
+            torch.bmm(waves[some], _real(folded), out=_real(lines[some]))
         starts, n_lines = self._layout()
         _take(as_array(torch.fft.fft(lines, norm="ortho")), self.columns, self.shift, starts, n_lines, as_array(y))
         return y
@@ -79,10 +72,10 @@ class LinesOperator(CartesianOperator):
         share_threads()
         _put(as_array(y), self.columns, self.shift, starts, n_lines, as_array(lines))
         lines, seen = torch.fft.ifft(lines, norm="ortho"), of_images if images is None else images
-        for chosen in self._chunks(maps.numel(), ELEMENTS_AT_A_TIME["cpu"]):
-            folded = torch.bmm(waves[chosen].mT, _real(lines[chosen])).view(-1, waves.shape[2], n_coils, 2 * nx)
+        for some in self._chunks(maps.numel(), ELEMENTS_AT_A_TIME["cpu"]):
+            folded = torch.bmm(waves[some].mT, _real(lines[some])).view(-1, waves.shape[2], n_coils, 2 * nx)
             parts = torch.view_as_complex(folded.unflatten(-1, (nx, 2)))
-            _unfold(as_array(parts), by_row, as_array(seen[chosen]), as_array(of_images[chosen]), as_array(of_maps))
+            _unfold(as_array(parts), by_row, as_array(seen[some]), as_array(of_images[some]), as_array(of_maps))
         return of_images, None if images is None else of_maps.transpose(0, 1).contiguous()
 
     def _layout(self) -> tuple[np.ndarray, np.ndarray]:
@@ -95,10 +88,9 @@ def make_cartesian(
     points: Sequence[Float[np.ndarray, "_ 2"]], matrix: tuple[int, int], n_coils: int, device: torch.device
 ) -> CartesianOperator:
     """The faster operator for points on the grid: products for a few whole lines on the CPU, else the FFT."""
-    n_samples = whole_lines([np.rint(p * np.array(matrix)) for p in points]) if device.type == "cpu" else 0
-    if n_samples and max(map(len, points)) <= MOST_LINES * n_samples:
-        return LinesOperator(points, matrix, n_coils, device, n_samples)
-    return CartesianOperator(points, matrix, n_coils, device)
+    few = max(map(len, points)) <= MOST_LINES * whole_lines(_cells(points, matrix))
+    operator = chosen(device, CartesianOperator, cpu=LinesOperator if few else None)
+    return operator(points, matrix, n_coils, device)
 
 
 def whole_lines(cells: Sequence[Float[np.ndarray, "_ 2"]]) -> int:
@@ -112,6 +104,10 @@ def whole_lines(cells: Sequence[Float[np.ndarray, "_ 2"]]) -> int:
         if not ((lines[..., 0] == lines[:, :1, 0]).all() and (lines[..., 1] == first[:n, 1]).all()):
             return 0
     return n if n > 1 else 0
+
+
+def _cells(points: Sequence[Float[np.ndarray, "_ 2"]], matrix: tuple[int, int]) -> list[Float[np.ndarray, "_ 2"]]:
+    return [np.rint(p * np.array(matrix)) for p in points]
 
 
 def _by_row(maps: Complex[Tensor, "coil y x"]) -> np.ndarray:

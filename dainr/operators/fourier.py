@@ -22,15 +22,28 @@ ELEMENTS_AT_A_TIME = {"cpu": 2**20, "cuda": 2**25}
 class FourierOperator(LinearOperator):
     """Coil images `frame coil y x` to k-space `coil point`, the points of one frame after another.
 
-    Subclasses transform a frame with `_frame` and `_frame_adjoint`, or all with `_map` and `_map_adjoint`; those that
-    can do better than coil images in memory have their own `measure` and `measure_adjoint`.
+    Subclasses keep what they need of the points of every frame (`_set_up`), and transform a frame with `_frame` and
+    `_frame_adjoint`, or all with `_map` and `_map_adjoint`; those that can do better than coil images in memory have
+    their own `measure` and `measure_adjoint`.
     """
 
-    def __init__(self, matrix: tuple[int, int], n_points: Sequence[int]) -> None:
+    def __init__(
+        self,
+        points: Sequence[Float[np.ndarray, "_ 2"]],
+        matrix: tuple[int, int],
+        n_coils: int,
+        device: torch.device,
+    ) -> None:
+        """`points` (ky, kx) of every frame in cycles per pixel, for images of `matrix` (ny, nx)."""
         super().__init__()
         self.matrix = matrix
-        self.n_points = list(n_points)
-        self.frames = list(range(len(self.n_points)))
+        self.n_points = [len(p) for p in points]
+        self.frames = list(range(len(points)))
+        self.norm = float(np.sqrt(matrix[0] * matrix[1]))  # of sums over pixels, to make them orthonormal
+        self._set_up(points, n_coils, device)
+
+    def _set_up(self, points: Sequence[Float[np.ndarray, "_ 2"]], n_coils: int, device: torch.device) -> None:
+        """Work out once, on the device, what every transform needs; nothing here."""
 
     def select(self, frames: Sequence[int]) -> "FourierOperator":
         """The same operator for some frames only, in the given order; it shares the plans."""

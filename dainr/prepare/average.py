@@ -1,8 +1,9 @@
 """The time average of a slice at low resolution, coil by coil: for coil maps, and to see what lies around the heart."""
 
-import finufft
 import numpy as np
 from jaxtyping import Complex, Float
+
+from dainr.operators.nufft.coils import CoilNufft
 
 CALIBRATION_WIDTH = 16  # k-space samples of the single field of view
 COARSE = 80  # pixels a side; coil maps are smoother than that
@@ -36,9 +37,8 @@ def average_kspace(
         for coil, row in enumerate(values):
             grid[coil] = np.bincount(flat, row.real, len(count)) + 1j * np.bincount(flat, row.imag, len(count))
         return (grid / count).reshape(-1, *size)
-    angle = 2 * np.pi * points / np.array(size)
-    weighted = np.ascontiguousarray(values * density.reshape(-1)[inside])
-    images = finufft.nufft2d1(*np.ascontiguousarray(angle.T), weighted, size, isign=1, eps=1e-6)
+    transform = CoilNufft(points / np.array(size), size, len(kspace))
+    images = transform.adjoint(values * density.reshape(-1)[inside])
     return np.fft.fftshift(np.fft.fft2(np.fft.ifftshift(images, axes=(1, 2))), axes=(1, 2))
 
 

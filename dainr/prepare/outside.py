@@ -10,13 +10,12 @@ by conjugate gradients, and its samples are subtracted.
 """
 
 from dataclasses import dataclass
-from typing import Any
 
-import finufft
 import numpy as np
 from jaxtyping import Bool, Complex, Float
 from scipy.ndimage import binary_dilation, zoom
 
+from dainr.operators.nufft.coils import CoilNufft
 from dainr.prepare.average import average_images, average_kspace, coarse_size
 from dainr.prepare.density import passes_centre
 
@@ -51,7 +50,7 @@ def estimate_outside(
     if place is None:
         return None
     inside = _field_of_view(matrix)
-    transform = _Transform(trajectory, place.shape, len(kspace))
+    transform = CoilNufft(trajectory.reshape(-1, 2), place.shape, len(kspace), PRECISION, "complex64")
     weight = (density * seen[:, None]).reshape(-1).astype(np.float32)
     samples = kspace.reshape(len(kspace), -1).astype(np.complex64)
     image = _least_squares(transform, samples, weight, inside | place)
@@ -83,26 +82,7 @@ def _where(
     return zoom(seen.astype(np.float32), sizes, order=1, grid_mode=True, mode="nearest") > 0.5
 
 
-class _Transform:
-    """Images of all coils on twice the field of view to samples, and the adjoint; the units do not matter."""
-
-    def __init__(self, trajectory: np.ndarray, shape: tuple[int, ...], n_coils: int) -> None:
-        angle = np.ascontiguousarray(2 * np.pi * trajectory.reshape(-1, 2).T.astype(np.float32))
-        make: dict[str, Any] = {"n_trans": n_coils, "eps": PRECISION, "dtype": "complex64"}
-        self._forward = finufft.Plan(2, shape, isign=-1, **make)
-        self._adjoint = finufft.Plan(1, shape, isign=1, **make)
-        for plan in (self._forward, self._adjoint):
-            plan.setpts(*angle)
-
-    def forward(self, images: Complex[np.ndarray, "coil y x"]) -> Complex[np.ndarray, "coil point"]:
-        return self._forward.execute(np.ascontiguousarray(images)).reshape(len(images), -1)
-
-    def adjoint(self, samples: Complex[np.ndarray, "coil point"]) -> Complex[np.ndarray, "coil y x"]:
-        images = self._adjoint.execute(np.ascontiguousarray(samples))
-        return images.reshape(len(samples), *images.shape[-2:])
-
-
-def _least_squares(transform: _Transform, samples: np.ndarray, weight: np.ndarray, place: np.ndarray) -> np.ndarray:
+def _least_squares(transform: CoilNufft, samples: np.ndarray, weight: np.ndarray, place: np.ndarray) -> np.ndarray:
     """The images of all coils that explain the samples best, zero elsewhere than at a place."""
     residual = transform.adjoint(samples * weight) * place
     images, direction = np.zeros_like(residual), residual.copy()

@@ -199,22 +199,6 @@ def smooth_image(n: int) -> Tensor:
     return torch.polar(1.5 * torch.exp(-3 * (x**2 + (y - 0.2) ** 2)) + 0.3, 0.5 * x)
 
 
-def test_the_start_is_near_the_image_it_is_given() -> None:
-    image = smooth_image(32)
-    torch.manual_seed(0)
-    field = WarpedCine(WarpedConfig(width=16, log2_table=12), TIMES, (32, 32), unit_maps((32, 32)), False)
-    hold(field.basis, 0.0)
-    before = {name: value.clone() for name, value in field.state_dict().items()}
-    maps = torch.stack([image, 0.5 * image.flip(0), *torch.zeros(2, 32, 32)])
-    field.start_from(maps, 60)
-    with torch.no_grad():
-        canonical, found = field.series([0.0, 2.0], (32, 32)).canonical, field.canonical_maps((32, 32))
-    assert float((canonical - image).norm(dim=(1, 2)).max() / image.norm()) < 0.08
-    assert float((found - maps).norm(dim=(1, 2)).max() / image.norm()) < 0.08
-    changed = {name.split(".")[0] for name, value in field.state_dict().items() if not torch.equal(value, before[name])}
-    assert changed == {"grid", "value"}
-
-
 def test_a_finer_field_continues_where_a_coarser_one_ended() -> None:
     coarse, fine = (
         WarpedCine(WarpedConfig(**SMALL), TIMES, matrix, unit_maps(matrix), False, finest=27)

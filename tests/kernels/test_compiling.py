@@ -1,10 +1,13 @@
-"""Compiled code that comes from the disk is the code that was just compiled."""
+"""Passes are chosen by device, and compiled code from the disk is the code that was just compiled."""
 
 import os
 import subprocess
 from pathlib import Path
 
+import torch
+
 from dainr.io.scans import native
+from dainr.kernels.compiling import chosen, plain_torch
 from dainr.scan import Scan
 from tests.cli import CONSOLE_SCRIPT, TINY_OPTIONS
 
@@ -19,3 +22,16 @@ def test_first_fit_after_installing_equals_the_next(radial_scan: Scan, tmp_path:
         cines.append((run / "cine.h5").read_bytes())
     assert list((tmp_path / "cache").rglob("*.nbc"))
     assert cines[0] == cines[1]
+
+
+def test_a_device_takes_its_compiled_pass_and_any_other_plain_torch() -> None:
+    cpu, meta = torch.device("cpu"), torch.device("meta")
+    assert chosen(cpu, "plain", cpu="compiled") == "compiled"
+    assert chosen(meta, "plain", cpu="compiled") == chosen(cpu, "plain", cpu=None) == "plain"
+
+
+def test_plain_torch_can_be_asked_for_and_ends_with_its_block() -> None:
+    cpu = torch.device("cpu")
+    with plain_torch():
+        assert chosen(cpu, "plain", cpu="compiled") == "plain"
+    assert chosen(cpu, "plain", cpu="compiled") == "compiled"

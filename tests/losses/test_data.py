@@ -3,6 +3,7 @@
 from collections.abc import Callable
 from dataclasses import replace
 
+import numpy as np
 import pytest
 import torch
 from torch import Tensor
@@ -25,7 +26,7 @@ class Pixels(FourierOperator):
 
 TRUTH = random_complex(1, 2, 2)
 DOUBLING = torch.tensor([1.0, 2.0]).reshape(2, 1, 1).expand(2, 2, 2) + 0j  # the second coil sees twice the first
-OPERATOR = Acquisition(DOUBLING, Pixels((2, 2), [4]))
+OPERATOR = Acquisition(DOUBLING, Pixels([np.zeros((4, 2))], (2, 2), 2, torch.device("cpu")))
 BATCH = Batch(
     frames=(0.0,),
     times=torch.zeros(1),

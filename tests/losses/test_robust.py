@@ -2,6 +2,7 @@
 
 import math
 
+import numpy as np
 import pytest
 import torch
 from hypothesis import given, settings
@@ -89,7 +90,7 @@ def test_the_loss_and_its_gradients_are_zero_at_the_truth(backend: str) -> None:
 
 def one_sample(residual: complex, noise_std: float, threshold: float) -> float:
     """The loss of a single sample with that residual."""
-    operator = Acquisition(torch.ones(1, 1, 1) + 0j, Pixels((1, 1), [1]))
+    operator = Acquisition(torch.ones(1, 1, 1) + 0j, Pixels([np.zeros((1, 2))], (1, 1), 1, torch.device("cpu")))
     batch = Batch((0.0,), torch.zeros(1), torch.zeros(1, 1) + 0j, torch.ones(1), operator)
     image = torch.full((1, 1, 1), residual, dtype=torch.complex64)
     return float(huber_data(image, torch.ones(1, 1, 1) + 0j, batch, torch.ones(1), noise_std, threshold))

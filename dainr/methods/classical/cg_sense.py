@@ -12,8 +12,9 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
+from dainr.methods.classical.iterations import Iterate, IterativeConfig, IterativeMethod
 from dainr.methods.classical.solvers import conjugate_gradients, half_square, relative, sampling_density
-from dainr.methods.slices import Iterate, IterativeConfig, IterativeMethod, Slice
+from dainr.methods.slices import Slice
 
 
 @dataclass(frozen=True)
@@ -28,6 +29,10 @@ class CgSense(IterativeMethod):
 
     name = "cg-sense"
     Config = CgSenseConfig
+    cited_as = (
+        "Every frame was reconstructed by regularised least squares with conjugate gradients (CG-SENSE, Pruessmann et"
+        " al., Magn Reson Med 2001;46:638; dainr {version})."
+    )
     about = "parallel imaging: regularised least squares of each frame, by conjugate gradients"
 
     def iterate(self, part: Slice, config: CgSenseConfig) -> Iterator[Iterate]:

@@ -14,9 +14,9 @@ from jaxtyping import Complex, Float
 from torch import Tensor
 
 from dainr.errors import BadRequest
+from dainr.methods.classical.iterations import Iterate, IterativeConfig, IterativeMethod
 from dainr.methods.classical.solvers import admm, soft_threshold
-from dainr.methods.slices import Iterate, IterativeConfig, IterativeMethod, Slice
-from dainr.operators.gridding import grid_frames
+from dainr.methods.slices import Slice
 
 ADMM_STEP = 0.0125  # of the image's brightness: what a step of ADMM takes from a difference; sets the penalty rho
 
@@ -72,11 +72,15 @@ class Grasp(IterativeMethod):
 
     name = "grasp"
     Config = GraspConfig
+    cited_as = (
+        "The cine was reconstructed by compressed sensing with total variation over time (GRASP, Feng et al., Magn"
+        " Reson Med 2014;72:707), solved by ADMM, its weight a fixed multiple of the noise (dainr {version})."
+    )
     about = "compressed sensing: total variation over time, weighted by the noise"
 
     def iterate(self, part: Slice, config: GraspConfig) -> Iterator[Iterate]:
         """ADMM from the gridded frames."""
-        start = grid_frames(part.data)
+        start = part.gridded
         weight = config.weight * part.noise_std
         splitting = TemporalVariation(len(start), weight, config.cyclic, start.device)
         return admm(part, splitting, config.ridge, start)

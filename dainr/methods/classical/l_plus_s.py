@@ -16,9 +16,9 @@ from jaxtyping import Complex
 from torch import Tensor
 
 from dainr.errors import BadRequest
+from dainr.methods.classical.iterations import Iterate, IterativeConfig, IterativeMethod
 from dainr.methods.classical.solvers import admm, soft_threshold
-from dainr.methods.slices import Iterate, IterativeConfig, IterativeMethod, Slice
-from dainr.operators.gridding import grid_frames
+from dainr.methods.slices import Slice
 
 ADMM_STEP = 0.15  # of the image's brightness: what a step of ADMM takes from a frequency; sets the penalty rho
 
@@ -87,11 +87,16 @@ class LPlusS(IterativeMethod):
 
     name = "l+s"
     Config = LPlusSConfig
+    cited_as = (
+        "The cine was reconstructed as a low-rank background plus a part sparse in temporal frequency (L+S, Otazo et"
+        " al., Magn Reson Med 2015;73:1125), solved by ADMM, its weights fixed multiples of the noise (dainr"
+        " {version})."
+    )
     about = "low-rank background plus sparse motion (temporal frequencies), weighted by the noise"
 
     def iterate(self, part: Slice, config: LPlusSConfig) -> Iterator[Iterate]:
         """ADMM from the gridded frames; `parts` of an iterate are L and S."""
-        start = grid_frames(part.data)
+        start = part.gridded
         pixels = math.prod(part.prepared.matrix)
         edge = math.sqrt(pixels) + math.sqrt(len(start))  # largest singular value of white noise (Marchenko-Pastur)
         low_rank, sparse = config.low_rank * part.noise_std * edge, config.sparse * part.noise_std

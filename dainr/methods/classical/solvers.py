@@ -19,7 +19,8 @@ import torch
 from jaxtyping import Complex, Float
 from torch import Tensor
 
-from dainr.methods.slices import Iterate, Slice
+from dainr.methods.classical.iterations import Iterate
+from dainr.methods.slices import Slice
 from dainr.prepare import Prepared
 
 INNER_ITERATIONS = 8  # of conjugate gradients in a step of ADMM

@@ -13,7 +13,8 @@ from torch.nn import functional
 from dainr.fields.bandlimited import resample
 from dainr.fields.field import DynamicField
 from dainr.fields.pointwise import PointwiseField
-from dainr.fields.warped import WarpedCine
+from dainr.fields.warped import GAIN, WarpedCine
+from dainr.fit.adamw import AdamW
 from dainr.fit.loop import Fit
 from dainr.losses import Loss, l1_loss
 from dainr.methods.classical.grasp import GraspConfig, TemporalVariation
@@ -124,14 +125,28 @@ def start_warped(model: WarpedCine, config: DainrConfig, prepared: Prepared, ave
         coarse_average = grid_average(data)
         coarse_maps = maps.new_zeros(len(maps), *coarse.matrix)
         coarse_maps[0] = coarse_average
-        small.start_from(coarse_maps, config.start_steps)
+        start_maps(small, coarse_maps, config.start_steps)
         course = replace(config.fit, iterations=config.coarse_steps, budget_s=0.0, validate_every=config.coarse_steps)
         Fit(small, Objective(config.objective, coarse.noise_std), data, None, course, config.seed).run()
         model.continue_from(small)
         with torch.no_grad():
             maps = resample(small.canonical_maps(coarse.matrix), model.matrix)
             maps[0] += average - resample(coarse_average[None], model.matrix)[0]
-    model.start_from(maps, config.start_steps)
+    start_maps(model, maps, config.start_steps)
+
+
+def start_maps(model: WarpedCine, maps: Complex[Tensor, "map y x"], steps: int) -> None:
+    """Fit a field's canonical maps to given ones by least squares: a second's work that saves many costlier steps."""
+    target = torch.cat([maps.real, maps.imag]).flatten(1).T / GAIN
+    rates = [
+        {"params": [model.grid.table], "lr": 1e-2, "weight_decay": 0.0},
+        {"params": model.value.parameters(), "lr": 5e-3, "weight_decay": 0.0},
+    ]
+    optimiser = AdamW(rates, (0.9, 0.99))
+    for _ in range(steps):
+        optimiser.zero_grad()
+        functional.mse_loss(model.values(), target).backward()
+        optimiser.step()
 
 
 def closes_cycle(frames: Complex[Tensor, "frame y x"]) -> bool:

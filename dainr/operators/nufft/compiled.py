@@ -26,18 +26,11 @@ ELEMENTS_AT_A_TIME = 2**19  # of the padded grids: what the caches hold
 class CompiledNufftOperator(FourierOperator):
     """Coil images to k-space through compiled interpolation, single precision."""
 
-    def __init__(
-        self,
-        points: Sequence[Float[np.ndarray, "_ 2"]],
-        matrix: tuple[int, int],
-        n_coils: int,
-        device: torch.device,
-    ) -> None:
-        super().__init__(matrix, [len(p) for p in points])
-        self.grid = oversampled(matrix)
-        from_centre = [np.arange(n) - n // 2 for n in matrix]
+    def _set_up(self, points: Sequence[Float[np.ndarray, "_ 2"]], n_coils: int, device: torch.device) -> None:
+        self.grid = oversampled(self.matrix)
+        from_centre = [np.arange(n) - n // 2 for n in self.matrix]
         alternating = (-1.0) ** np.add.outer(*from_centre)  # brings the centre of k-space to that of the grid
-        self.apodisation = torch.from_numpy((apodisation(matrix, self.grid) * alternating).astype(np.complex64))
+        self.apodisation = torch.from_numpy((apodisation(self.matrix, self.grid) * alternating).astype(np.complex64))
         positions = np.concatenate(points) * np.array(self.grid) + np.array(self.grid) // 2
         (first_y, along_y), (first_x, along_x) = (window(positions[:, axis]) for axis in (0, 1))
         # of every point: first cells (y, x), weights along y and along x

@@ -19,19 +19,11 @@ TOLERANCE = 1e-5
 class CufinufftOperator(FourierOperator):
     """Coil images to k-space through cuFINUFFT plans, single precision, on torch's device memory."""
 
-    def __init__(
-        self,
-        points: Sequence[Float[np.ndarray, "_ 2"]],
-        matrix: tuple[int, int],
-        n_coils: int,
-        device: torch.device,
-    ) -> None:
-        super().__init__(matrix, [len(p) for p in points])
-        self.norm = float(np.sqrt(matrix[0] * matrix[1]))
+    def _set_up(self, points: Sequence[Float[np.ndarray, "_ 2"]], n_coils: int, device: torch.device) -> None:
         self.coordinates = [torch.from_numpy((2 * np.pi * p.T).astype(np.float32)).to(device) for p in points]
-        self.plans = [(self._plan(2, -1, n_coils, c), self._plan(1, 1, n_coils, c)) for c in self.coordinates]
+        self.plans = [(self._make(2, -1, n_coils, c), self._make(1, 1, n_coils, c)) for c in self.coordinates]
 
-    def _plan(self, kind: int, sign: int, n_coils: int, coordinates: Tensor) -> cufinufft.Plan:
+    def _make(self, kind: int, sign: int, n_coils: int, coordinates: Tensor) -> cufinufft.Plan:
         stream = torch.cuda.current_stream(coordinates.device).cuda_stream
         plan = cufinufft.Plan(
             kind,

@@ -24,20 +24,12 @@ ONE_COIL_A_THREAD = 2  # finufft's spread_thread
 class FinufftOperator(FourierOperator):
     """Coil images to k-space through FINUFFT plans, single precision."""
 
-    def __init__(
-        self,
-        points: Sequence[Float[np.ndarray, "_ 2"]],
-        matrix: tuple[int, int],
-        n_coils: int,
-        device: torch.device,
-    ) -> None:
-        super().__init__(matrix, [len(p) for p in points])
-        self.norm = float(np.sqrt(matrix[0] * matrix[1]))
+    def _set_up(self, points: Sequence[Float[np.ndarray, "_ 2"]], n_coils: int, device: torch.device) -> None:
         # FINUFFT wants angles in [-pi, pi) and contiguous coordinates that outlive the plan
         self.coordinates = [np.ascontiguousarray((2 * np.pi * p.T).astype(np.float32)) for p in points]
-        self.plans = [(self._plan(2, -1, n_coils, c), self._plan(1, 1, n_coils, c)) for c in self.coordinates]
+        self.plans = [(self._make(2, -1, n_coils, c), self._make(1, 1, n_coils, c)) for c in self.coordinates]
 
-    def _plan(self, kind: int, sign: int, n_coils: int, coordinates: np.ndarray) -> finufft.Plan:
+    def _make(self, kind: int, sign: int, n_coils: int, coordinates: np.ndarray) -> finufft.Plan:
         plan = finufft.Plan(
             kind,
             self.matrix,

@@ -20,16 +20,9 @@ from dainr.operators.nufft.window import WIDTH, apodisation, oversampled, window
 class SparseNufftOperator(FourierOperator):
     """Coil images to k-space through one sparse interpolation matrix per frame."""
 
-    def __init__(
-        self,
-        points: Sequence[Float[np.ndarray, "_ 2"]],
-        matrix: tuple[int, int],
-        n_coils: int,
-        device: torch.device,
-    ) -> None:
-        super().__init__(matrix, [len(p) for p in points])
-        self.grid = oversampled(matrix)
-        self.apodisation = torch.from_numpy(apodisation(matrix, self.grid).astype(np.float32)).to(device)
+    def _set_up(self, points: Sequence[Float[np.ndarray, "_ 2"]], n_coils: int, device: torch.device) -> None:
+        self.grid = oversampled(self.matrix)
+        self.apodisation = torch.from_numpy(apodisation(self.matrix, self.grid).astype(np.float32)).to(device)
         self.plans = [self._interpolation(p, device) for p in points]
 
     def _interpolation(self, points: np.ndarray, device: torch.device) -> tuple[Tensor, Tensor]:

@@ -18,17 +18,9 @@ with warnings.catch_warnings():
 class TorchKbNufftOperator(FourierOperator):
     """Coil images to k-space by table interpolation on a twice finer grid."""
 
-    def __init__(
-        self,
-        points: Sequence[Float[np.ndarray, "_ 2"]],
-        matrix: tuple[int, int],
-        n_coils: int,
-        device: torch.device,
-    ) -> None:
-        super().__init__(matrix, [len(p) for p in points])
-        self.norm = float(np.sqrt(matrix[0] * matrix[1]))
-        self.nufft = torchkbnufft.KbNufft(im_size=matrix).to(device)
-        self.nufft_adjoint = torchkbnufft.KbNufftAdjoint(im_size=matrix).to(device)
+    def _set_up(self, points: Sequence[Float[np.ndarray, "_ 2"]], n_coils: int, device: torch.device) -> None:
+        self.nufft = torchkbnufft.KbNufft(im_size=self.matrix).to(device)
+        self.nufft_adjoint = torchkbnufft.KbNufftAdjoint(im_size=self.matrix).to(device)
         self.plans = [torch.from_numpy((2 * np.pi * p.T).astype(np.float32)).to(device) for p in points]
 
     def _frame(self, x: Complex[Tensor, "coil y x"], frame: int) -> Complex[Tensor, "coil point"]:

@@ -7,8 +7,9 @@ import pytest
 import torch
 
 from dainr.methods.classical.cg_sense import CgSense, CgSenseConfig
+from dainr.methods.classical.iterations import Iterate
 from dainr.methods.classical.solvers import conjugate_gradients
-from dainr.methods.slices import Iterate, Slice
+from dainr.methods.slices import Slice
 from dainr.scan import Scan
 from tests.helper import random_complex
 from tests.methods.test_slices import run, slice_of

@@ -9,8 +9,9 @@ import torch
 
 from dainr.errors import BadRequest
 from dainr.methods.classical.grasp import ADMM_STEP, Grasp, GraspConfig, TemporalVariation
+from dainr.methods.classical.iterations import Iterate
 from dainr.methods.classical.solvers import sampling_density, soft_threshold
-from dainr.methods.slices import Iterate, Slice
+from dainr.methods.slices import Slice
 from dainr.scan import Scan
 from dainr.settings.build import build_config
 from tests.helper import random_complex

@@ -6,8 +6,9 @@ import pytest
 import torch
 
 from dainr.errors import BadRequest
+from dainr.methods.classical.iterations import Iterate
 from dainr.methods.classical.l_plus_s import LowRankPlusSparse, LPlusS, LPlusSConfig, singular_values
-from dainr.methods.slices import Iterate, Slice
+from dainr.methods.slices import Slice
 from dainr.scan import Scan
 from dainr.settings.build import build_config
 from tests.helper import random_complex

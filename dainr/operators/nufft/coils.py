@@ -1,0 +1,39 @@
+"""NUFFT of all coils at one set of points, on arrays: for what is worked out once, before a fit.
+
+x_hat[c, j] = sum_r x[c, r] exp(-2 pi i k_j . r), and its adjoint; no factor makes them orthonormal.
+"""
+
+import finufft
+import numpy as np
+from jaxtyping import Complex, Float
+
+
+class CoilNufft:
+    """FINUFFT's transform between images `coil y x` and samples `coil point`, to a tolerance, in the type given."""
+
+    def __init__(
+        self,
+        points: Float[np.ndarray, "point 2"],
+        shape: tuple[int, ...],
+        n_coils: int,
+        tolerance: float = 1e-6,
+        dtype: str = "complex128",
+    ) -> None:
+        """`points` (ky, kx) in cycles per pixel of images of `shape` (y, x)."""
+        self.shape, self.n_coils, self.dtype = shape, n_coils, np.dtype(dtype)
+        self._angles = np.ascontiguousarray(2 * np.pi * points.T.astype(self.dtype.type().real.dtype))
+        self._plans = [finufft.Plan(kind, shape, n_coils, tolerance, sign, dtype) for kind, sign in ((2, -1), (1, 1))]
+        for plan in self._plans:
+            plan.setpts(*self._angles)
+
+    def forward(self, images: Complex[np.ndarray, "coil y x"]) -> Complex[np.ndarray, "coil point"]:
+        """Samples of the images."""
+        return self._execute(self._plans[0], images).reshape(self.n_coils, -1)
+
+    def adjoint(self, samples: Complex[np.ndarray, "coil point"]) -> Complex[np.ndarray, "coil y x"]:
+        """The adjoint of `forward`."""
+        return self._execute(self._plans[1], samples).reshape(self.n_coils, *self.shape)
+
+    def _execute(self, plan: finufft.Plan, data: np.ndarray) -> np.ndarray:
+        array = np.ascontiguousarray(data, self.dtype)
+        return plan.execute(array[0] if self.n_coils == 1 else array)
