@@ -12,6 +12,8 @@ Every file is replaced whole, so that a run killed at any moment leaves a folder
 import json
 import time
 import tomllib
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
@@ -21,7 +23,7 @@ import torch
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 
-from dainr.errors import BadRequest, BadScan
+from dainr.errors import BadRequest, BadScan, DainrError, Diverged, Interrupted
 from dainr.fit.state import Checkpoint, FitState, RunState, Step, Validation
 
 CONFIG, RECORD, LOG, STATE = "config.toml", "run.json", "log.jsonl", "state.safetensors"
@@ -70,6 +72,39 @@ class RunFolder:
         """Refuse a scan that a new run in this folder would overwrite. Raises BadRequest."""
         if scan.resolve() in {self.file(name).resolve() for name in FILES}:
             raise BadRequest(str(scan), f"a run in {self.path} would overwrite it", "name another folder for the run")
+
+    @contextmanager
+    def beginning(
+        self, config: dict[str, Any], record: dict[str, Any], resume: bool
+    ) -> Iterator[Callable[[Step | None], None]]:
+        """A run: begun at once, or where it replaces another with its first step; the observer given sees to that.
+
+        A scan or request that turns out bad before leaves no folder, and a run that was to be replaced as it was. An
+        interrupted or diverged run is recorded as such.
+        """
+        replaces, begun = self.is_run and not resume, False
+
+        def begin(_: Step | None = None) -> None:
+            nonlocal begun
+            if not begun:
+                if not resume:
+                    self.start(config)
+                self.write_record(record)
+            begun = True
+
+        if not replaces:
+            begin()
+        try:
+            yield begin
+        except (Interrupted, Diverged) as error:
+            begin()
+            self.write_record(record | {"status": type(error).__name__.lower(), "why": str(error)})
+            raise
+        except DainrError:
+            if not replaces and not resume:
+                self.discard()
+            raise
+        begin()
 
     def start(self, config: dict[str, Any]) -> None:
         """Make the folder ready for a new run; an old run in it is removed."""
@@ -190,6 +225,13 @@ class RunFolder:
                     state.finished[int(index)] = checkpoint
                 elif int(index) not in state.finished:  # killed as it ended
                     state = replace(state, current=(int(index), checkpoint))
+        return state
+
+    def state_to_resume(self) -> RunState:
+        """The state to go on from, what a killed process left half written taken away. Raises BadScan."""
+        self.tidy()
+        state = self.load_state()
+        self.trim_log(state)
         return state
 
     def _slices(self) -> list[Path]:

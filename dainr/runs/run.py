@@ -15,7 +15,7 @@ import torch
 from dainr import __version__
 from dainr.assess.describe import describe
 from dainr.assess.verdict import judge
-from dainr.errors import BadScan, DainrError, Diverged, Interrupted
+from dainr.errors import BadScan, Interrupted
 from dainr.fit.state import Checkpoint, Observer, Step
 from dainr.io.images.cine import read_cine, write_cine
 from dainr.machine.device import device_name, peak_memory_mb
@@ -58,27 +58,11 @@ def reconstruct_into(
     Diverged. A scan or request that turns out bad before the first step leaves no folder, and leaves a run that was to
     be replaced as it was.
     """
-    state = None
-    if resume:
-        folder.tidy()
-        state = folder.load_state()
-        folder.trim_log(state)
+    state = folder.state_to_resume() if resume else None
     method = get_method(request.method)
     config, choices = method.resolve(scan, config)
     log.info("device: %s (%s)", config.device, device_name(config.device))
     record = _header(request, config, scan) | {"choices": choices, "status": "running"}
-    replaces, begun = folder.is_run and not resume, False
-
-    def begin() -> None:
-        nonlocal begun
-        if not begun and not resume:
-            folder.start({"run": request.__dict__, "config": config_dict(config)})
-        if not begun:
-            folder.write_record(record)
-        begun = True
-
-    if not replaces:
-        begin()
     folder.checkpoint_every_s = config.checkpoint_every_s
     if config.device.startswith("cuda"):
         torch.cuda.reset_peak_memory_stats()
@@ -90,18 +74,9 @@ def reconstruct_into(
                 "interrupted", f"the state after step {step.step} is saved in {folder.path}", "go on with --resume"
             )
 
-    watching = [lambda _: begin(), folder.log, folder.checkpoint, stop_when_asked, *observers]
-    try:
-        recon = method(scan, config, watching, state)
-    except (Interrupted, Diverged) as error:
-        begin()
-        folder.write_record(record | {"status": type(error).__name__.lower(), "why": str(error)})
-        raise
-    except DainrError:
-        if not replaces and not resume:
-            folder.discard()
-        raise
-    begin()
+    asked = {"run": request.__dict__, "config": config_dict(config)}
+    with folder.beginning(asked, record, resume) as begin:
+        recon = method(scan, config, [begin, folder.log, folder.checkpoint, stop_when_asked, *observers], state)
     finish(folder, recon, record | {"peak_memory_mb": peak_memory_mb(config.device)})
     return recon
 
