@@ -30,5 +30,8 @@ class DynamicField(nn.Module, ABC):
         """
 
     @abstractmethod
-    def displacement(self, frame: float, matrix: tuple[int, int]) -> Float[Tensor, "point 2"]:
-        """Displacement of every pixel at a fractional frame number, in pixels (x, y)."""
+    def displacement(self, frames: Sequence[float], matrix: tuple[int, int]) -> Float[Tensor, "frame 2 y x"]:
+        """From every pixel of a frame to its place in canonical space, (x, y) in pixels of the matrix.
+
+        Frames are fractional numbers in the series.
+        """

@@ -54,13 +54,14 @@ class PointwiseField(DynamicField):
         known = self.frame_times.tolist()
         return torch.stack([self._render_frame(frame_number(known, time), matrix) for time in times])
 
-    def displacement(self, frame: float, matrix: tuple[int, int]) -> Float[Tensor, "point 2"]:
-        """Displacement of every pixel at a fractional frame number, in pixels (x, y)."""
+    def displacement(self, frames: Sequence[float], matrix: tuple[int, int]) -> Float[Tensor, "frame 2 y x"]:
+        """From every pixel of a frame to its place in canonical space, (x, y) in pixels of the matrix."""
         pixels, _, encoded = self._encodings(matrix)
         if self.deformation is None:
-            return torch.zeros_like(pixels)
-        moved = self.deformation(encoded, self._time(frame, pixels.device))
-        return moved * 0.5 * torch.tensor([matrix[1], matrix[0]], device=pixels.device)
+            return pixels.new_zeros(len(frames), 2, *matrix)
+        moved = torch.stack([self.deformation(encoded, self._time(frame, pixels.device)) for frame in frames])
+        half = 0.5 * torch.tensor([matrix[1], matrix[0]], device=pixels.device)
+        return (moved * half).mT.unflatten(2, matrix)
 
     def _render_frame(self, frame: float, matrix: tuple[int, int]) -> Complex[Tensor, "y x"]:
         pixels, space, encoded = self._encodings(matrix)

@@ -126,7 +126,7 @@ class WarpedCine(DynamicField):
         canonical = torch.einsum("tk,kyx->tyx", mixing, self.canonical_maps(matrix))
         if innovate:
             canonical = torch.add(canonical, self._innovation(frames, matrix), alpha=GAIN)
-        control = torch.einsum("tm,mcyx->tcyx", self._over_time(self.motion_basis, frames), self.motion)
+        control = self._control(frames)
         spacing = 2 / (self.config.motion_control - 3)
         return Series(warp(canonical, self._displacement(control, matrix)), canonical, control / spacing)
 
@@ -143,11 +143,9 @@ class WarpedCine(DynamicField):
         state["innovation"] = torch.view_as_real(resample(torch.view_as_complex(coarse.innovation), self.matrix))
         self.load_state_dict(state)
 
-    def displacement(self, frame: float, matrix: tuple[int, int]) -> Float[Tensor, "point 2"]:
-        """Displacement of every pixel at a fractional frame number, in pixels (x, y)."""
-        control = torch.einsum("tm,mcyx->tcyx", self._over_time(self.motion_basis, [frame]), self.motion)
-        moved = self._displacement(control, matrix)[0].reshape(2, -1).T
-        return moved * 0.5 * torch.tensor([matrix[1], matrix[0]], device=moved.device)
+    def displacement(self, frames: Sequence[float], matrix: tuple[int, int]) -> Float[Tensor, "frame 2 y x"]:
+        """From every pixel of a frame to its place in canonical space, (x, y) in pixels of the matrix."""
+        return self._displacement(self._control(frames), matrix)
 
     def coil_maps(self) -> Complex[Tensor, "coil y x"]:
         """The coil maps, corrected by smooth splines and brought back to unit norm over the coils."""
@@ -204,10 +202,15 @@ class WarpedCine(DynamicField):
             chosen = torch.lerp(chosen[[w % n for w in whole]], chosen[after], part[:, None, None].to(chosen.dtype))
         return chosen if matrix == self.matrix else resample(chosen, matrix)
 
+    def _control(self, frames: Sequence[float]) -> Float[Tensor, "frame 2 row column"]:
+        """Displacement (x, y) of the control points, in halves of the field of view."""
+        return torch.einsum("tm,mcyx->tcyx", self._over_time(self.motion_basis, frames), self.motion)
+
     def _displacement(self, control: Tensor, matrix: tuple[int, int]) -> Float[Tensor, "frame 2 y x"]:
-        """Displacement in units of the coordinates, half a field of view."""
+        """Displacement of the pixels of a matrix, in pixels."""
         rows, columns = self._splines(matrix, self.config.motion_control)
-        return spline_map(control, rows, columns)
+        half = torch.tensor([0.5 * matrix[1], 0.5 * matrix[0]], device=control.device)
+        return spline_map(control * half[:, None, None], rows, columns)
 
     def _splines(self, matrix: tuple[int, int], n_control: int) -> tuple[Tensor, Tensor]:
         device = self.frame_times.device

@@ -16,13 +16,14 @@ from dainr.kernels.warp_cpu import warp_cpu
 def warp(
     images: Complex[Tensor, "frame y x"], displacement: Float[Tensor, "frame 2 y x"]
 ) -> Complex[Tensor, "frame y x"]:
-    """Images seen at displaced pixels; `displacement` (x, y) is in halves of the field of view."""
+    """Images seen at displaced pixels; `displacement` (x, y) is in pixels."""
     return chosen(images.device, _warp, cpu=warp_cpu)(images, displacement)
 
 
 def _warp(images: Tensor, displacement: Tensor) -> Tensor:
     matrix = (images.shape[1], images.shape[2])
-    places = pixel_coordinates(matrix, images.device).view(*matrix, 2) + displacement.permute(0, 2, 3, 1)
+    half = 0.5 * torch.tensor([matrix[1], matrix[0]], device=images.device)
+    places = pixel_coordinates(matrix, images.device).view(*matrix, 2) + displacement.permute(0, 2, 3, 1) / half
     values = torch.view_as_real(images).permute(0, 3, 1, 2)
     warped = functional.grid_sample(values, places, mode="bicubic", padding_mode="border", align_corners=False)
     return torch.complex(warped[:, 0], warped[:, 1])

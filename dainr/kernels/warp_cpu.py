@@ -46,9 +46,9 @@ class _Warp(torch.autograd.Function):
 
 
 @inner
-def _place(displacement, x, half):  # type: ignore[no-untyped-def]
+def _place(displacement, x):  # type: ignore[no-untyped-def]
     """Of a displaced pixel: the first of its four neighbours, and how far beyond the second it lies."""
-    place = F(x) + displacement * half
+    place = F(x) + displacement
     whole = np.floor(place)
     first = int(whole) - 1 if abs(place) < F(1e6) else -1000000  # nowhere: NaN, or beyond all integers
     return first, place - whole
@@ -73,13 +73,12 @@ def _read(image, x0, y0, nx, ny, window):  # type: ignore[no-untyped-def]
 def _forward(images, displacement, warped):  # type: ignore[no-untyped-def]
     ny, n = images.shape[1:]
     nx = n // 2
-    half_x, half_y = F(nx) / F(2), F(ny) / F(2)
     for frame in prange(len(images)):
         image, window = images[frame].reshape(-1), np.empty(SIDE * LANES, F)
         for y in range(ny):
             dx, dy, out = displacement[frame, 0, y], displacement[frame, 1, y], warped[frame, y]
             for x in range(np.uint64(nx)):
-                (x0, tx), (y0, ty) = _place(dx[x], x, half_x), _place(dy[x], y, half_y)
+                (x0, tx), (y0, ty) = _place(dx[x], x), _place(dy[x], y)
                 if x0 >= 0 and y0 >= 0 and x0 + SIDE <= nx and y0 + SIDE <= ny:
                     re, im = window_value(image, y0 * n + 2 * x0, n, tx, ty)
                 else:
@@ -92,7 +91,6 @@ def _forward(images, displacement, warped):  # type: ignore[no-untyped-def]
 def _backward(images, displacement, gradient, to_images, to_displacement):  # type: ignore[no-untyped-def]
     ny, n = images.shape[1:]
     nx = n // 2
-    half_x, half_y = F(nx) / F(2), F(ny) / F(2)
     for frame in prange(len(images)):
         image, to_image = images[frame].reshape(-1), to_images[frame].reshape(-1)
         window, to_window = np.empty(SIDE * LANES, F), np.empty(SIDE * LANES, F)
@@ -100,7 +98,7 @@ def _backward(images, displacement, gradient, to_images, to_displacement):  # ty
             dx, dy, g = displacement[frame, 0, y], displacement[frame, 1, y], gradient[frame, y]
             to_dx, to_dy = to_displacement[frame, 0, y], to_displacement[frame, 1, y]
             for x in range(np.uint64(nx)):
-                (x0, tx), (y0, ty) = _place(dx[x], x, half_x), _place(dy[x], y, half_y)
+                (x0, tx), (y0, ty) = _place(dx[x], x), _place(dy[x], y)
                 re, im = g[TWO * x], g[TWO * x + ONE]
                 if x0 >= 0 and y0 >= 0 and x0 + SIDE <= nx and y0 + SIDE <= ny:
                     to_x, to_y = window_gradient(image, to_image, y0 * n + 2 * x0, n, tx, ty, re, im)
@@ -113,4 +111,4 @@ def _backward(images, displacement, gradient, to_images, to_displacement):  # ty
                             at, cell = LANES * i + 2 * j, _cell(x0, y0, i, j, nx, ny)
                             to_image[cell] += to_window[at]
                             to_image[cell + 1] += to_window[at + 1]
-                to_dx[x], to_dy[x] = to_x * half_x, to_y * half_y
+                to_dx[x], to_dy[x] = to_x, to_y

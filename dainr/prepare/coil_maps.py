@@ -1,19 +1,20 @@
 """Coil maps from the scan itself: ESPIRiT on the time-averaged data, adaptive combination where that fails.
 
 Radial data is estimated on twice the field of view: signal beyond the edge is the rule, and on the bare field of view
-it wraps around into the maps. ESPIRiT: Uecker et al., Magn Reson Med 2014;71:990 (sigpy's implementation); adaptive:
-Walsh et al., Magn Reson Med 2000;43:682. Maps have unit norm over the coils.
+it wraps around into the maps. ESPIRiT: Uecker et al., Magn Reson Med 2014;71:990; adaptive: Walsh et al., Magn Reson
+Med 2000;43:682. Maps have unit norm over the coils.
 """
 
 import logging
 from dataclasses import dataclass
 
 import numpy as np
+import torch
 from jaxtyping import Complex, Float
-from scipy.ndimage import map_coordinates, uniform_filter
 
 from dainr.prepare.average import CALIBRATION_WIDTH, average_images, average_kspace, coarse_size
 from dainr.prepare.density import passes_centre
+from dainr.prepare.espirit import espirit
 from dainr.prepare.whiten import unit_norm
 
 log = logging.getLogger(__name__)
@@ -59,27 +60,20 @@ def estimate_coil_maps(
 
 
 def _espirit(calibration: np.ndarray, width: int) -> np.ndarray:
-    from sigpy.mri.app import EspiritCalib
-
     width = min(width, *calibration.shape[1:])
     if width < 2 * KERNEL_WIDTH:
         raise ValueError(f"the calibration region is only {width} samples wide")
-    maps = EspiritCalib(
-        calibration.astype(np.complex64),
-        calib_width=width,
-        thresh=SINGULAR_THRESHOLD,
-        kernel_width=KERNEL_WIDTH,
-        crop=0,
-        max_iter=30,
-        show_pbar=False,
-    ).run()
+    kspace = torch.from_numpy(calibration.astype(np.complex64))
+    maps = espirit(kspace, width, KERNEL_WIDTH, SINGULAR_THRESHOLD).numpy()
     if not np.isfinite(maps).all():
         raise ValueError("ESPIRiT's maps are not finite")
-    return np.asarray(maps)
+    return maps
 
 
 def _adaptive(images: Complex[np.ndarray, "coil y x"]) -> Complex[np.ndarray, "coil y x"]:
     """Per pixel the leading eigenvector of the local coil covariance, phase referenced to the strongest coil."""
+    from scipy.ndimage import uniform_filter  # here, for it takes long to import and few scans need it
+
     n_coils = len(images)
     covariance = np.empty((*images.shape[1:], n_coils, n_coils), np.complex128)
     for a in range(n_coils):
@@ -102,14 +96,17 @@ def _unexplained(images: Complex[np.ndarray, "coil y x"], maps: Complex[np.ndarr
 
 def _refine(maps: np.ndarray, matrix: tuple[int, int], widen: int) -> np.ndarray:
     """Cubic interpolation of coarse maps onto the pixels of the matrix; both centres are index n // 2."""
-    size = maps.shape[1:]
-    axes = [
-        (np.arange(n) - n // 2) * coarse / (widen * n) + coarse // 2 for n, coarse in zip(matrix, size, strict=True)
-    ]
-    points = np.stack(np.meshgrid(*axes, indexing="ij"))
-    fine = [
-        map_coordinates(m.real, points, order=3, mode="nearest")
-        + 1j * map_coordinates(m.imag, points, order=3, mode="nearest")
-        for m in maps
-    ]
-    return np.stack(fine)
+    rows, columns = (_cubic_matrix(n, coarse, widen) for n, coarse in zip(matrix, maps.shape[1:], strict=True))
+    return rows @ maps @ columns.T
+
+
+def _cubic_matrix(n: int, n_coarse: int, widen: int) -> Float[np.ndarray, "pixel coarse"]:
+    """Values at `n` pixels from those at coarse ones of `widen` times the field of view (Keys, a = -1/2)."""
+    place = (np.arange(n) - n // 2) * n_coarse / (widen * n) + n_coarse // 2
+    first = np.floor(place).astype(int) - 1
+    matrix = np.zeros((n, n_coarse))
+    for index in range(4):
+        t = np.abs(place - first - index)
+        weight = np.where(t <= 1, 1 - 2.5 * t**2 + 1.5 * t**3, 2 - 4 * t + 2.5 * t**2 - 0.5 * t**3)
+        np.add.at(matrix, (np.arange(n), np.clip(first + index, 0, n_coarse - 1)), weight)
+    return matrix

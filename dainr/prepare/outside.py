@@ -13,7 +13,6 @@ from dataclasses import dataclass
 
 import numpy as np
 from jaxtyping import Bool, Complex, Float
-from scipy.ndimage import binary_dilation, zoom
 
 from dainr.operators.nufft.coils import CoilNufft
 from dainr.prepare.average import average_images, average_kspace, coarse_size
@@ -77,6 +76,8 @@ def _where(
     beyond = from_centre > 0.5 + 2 * MARGIN / min(brightness.shape)
     if not (brightness[beyond] > CLEAR * bright).any():
         return None
+    from scipy.ndimage import binary_dilation, zoom  # here, for it takes long to import and few scans need it
+
     seen = binary_dilation((from_centre >= 0.5) & (brightness > FAINT * bright), iterations=MARGIN)
     sizes = [2 * n / coarse_n for n, coarse_n in zip(matrix, seen.shape, strict=True)]
     return zoom(seen.astype(np.float32), sizes, order=1, grid_mode=True, mode="nearest") > 0.5

@@ -3,17 +3,12 @@
 import base64
 import io
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from typing import Any
 
-import matplotlib
 import numpy as np
 from jaxtyping import Float, UInt8
 from PIL import Image
-
-matplotlib.use("svg")  # no display, and no window toolkit to look for
-
-from matplotlib import pyplot as plt
-from matplotlib.ticker import MaxNLocator
 
 from dainr.fit.state import FitState
 from dainr.io.images.video import frame_rate, windowed
@@ -59,8 +54,7 @@ def _slices(recon: Recon) -> Iterator[dict[str, Any]]:
 
 def fit_curves(history: FitState) -> str:
     """Loss of every step and held-out error of every validation, as SVG."""
-    with matplotlib.rc_context(STYLE):
-        figure, axis = plt.subplots(figsize=(6.4, 2.7), layout="constrained")
+    with _axes(2.7) as (figure, axis):
         smooth = _smoothed(np.array(history.losses))
         axis.plot(
             np.arange(1, len(smooth) + 1), smooth / smooth[0], color=GREY, lw=1, label="loss, relative to the start"
@@ -75,8 +69,7 @@ def fit_curves(history: FitState) -> str:
 
 def frame_error_bars(errors: list[float]) -> str:
     """Residual of every frame relative to its data, as SVG."""
-    with matplotlib.rc_context(STYLE):
-        figure, axis = plt.subplots(figsize=(6.4, 1.9), layout="constrained")
+    with _axes(1.9) as (figure, axis):
         worst = int(np.argmax(errors))
         colours = [ORANGE if i == worst else BLUE for i in range(len(errors))]
         axis.bar(np.arange(len(errors)), 100 * np.array(errors), color=colours, width=0.8)
@@ -89,8 +82,7 @@ def budget_curve(curves: Mapping[str, tuple[list[float], list[float], list[float
 
     `curves` has for each scan seconds, errors, and PSNR or nothing.
     """
-    with matplotlib.rc_context(STYLE):
-        figure, axis = plt.subplots(figsize=(6.4, 3.2), layout="constrained")
+    with _axes(3.2) as (figure, axis):
         lines = []
         for seconds, errors, _ in curves.values():
             percent = [100 * error for error in errors]
@@ -109,13 +101,12 @@ def budget_curve(curves: Mapping[str, tuple[list[float], list[float], list[float
 
 def attempt_scores(scores: Sequence[tuple[int, float]], chosen: int) -> str:
     """Score of every finished attempt of a search by its number, the chosen one circled, as SVG."""
-    with matplotlib.rc_context(STYLE):
-        figure, axis = plt.subplots(figsize=(6.4, 2.7), layout="constrained")
+    with _axes(2.7) as (figure, axis):
         axis.axhline(1, color=GREY, lw=1, ls="--", label="where the search began")
         axis.plot(*zip(*scores, strict=True), "o", color=BLUE, ms=5, label="attempt")
         axis.plot(chosen, dict(scores)[chosen], "o", ms=11, mfc="none", mec=ORANGE, mew=2, label="chosen")
         axis.set(xlabel="attempt", ylabel="error, relative to the start")
-        axis.xaxis.set_major_locator(MaxNLocator(integer=True))
+        axis.locator_params(axis="x", integer=True)
         axis.legend(frameon=False)
         return _svg(figure)
 
@@ -158,9 +149,19 @@ def _smoothed(values: np.ndarray) -> np.ndarray:
     return (total[ends] - total[starts]) / (ends - starts)
 
 
+@contextmanager
+def _axes(height: float) -> Iterator[tuple[Any, Any]]:
+    """A figure as wide as the page, and its axes; height in inches."""
+    import matplotlib  # here, for it takes long to import: nothing is drawn before a fit has ended
+    from matplotlib.figure import Figure
+
+    with matplotlib.rc_context(STYLE):
+        figure = Figure((6.4, height), layout="constrained")
+        yield figure, figure.subplots()
+
+
 def _svg(figure: Any) -> str:
     buffer = io.StringIO()
     figure.savefig(buffer, format="svg", metadata={"Date": None})
-    plt.close(figure)
     text = buffer.getvalue()
     return text[text.index("<svg") :]

@@ -29,7 +29,7 @@ from dainr.settings.build import build_config, config_dict, with_new_names
 
 log = logging.getLogger(__name__)
 
-PACKAGES = ("torch", "numpy", "finufft", "torchkbnufft", "numba", "sigpy", "ismrmrd", "tinycudann", "cufinufft")
+PACKAGES = ("torch", "numpy", "finufft", "torchkbnufft", "numba", "scipy", "ismrmrd", "tinycudann", "cufinufft")
 
 
 @dataclass(frozen=True)

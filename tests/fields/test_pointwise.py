@@ -103,8 +103,9 @@ def test_displacement_is_in_pixels_along_x_and_y() -> None:
     field = make()
     points = pixel_coordinates(MATRIX, torch.device("cpu"))
     by_hand = field.deformation(field.deformation.encode(points), torch.ones(1, 1))
-    torch.testing.assert_close(field.displacement(3.0, MATRIX), by_hand * torch.tensor([6.0, 4.5]))
-    assert not make("none").displacement(1.5, MATRIX).any()
+    in_pixels = (by_hand * torch.tensor([6.0, 4.5])).T.reshape(1, 2, *MATRIX)
+    torch.testing.assert_close(field.displacement([3.0], MATRIX), in_pixels)
+    assert not make("none").displacement([1.5], MATRIX).any()
 
 
 def test_saved_state_holds_times_and_weights_but_no_features() -> None:

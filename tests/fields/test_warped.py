@@ -74,10 +74,10 @@ def test_a_motion_of_one_pixel_shifts_the_image_by_one_pixel(axis: int, shift: t
     field = make(motion=False, motion_modes=1)
     hold(field.motion_basis, 1.0)
     field.motion[0, axis] = 2 / MATRIX[1 - axis]  # coordinates span two over the field of view
-    moved = torch.zeros(108, 2)
+    moved = torch.zeros(1, 2, *MATRIX)
     moved[:, axis] = 1.0
-    torch.testing.assert_close(field.displacement(1.5, MATRIX), moved)
-    torch.testing.assert_close(field.displacement(1.5, (18, 24)), 2 * moved.repeat(4, 1))
+    torch.testing.assert_close(field.displacement([1.5], MATRIX), moved)
+    torch.testing.assert_close(field.displacement([0.0, 1.5], (18, 24)), 2 * moved.repeat(2, 1, 2, 2))
     series = field.series([1.0], MATRIX)
     shifted = series.canonical[0].roll((-shift[0], -shift[1]), (0, 1))
     torch.testing.assert_close(series.images[0, 1:-2, 1:-2], shifted[1:-2, 1:-2], rtol=1e-3, atol=1e-4)
@@ -173,9 +173,9 @@ def test_a_change_of_the_weights_is_seen_at_once() -> None:
 
 def test_a_cycle_ends_where_it_starts_and_another_series_does_not() -> None:
     cycle, line = make(cyclic=True), make(cyclic=False)
-    torch.testing.assert_close(cycle.displacement(5.0, MATRIX), cycle.displacement(0.0, MATRIX), rtol=1e-3, atol=1e-3)
-    assert largest_change(line.displacement(4.0, MATRIX), line.displacement(0.0, MATRIX)) > 0.05
-    assert largest_change(line.displacement(5.0, MATRIX), line.displacement(0.0, MATRIX)) > 0.05
+    assert largest_change(cycle.displacement([5.0], MATRIX), cycle.displacement([0.0], MATRIX)) < 1e-3
+    assert largest_change(line.displacement([4.0], MATRIX), line.displacement([0.0], MATRIX)) > 0.05
+    assert largest_change(line.displacement([5.0], MATRIX), line.displacement([0.0], MATRIX)) > 0.05
 
 
 def test_saved_state_holds_all_but_the_coil_maps_it_was_given() -> None:
@@ -209,7 +209,7 @@ def test_a_finer_field_continues_where_a_coarser_one_ended() -> None:
         coarse.innovation.normal_(std=0.05)
         fine.continue_from(coarse)
         assert torch.equal(fine.grid.table, coarse.grid.table)
-        torch.testing.assert_close(fine.displacement(1.0, MATRIX), coarse.displacement(1.0, MATRIX))
+        torch.testing.assert_close(fine.displacement([1.0], MATRIX), coarse.displacement([1.0], MATRIX))
         theirs = resample(torch.view_as_complex(coarse.innovation), (27, 36))
         torch.testing.assert_close(torch.view_as_complex(fine.innovation), theirs)
 

@@ -29,7 +29,8 @@ def summary(
     error, signal = frame_energies(model, data)
     noise = float(data.density.sum()) * len(data.kspace) * prepared.noise_std**2
     with torch.no_grad():
-        moved = [model.displacement(float(f), prepared.matrix).norm(dim=1) for f in range(len(prepared.frame_times))]
+        frames = range(len(prepared.frame_times))
+        moved = [model.displacement([float(f)], prepared.matrix).norm(dim=1).flatten() for f in frames]
     found = {
         "steps": state.step,
         "stopped": state.stopped,

@@ -249,7 +249,7 @@ def test_saved_fields_are_restored_bit_by_bit(radial_scan: Scan, form: str, pair
     assert bool(maps) == ((form, pair) == ("pointwise", "prior=mdsr"))
     restored = Dainr().restore(configure(radial_scan, form, pair), (32, 32), finished, maps)
     assert torch.equal(restored[0].render([0.1], (32, 32)), field.render([0.1], (32, 32)))
-    assert torch.equal(restored[0].displacement(1.5, (32, 32)), field.displacement(1.5, (32, 32)))
+    assert torch.equal(restored[0].displacement([1.5], (32, 32)), field.displacement([1.5], (32, 32)))
 
 
 @pytest.mark.parametrize("rate", ["1e6", "1e30"])
