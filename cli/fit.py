@@ -119,12 +119,11 @@ def _check_resumable(
     """The stored request and config, if what is asked now agrees with them. Raises BadRequest otherwise."""
     from dainr.methods import get_method
     from dainr.runs.run import Request
-    from dainr.settings.build import build_config, config_dict, differences, with_new_names
+    from dainr.settings.build import build_config, config_dict, differences
 
     stored = folder.read_config()
     original = Request(**stored["run"])
-    kind = get_method(original.method).Config
-    config = build_config(kind, with_new_names(kind, stored["config"]))
+    config = build_config(get_method(original.method).Config, stored["config"])
     changed = []
     if original.sha256 != request.sha256:
         changed.append("the scan file")

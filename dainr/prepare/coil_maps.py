@@ -95,18 +95,23 @@ def _unexplained(images: Complex[np.ndarray, "coil y x"], maps: Complex[np.ndarr
 
 
 def _refine(maps: np.ndarray, matrix: tuple[int, int], widen: int) -> np.ndarray:
-    """Cubic interpolation of coarse maps onto the pixels of the matrix; both centres are index n // 2."""
-    rows, columns = (_cubic_matrix(n, coarse, widen) for n, coarse in zip(matrix, maps.shape[1:], strict=True))
+    """Coarse maps on the pixels of the matrix, by cubic splines; both centres are index n // 2."""
+    rows, columns = (_spline_matrix(n, coarse, widen) for n, coarse in zip(matrix, maps.shape[1:], strict=True))
     return rows @ maps @ columns.T
 
 
-def _cubic_matrix(n: int, n_coarse: int, widen: int) -> Float[np.ndarray, "pixel coarse"]:
-    """Values at `n` pixels from those at coarse ones of `widen` times the field of view (Keys, a = -1/2)."""
+def _spline_matrix(n: int, n_coarse: int, widen: int) -> Float[np.ndarray, "pixel coarse"]:
+    """Values at `n` pixels of the cubic spline through those at coarse pixels of `widen` times the field of view."""
     place = (np.arange(n) - n // 2) * n_coarse / (widen * n) + n_coarse // 2
+    return _splines_at(place, n_coarse) @ np.linalg.inv(_splines_at(np.arange(n_coarse, dtype=float), n_coarse))
+
+
+def _splines_at(place: Float[np.ndarray, " place"], n: int) -> Float[np.ndarray, "place spline"]:
+    """Cubic B-splines on `n` pixels of a periodic field of view, as ESPIRiT's maps are."""
     first = np.floor(place).astype(int) - 1
-    matrix = np.zeros((n, n_coarse))
+    matrix = np.zeros((len(place), n))
     for index in range(4):
         t = np.abs(place - first - index)
-        weight = np.where(t <= 1, 1 - 2.5 * t**2 + 1.5 * t**3, 2 - 4 * t + 2.5 * t**2 - 0.5 * t**3)
-        np.add.at(matrix, (np.arange(n), np.clip(first + index, 0, n_coarse - 1)), weight)
+        weight = np.where(t <= 1, 2 / 3 - t**2 + t**3 / 2, (2 - t) ** 3 / 6)
+        np.add.at(matrix, (np.arange(len(place)), (first + index) % n), weight)
     return matrix

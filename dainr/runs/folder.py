@@ -25,6 +25,8 @@ from safetensors.torch import save_file
 
 from dainr.errors import BadRequest, BadScan, DainrError, Diverged, Interrupted
 from dainr.fit.state import Checkpoint, FitState, RunState, Step, Validation
+from dainr.methods import get_method
+from dainr.settings.build import with_new_names
 
 CONFIG, RECORD, LOG, STATE = "config.toml", "run.json", "log.jsonl", "state.safetensors"
 FEATURES, CINE, REPORT = "features.safetensors", "cine.h5", "report.html"
@@ -132,13 +134,20 @@ class RunFolder:
             self.path.rmdir()
 
     def read_config(self) -> dict[str, Any]:
-        """What was asked. Raises BadScan when the folder holds no run or its config is damaged."""
+        """What was asked, settings by the names they have now.
+
+        Raises BadScan when the folder holds no run or its config is damaged.
+        """
         if not self.is_run:
             raise BadScan(str(self.path), f"there is no run here ({CONFIG} is missing)", "name a folder dainr fit made")
         try:
-            return tomllib.loads(self.file(CONFIG).read_text(encoding="utf-8"))
+            stored = tomllib.loads(self.file(CONFIG).read_text(encoding="utf-8"))
         except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
             raise BadScan(str(self.file(CONFIG)), f"it is damaged ({error})", "fit the scan again") from error
+        if {"run", "config"} <= stored.keys():
+            kind = get_method(stored["run"]["method"]).Config
+            stored["config"] = with_new_names(kind, stored["config"])
+        return stored
 
     def read_record(self) -> dict[str, Any]:
         """What happened. Raises BadScan when it is missing or damaged."""

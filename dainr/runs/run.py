@@ -25,7 +25,7 @@ from dainr.methods.recon import Recon
 from dainr.report import build_report
 from dainr.runs.folder import CINE, REPORT, RunFolder
 from dainr.scan import Scan
-from dainr.settings.build import build_config, config_dict, with_new_names
+from dainr.settings.build import build_config, config_dict
 
 log = logging.getLogger(__name__)
 
@@ -108,7 +108,7 @@ def load_run(path: Path) -> Recon:
     if record.get("status") != "done":
         raise BadScan(str(path), f"the run in it is {record.get('status')}, not done", "finish it with fit --resume")
     method = get_method(stored["run"]["method"])
-    config = build_config(method.Config, with_new_names(method.Config, stored["config"]))
+    config = build_config(method.Config, stored["config"])
     cine, extra = read_cine(folder.file(CINE))
     state = folder.load_state()
     matrix = cine.data.shape[2], cine.data.shape[3]

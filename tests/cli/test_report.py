@@ -34,3 +34,15 @@ def test_a_damaged_run_is_bad_data(finished: FinishedRun, tmp_path: Path) -> Non
         whole = (folder / name).read_bytes()
         (folder / name).write_bytes(whole[: len(whole) // 2] + b"\xff")
         assert_one_error(invoke("report", folder), 3)
+
+
+def test_a_run_made_before_settings_were_renamed_is_reported_exported_and_rendered(
+    finished: FinishedRun, tmp_path: Path
+) -> None:
+    shutil.copytree(finished.folder, old := tmp_path / "run")
+    asked = (old / "config.toml").read_text()
+    assert "prior = " in asked and "subframes = " in asked
+    (old / "config.toml").write_text(asked.replace("prior = ", "features = ").replace("subframes = ", "moments = "))
+    assert "prior" not in succeed("report", old).stderr
+    succeed("export", old, tmp_path / "cine.npy", "--frames", 4)
+    assert "nothing to resume" in succeed("fit", finished.scan, "-o", old, "--resume").stderr
