@@ -107,11 +107,12 @@ def _spline_matrix(n: int, n_coarse: int, widen: int) -> Float[np.ndarray, "pixe
 
 
 def _splines_at(place: Float[np.ndarray, " place"], n: int) -> Float[np.ndarray, "place spline"]:
-    """Cubic B-splines on `n` pixels of a periodic field of view, as ESPIRiT's maps are."""
+    """Cubic B-splines on `n` pixels, mirrored at the first and the last: true maps do not go on at the other edge."""
     first = np.floor(place).astype(int) - 1
     matrix = np.zeros((len(place), n))
     for index in range(4):
         t = np.abs(place - first - index)
         weight = np.where(t <= 1, 2 / 3 - t**2 + t**3 / 2, (2 - t) ** 3 / 6)
-        np.add.at(matrix, (np.arange(len(place)), (first + index) % n), weight)
+        mirrored = (n - 1) - np.abs((n - 1) - np.abs(first + index))
+        np.add.at(matrix, (np.arange(len(place)), mirrored), weight)
     return matrix
