@@ -155,6 +155,11 @@ class Scan:
         return self.changed(affine=affine, **parts)
 
 
+def usable_noise(noise: Complex[np.ndarray, "coil noise_sample"]) -> bool:
+    """Whether a noise measurement has samples enough for a covariance, and is not silent."""
+    return noise.shape[1] >= 2 * len(noise) and bool(np.abs(noise).max() > 0)
+
+
 def _on_grid(trajectory: np.ndarray, matrix: tuple[int, int]) -> bool:
     position = trajectory * np.asarray(matrix, np.float32)
     return bool(np.abs(position - np.rint(position)).max() < GRID_TOLERANCE)

@@ -11,7 +11,7 @@ import pytest
 from scipy.spatial.transform import Rotation
 
 from dainr.errors import BadScan, DainrError
-from dainr.io.scans import ismrmrd as reader
+from dainr.io.scans import ismrmrd_file
 from dainr.io.scans.formats import read
 from dainr.io.scans.ismrmrd_build import build_scan
 from dainr.io.scans.ismrmrd_write import write_ismrmrd
@@ -57,7 +57,7 @@ def refused(path, *words):
 def test_a_file_read_a_few_acquisitions_at_a_time_is_the_same_scan(tmp_path, monkeypatch):
     path = write_file(tmp_path / "c.h5", HEADER, lines(fft(IMAGE)))
     whole = read(path)
-    monkeypatch.setattr(reader, "READ_AT_A_TIME", 5)
+    monkeypatch.setattr(ismrmrd_file, "READ_AT_A_TIME", 5)
     parts = read(path)
     assert np.array_equal(parts.kspace, whole.kspace)
     assert np.array_equal(parts.trajectory, whole.trajectory)
