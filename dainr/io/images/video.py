@@ -5,7 +5,6 @@ from pathlib import Path
 
 import numpy as np
 from jaxtyping import Float, UInt8
-from scipy.ndimage import zoom
 
 from dainr.cine import Cine
 from dainr.io.hdf5 import write_whole
@@ -62,6 +61,8 @@ def write_sheet(cine: Cine, path: Path) -> None:
 
 def _pictures(cine: Cine) -> UInt8[np.ndarray, "frame y x"]:
     """Slices in a row, enlarged smoothly where they are small."""
+    from scipy.ndimage import zoom  # here, as above
+
     strip: Float[np.ndarray, "frame y x"] = np.concatenate(list(np.abs(cine.data)), axis=-1)
     factor = max(1, math.ceil(SHORT_SIDE / min(cine.data.shape[-2:])))
     if factor > 1:
