@@ -6,7 +6,7 @@ Nothing here reads or writes files.
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass, fields, replace
+from dataclasses import InitVar, dataclass, fields, replace
 from functools import cached_property
 from itertools import pairwise
 from typing import Any
@@ -33,7 +33,8 @@ OF_A_SLICE = ("kspace", "trajectory", "times", "frame", "phase", "copy_of", "coi
 class Scan:
     """One dynamic acquisition: k-space samples, where and when each was measured, and the geometry of the image.
 
-    Raises BadScan when the parts do not fit together, are not finite or leave the representable k-space.
+    Raises BadScan when the parts do not fit together, are not finite or leave the representable k-space. That reads
+    all of them, once: scans made of this one come from `changed`.
     """
 
     kspace: Complex[np.ndarray, "slice coil readout sample"]
@@ -52,11 +53,17 @@ class Scan:
     reference: np.ndarray | None = None  # slice, frame, y, x; never read by a fit
     name: str = "scan"
     notes: tuple[str, ...] = ()  # what the reader had to decide
+    derived_from: InitVar["Scan | None"] = None  # the scan that has these values, or others they were computed from
 
-    def __post_init__(self) -> None:
+    def __post_init__(self, derived_from: "Scan | None") -> None:
         _check_shapes(self)
-        _check_finite(self)
-        _check_range(self)
+        if derived_from is None:
+            _check_finite(self)
+        if derived_from is None or self.kspace is not derived_from.kspace:
+            _check_signal(self)
+        if derived_from is None or self.trajectory is not derived_from.trajectory:
+            _check_reach(self)
+        _check_phase(self)
         _check_affine(self)
         if self.frame is not None:
             _check_frames(self)
@@ -116,6 +123,14 @@ class Scan:
         for array in (self.kspace, self.trajectory, self.coil_maps, self.reference):
             disk.release(array)
 
+    def changed(self, **parts: Any) -> "Scan":
+        """The scan with other parts, whose values are those of this scan or computed from them.
+
+        Shapes, ranges and frames are checked as ever; that all values are finite is known and not looked at again.
+        Raises BadScan.
+        """
+        return replace(self, derived_from=self, **parts)
+
     def select_slices(self, slices: Sequence[int]) -> "Scan":
         """The same scan with the given, evenly spaced slices. Raises BadScan if one does not exist."""
         for index in slices:
@@ -137,7 +152,12 @@ class Scan:
             affine[:3, 2] *= step
         arrays = {name: getattr(self, name) for name in OF_A_SLICE}
         parts: dict[str, Any] = {name: None if array is None else array[chosen] for name, array in arrays.items()}
-        return replace(self, affine=affine, **parts)
+        return self.changed(affine=affine, **parts)
+
+
+def usable_noise(noise: Complex[np.ndarray, "coil noise_sample"]) -> bool:
+    """Whether a noise measurement has samples enough for a covariance, and is not silent."""
+    return noise.shape[1] >= 2 * len(noise) and bool(np.abs(noise).max() > 0)
 
 
 def _on_grid(trajectory: np.ndarray, matrix: tuple[int, int]) -> bool:
@@ -200,8 +220,6 @@ def _check_finite(scan: Scan) -> None:
             raise BadScan(
                 scan.name, f"{field.name} holds NaN or Inf, first at index {where}", "repair or remove that readout"
             )
-    if not any(part.any() for part in scan.kspace):
-        raise BadScan(scan.name, "kspace is zero everywhere", "check that the export wrote the samples")
 
 
 def _first_not_finite(array: np.ndarray) -> tuple[int, ...] | None:
@@ -215,14 +233,22 @@ def _first_not_finite(array: np.ndarray) -> tuple[int, ...] | None:
     return None
 
 
-def _check_range(scan: Scan) -> None:
-    largest = max(float(np.abs(trajectory).max()) for trajectory in scan.trajectory)
+def _check_signal(scan: Scan) -> None:
+    if not any(part.any() for part in scan.kspace):
+        raise BadScan(scan.name, "kspace is zero everywhere", "check that the export wrote the samples")
+
+
+def _check_reach(scan: Scan) -> None:
+    largest = max(float(max(k.max(), -k.min())) for k in scan.trajectory)
     if largest > K_MAX + K_TOLERANCE:
         raise BadScan(
             scan.name,
             f"the trajectory reaches {largest:.4g} cycles per pixel, beyond {K_MAX}",
             "divide it by the matrix size if it is in units of 1/FOV, by 2 pi if in radians, or enlarge the matrix",
         )
+
+
+def _check_phase(scan: Scan) -> None:
     if scan.phase is not None and not (scan.phase.min() >= 0 and scan.phase.max() < 1):
         raise BadScan(scan.name, "cardiac phases lie outside [0, 1)", "store the fraction of the cycle")
 

@@ -1,11 +1,22 @@
 """The checks and the geometry of Scan and Cine."""
 
+import pickle
+from dataclasses import replace
+
 import jaxtyping
 import numpy as np
 import pytest
 
+import dainr.scan
 from dainr.cine import Cine, resample_affine
 from dainr.errors import BadScan, DainrError
+from dainr.io.scans import formats, native
+from dainr.prepare.frames import bin_phases, bin_spokes, frames_as_stored
+from dainr.prepare.prepared import PrepareConfig, prepare_slice
+from dainr.prepare.resize import resize_matrix
+from dainr.prepare.undersample import undersample
+from dainr.simulate import SimulationConfig, simulate_phantom
+from tests.helper import repeated
 from tests.io import AFFINE, random_complex, small_scan
 
 
@@ -68,6 +79,79 @@ def test_parts_that_do_not_fit_are_refused_by_name(kind):
         small_scan(**changes)
     assert words in str(error.value)
     assert error.value.fix
+
+
+NOT_FINITE = [kind for kind, (_, words) in BAD.items() if "NaN" in words]
+
+
+@pytest.mark.parametrize("kind", [kind for kind in BAD if kind not in NOT_FINITE])
+def test_other_parts_that_do_not_fit_are_refused_with_the_same_words(kind):
+    changes, _ = BAD[kind]
+    with pytest.raises(BadScan) as whole:
+        small_scan(**changes)
+    filled = {n: a if n not in ("frame", "phase") or a.ndim == 2 else np.tile(a, (2, 1)) for n, a in changes.items()}
+    with pytest.raises(BadScan) as derived:
+        small_scan().changed(**filled)
+    assert str(derived.value) == str(whole.value)
+
+
+@pytest.mark.parametrize("kind", NOT_FINITE)
+def test_who_replaces_parts_by_hand_has_them_checked_in_full(kind):
+    with pytest.raises(BadScan, match="holds NaN"):
+        replace(small_scan().changed(name="derived"), **BAD[kind][0])
+
+
+def test_a_part_that_a_scan_has_not_is_a_mistake():
+    with pytest.raises(TypeError, match="samples"):
+        small_scan().changed(samples=1)
+
+
+def test_what_is_known_of_a_scan_is_not_taken_for_that_of_another():
+    y, x = np.meshgrid((np.arange(6) - 4) / 8, (np.arange(10) - 6) / 12, indexing="ij")
+    on_grid = np.broadcast_to(np.stack([y, x], -1), (2, 6, 10, 2)).astype(np.float32)
+    scan = small_scan(trajectory=on_grid)
+    assert scan.is_cartesian and scan.reach == 0.5
+    moved = scan.changed(trajectory=on_grid / 3)
+    assert not moved.is_cartesian and moved.reach == pytest.approx(0.5 / 3)
+    assert moved.changed(trajectory=on_grid).is_cartesian
+    assert scan.changed(name="other").kspace is scan.kspace
+
+
+@pytest.fixture
+def looked_at(monkeypatch):
+    """The scans whose values were looked at, by name."""
+    names, check = [], dainr.scan._check_finite
+
+    def counted(scan):
+        names.append(scan.name)
+        check(scan)
+
+    monkeypatch.setattr(dainr.scan, "_check_finite", counted)
+    return names
+
+
+@pytest.mark.parametrize("bin_it", [lambda scan: bin_spokes(scan, 9, 3), lambda scan: bin_phases(scan, 4)])
+def test_on_the_way_to_a_fit_values_are_looked_at_once(tmp_path, radial_scan, bin_it, looked_at):
+    path = tmp_path / "scan.h5"
+    native.write(repeated(radial_scan, 3), path)
+    looked_at.clear()
+    scan = resize_matrix(bin_it(formats.read(path).select_slices([0, 2])), (24, 24))
+    for index in range(2):
+        prepare_slice(scan, index, PrepareConfig(), 0)
+    assert looked_at == [str(path)]
+
+
+def test_a_scan_undersampled_is_not_looked_at_again(looked_at):
+    full = simulate_phantom(SimulationConfig(pattern="uniform", acceleration=1, coils=2, frames=2, matrix=16))
+    points = np.random.default_rng(0).random((16, 16, 2)) < 0.5
+    assert frames_as_stored(undersample(full, points)).n_samples == 1
+    assert looked_at == ["simulation"]
+
+
+def test_a_scan_from_another_process_was_looked_at_there(looked_at):
+    scan = pickle.loads(pickle.dumps(small_scan()))
+    assert scan.n_slices == 2
+    assert len(looked_at) == 1
 
 
 def test_an_error_is_one_sentence_of_what_why_and_fix():

@@ -5,8 +5,7 @@ from typing import Any
 
 import numpy as np
 
-from dainr.prepare.whiten import usable_noise
-from dainr.scan import K_MAX, LOW_REACH, Scan
+from dainr.scan import K_MAX, LOW_REACH, Scan, usable_noise
 
 
 def describe(scan: Scan) -> dict[str, Any]:

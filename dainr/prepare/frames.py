@@ -1,6 +1,5 @@
 """Binning readouts into frames, and when each frame is."""
 
-from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -40,9 +39,9 @@ def bin_spokes(scan: Scan, spokes_per_frame: int, every: int | None = None) -> S
     note += f", a frame every {step}" if step < spokes_per_frame else ""
     note += f", {n_readouts - 1 - window[-1]} left over"
     if step < spokes_per_frame and scan.copy_of is None:
-        scan = replace(scan, copy_of=np.broadcast_to(np.arange(scan.n_readouts), scan.times.shape))
+        scan = scan.changed(copy_of=np.broadcast_to(np.arange(scan.n_readouts), scan.times.shape))
     frame = np.broadcast_to(np.repeat(np.arange(len(firsts)), spokes_per_frame), order.shape)
-    return replace(reorder(scan, order, frame, note), cyclic=False)
+    return reorder(scan, order, frame, note).changed(cyclic=False)
 
 
 def bin_phases(scan: Scan, frames_per_cycle: int, respiratory_bins: int = 1) -> Scan:
@@ -64,7 +63,7 @@ def bin_phases(scan: Scan, frames_per_cycle: int, respiratory_bins: int = 1) -> 
             raise BadRequest("--frames-per-cycle", "the scan stores no cardiac phases", "choose one slice: --slices 0")
         seen = np.zeros(scan.times.shape, np.float32)
         seen[scan.used] = self_gated_phase(*_measurements(scan, 0))
-        scan = replace(scan, phase=seen)
+        scan = scan.changed(phase=seen)
         note += " as the k-space centre shows it"
     phase, used, kept = scan.phase, scan.used, np.zeros(scan.times.shape, bool)
     assert phase is not None
@@ -76,7 +75,7 @@ def bin_phases(scan: Scan, frames_per_cycle: int, respiratory_bins: int = 1) -> 
             scan.release()
     lengths = np.array([one.length for one in beats])
     if (lengths > 0).all():
-        scan = replace(scan, times=lengths[:, None] * phase.astype(np.float64))
+        scan = scan.changed(times=lengths[:, None] * phase.astype(np.float64))
         shortest, longest = 1e3 * lengths.min(), 1e3 * lengths.max()
         note += f" of {shortest:.0f} ms" if scan.n_slices == 1 else f" of {shortest:.0f} to {longest:.0f} ms"
     irregular = sum(int(one.arrhythmic.sum()) for one in beats)
@@ -85,7 +84,7 @@ def bin_phases(scan: Scan, frames_per_cycle: int, respiratory_bins: int = 1) -> 
     if respiratory_bins != 1:
         note += f", {kept.sum()} of {used.sum()} readouts kept, where the chest rests"
     frame = np.minimum((phase * frames_per_cycle).astype(int), frames_per_cycle - 1)
-    return replace(_in_frame_order(scan, np.where(kept, frame, SET_ASIDE), note), cyclic=True)
+    return _in_frame_order(scan, np.where(kept, frame, SET_ASIDE), note).changed(cyclic=True)
 
 
 def bin_given(scan: Scan, frame: Integer[np.ndarray, " readout"]) -> Scan:
@@ -197,8 +196,7 @@ def _in_frame_order(scan: Scan, frame: Integer[np.ndarray, "slice readout"], not
 def reorder(scan: Scan, order: np.ndarray, frame: np.ndarray, note: str | None = None) -> Scan:
     """The scan with the readouts of every slice in the given order `slice readout`, in these frames."""
     rows = np.arange(scan.n_slices)[:, None]
-    ordered = replace(
-        scan,
+    ordered = scan.changed(
         kspace=disk.stack(scan.n_slices, lambda s: scan.kspace[s][:, order[s]]),
         trajectory=disk.stack(scan.n_slices, lambda s: scan.trajectory[s][order[s]]),
         times=scan.times[rows, order],

@@ -1,7 +1,5 @@
 """Another reconstruction matrix for the same field of view: k per pixel scales, and what leaves the matrix goes."""
 
-from dataclasses import replace
-
 import numpy as np
 
 from dainr.errors import BadRequest
@@ -33,8 +31,7 @@ def resize_matrix(scan: Scan, matrix: tuple[int, int]) -> Scan:
     count = kept.sum(1).min() if scan.frame is None else kept.sum(1).max()
     order, slices = np.argsort(~kept, axis=1, kind="stable")[:, :count], np.arange(scan.n_slices)[:, None]
     note = f"matrix {matrix[0]} x {matrix[1]}: {columns.sum()} of {scan.n_samples} samples, {count} readouts kept"
-    resized = replace(
-        scan,
+    resized = scan.changed(
         kspace=disk.stack(scan.n_slices, lambda s: scan.kspace[s][:, order[s]][..., columns]),
         trajectory=disk.stack(scan.n_slices, lambda s: trajectory[s][order[s]][:, columns]),
         times=scan.times[slices, order],

@@ -1,6 +1,5 @@
 """A scan that measured the grid of k-space, undersampled by a mask after the fact."""
 
-from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -38,7 +37,7 @@ def undersample(scan: Scan, mask: Bool[np.ndarray, "x y frame"]) -> Scan:
     reference = _images(scan) if scan.reference is None else scan.reference
     whole = ((share == 0) | (share >= WHOLE)).all()
     kept = share > 0 if whole else measured.reshape(scan.n_slices, -1)
-    return replace(_select(scan if whole else _in_points(scan), kept), reference=reference)
+    return _select(scan if whole else _in_points(scan), kept).changed(reference=reference)
 
 
 def _cells(trajectory: Float[np.ndarray, "readout sample 2"], matrix: tuple[int, int]) -> np.ndarray:
@@ -76,7 +75,7 @@ def _in_points(scan: Scan) -> Scan:
     each = {name: getattr(scan, name) for name in ("times", "frame", "phase", "copy_of")}
     parts: dict[str, Any] = {name: None if a is None else np.repeat(a, n, 1) for name, a in each.items()}
     kspace = scan.kspace.reshape(scan.n_slices, scan.n_coils, -1, 1)
-    return replace(scan, kspace=kspace, trajectory=scan.trajectory.reshape(scan.n_slices, -1, 1, 2), **parts)
+    return scan.changed(kspace=kspace, trajectory=scan.trajectory.reshape(scan.n_slices, -1, 1, 2), **parts)
 
 
 def _select(scan: Scan, kept: Bool[np.ndarray, "slice readout"]) -> Scan:

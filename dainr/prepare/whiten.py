@@ -6,6 +6,8 @@ With the noise covariance Psi = L L^H, whitened samples are L^-1 y (Pruessmann e
 import numpy as np
 from jaxtyping import Complex, Float
 
+from dainr.scan import usable_noise
+
 EDGE_FRACTION = 0.05  # of the samples, those farthest from the k-space centre
 BEYOND, FLAT = 1.1, 0.46  # half diagonals of the image; share of the readout's whole field of view
 LEAST = 1e-3  # of the edge's power
@@ -76,11 +78,6 @@ def _beyond(kspace: np.ndarray, trajectory: np.ndarray, matrix: tuple[int, int])
     place = np.abs(np.fft.fftfreq(kspace.shape[2]))  # in lengths of the whole readout's field of view
     pixels = place / np.linalg.norm(steps[:, 0], axis=1).clip(min=PLACE)[:, None]
     return seen[:, (pixels > BEYOND * 0.5 * np.hypot(*matrix)) & (place < FLAT)]
-
-
-def usable_noise(noise: Complex[np.ndarray, "coil noise_sample"]) -> bool:
-    """Whether a noise measurement has samples enough for a covariance, and is not silent."""
-    return noise.shape[1] >= 2 * len(noise) and bool(np.abs(noise).max() > 0)
 
 
 def whiten(

@@ -133,7 +133,7 @@ def compare(
     shape, both before anything runs; the first method's error when all failed; BadScan for a reference with NaN.
     """
     reference.check(scan)
-    scan = replace(scan, reference=None)
+    scan = scan.changed(reference=None)
     outcomes = [_resolved(scan, contender) for contender in contenders]
     outcomes = [o if o.error else _run(scan, o.contender, begin(o.contender.name)) for o in outcomes]
     errors = [outcome.error for outcome in outcomes if outcome.error is not None]

@@ -1,4 +1,6 @@
 import json
+import subprocess
+import sys
 from dataclasses import replace
 from pathlib import Path
 
@@ -43,3 +45,13 @@ def test_info_changes_nothing(radial_file: Path) -> None:
     succeed("info", radial_file)
     assert radial_file.read_bytes() == before
     assert list(radial_file.parent.iterdir()) == [radial_file]
+
+
+def test_info_waits_for_no_library_of_a_fit(radial_file: Path) -> None:
+    probe = (
+        "import sys; from typer.testing import CliRunner; from dainr.cli import app;"
+        "done = CliRunner().invoke(app, ['info', sys.argv[1]]);"
+        "print(done.exit_code, [m for m in ('torch', 'numba', 'finufft', 'scipy', 'h5py') if m in sys.modules])"
+    )
+    told = subprocess.run([sys.executable, "-c", probe, radial_file], capture_output=True, text=True, check=True)
+    assert told.stdout == "0 []\n"

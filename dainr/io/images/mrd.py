@@ -3,7 +3,6 @@
 from pathlib import Path
 from typing import Any
 
-import ismrmrd
 import numpy as np
 
 from dainr.cine import Cine
@@ -16,6 +15,8 @@ MILLISECONDS = 1e3
 
 def write_images(cine: Cine, path: Path) -> None:
     """Write a cine's images, slice by slice; times are physiology time stamps, in ms after the first frame."""
+    import ismrmrd  # here, for it takes a while and few results are written in this format
+
     with write_whole(path) as temporary:
         temporary.unlink()
         dataset = ismrmrd.Dataset(str(temporary), GROUP, create_if_needed=True)
@@ -28,6 +29,8 @@ def write_images(cine: Cine, path: Path) -> None:
 
 
 def _image(cine: Cine, index: int, frame: int) -> Any:
+    import ismrmrd
+
     image = ismrmrd.Image.from_array(np.ascontiguousarray(cine.data[index, frame], np.complex64), transpose=False)
     affine, thickness = cine.orientation(), cine.slice_thickness_mm
     centre, directions = placement(affine, (cine.data.shape[2], cine.data.shape[3]))

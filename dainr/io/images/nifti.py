@@ -2,7 +2,6 @@
 
 from pathlib import Path
 
-import nibabel
 import numpy as np
 
 from dainr.cine import Cine
@@ -13,6 +12,8 @@ SCANNER_COORDINATES, ALIGNED_COORDINATES = 1, 2
 
 def write_nifti(cine: Cine, path: Path) -> None:
     """Write the magnitude of a cine as .nii or .nii.gz; the file appears only once it is complete."""
+    import nibabel  # here, for it takes a while and few results are written in this format
+
     data = np.ascontiguousarray(np.abs(cine.data).astype(np.float32).transpose(3, 2, 0, 1))
     affine = cine.orientation()
     image = nibabel.nifti1.Nifti1Image(data, affine)

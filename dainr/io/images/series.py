@@ -6,17 +6,13 @@ from pathlib import Path
 from typing import Any
 
 import h5py
-import nibabel
 import numpy as np
 
 from dainr.errors import BadScan
 from dainr.io.hdf5 import is_hdf5, open_hdf5, read_array
 
-# What numpy and nibabel raise on damaged files
-UNREADABLE = (
-    *(OSError, ValueError, EOFError, OverflowError, SyntaxError, tokenize.TokenError, zlib.error),
-    *(nibabel.filebasedimages.ImageFileError, nibabel.spatialimages.HeaderDataError),
-)
+# What numpy raises on damaged files
+UNREADABLE = (OSError, ValueError, EOFError, OverflowError, SyntaxError, tokenize.TokenError, zlib.error)
 
 
 def read_series(path: Path, header_only: bool = False) -> np.ndarray:
@@ -54,8 +50,13 @@ def _blank(like: Any) -> np.ndarray:
 
 
 def _read_nifti(path: Path, header_only: bool) -> np.ndarray:
-    stored = nibabel.loadsave.load(path).dataobj  # type: ignore[attr-defined]
-    data = _blank(stored) if header_only else np.asarray(stored)
+    import nibabel  # here, for it takes a while and most series are of other formats
+
+    try:
+        stored = nibabel.loadsave.load(path).dataobj  # type: ignore[attr-defined]
+        data = _blank(stored) if header_only else np.asarray(stored)
+    except (nibabel.filebasedimages.ImageFileError, nibabel.spatialimages.HeaderDataError) as error:
+        raise ValueError(str(error)) from error  # as of what else is damaged
     return data.reshape(*data.shape, *[1] * (4 - data.ndim)).transpose(2, 3, 1, 0)
 
 

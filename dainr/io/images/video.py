@@ -3,10 +3,8 @@
 import math
 from pathlib import Path
 
-import imageio.v2 as imageio
 import numpy as np
 from jaxtyping import Float, UInt8
-from scipy.ndimage import zoom
 
 from dainr.cine import Cine
 from dainr.io.hdf5 import write_whole
@@ -32,6 +30,8 @@ def frame_rate(cine: Cine) -> float:
 
 def write_movie(cine: Cine, path: Path) -> None:
     """Write .mp4 (H.264) or .gif, slices side by side; the file appears only once it is complete."""
+    import imageio.v2 as imageio  # here, for it takes a while and most need only how a series is windowed
+
     frames = _pictures(cine)
     rate = frame_rate(cine)
     with write_whole(path) as temporary:
@@ -45,6 +45,8 @@ def write_movie(cine: Cine, path: Path) -> None:
 
 def write_sheet(cine: Cine, path: Path) -> None:
     """Write a .png with all frames in rows; of a stack, one block a slice."""
+    import imageio.v2 as imageio  # here, as above
+
     blocks = []
     for slice_frames in windowed(np.abs(cine.data)):
         n_frames, ny, nx = slice_frames.shape
@@ -59,6 +61,8 @@ def write_sheet(cine: Cine, path: Path) -> None:
 
 def _pictures(cine: Cine) -> UInt8[np.ndarray, "frame y x"]:
     """Slices in a row, enlarged smoothly where they are small."""
+    from scipy.ndimage import zoom  # here, as above
+
     strip: Float[np.ndarray, "frame y x"] = np.concatenate(list(np.abs(cine.data)), axis=-1)
     factor = max(1, math.ceil(SHORT_SIDE / min(cine.data.shape[-2:])))
     if factor > 1:

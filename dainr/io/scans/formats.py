@@ -8,11 +8,10 @@ from pathlib import Path
 
 from dainr.errors import BadScan
 from dainr.io.scans import bart, ismrmrd, matlab, native
-from dainr.io.scans.ismrmrd_write import write_ismrmrd
 from dainr.scan import Scan
 
 READERS = (matlab, native, ismrmrd, bart)  # MATLAB's before others of HDF5: it has a name the native format has too
-WRITERS: dict[str, Callable[[Scan, Path], None]] = {"native": native.write, "ismrmrd": write_ismrmrd}
+WRITERS: dict[str, Callable[[Scan, Path], None]] = {"native": native.write, "ismrmrd": ismrmrd.write}
 
 
 def read(path: Path) -> Scan:

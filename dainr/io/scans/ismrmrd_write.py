@@ -16,7 +16,7 @@ from ismrmrd.hdf5 import acquisition_dtype, acquisition_header_dtype
 
 from dainr.errors import BadScan
 from dainr.io.hdf5 import write_whole
-from dainr.io.scans.ismrmrd import TICK_S
+from dainr.io.scans.ismrmrd_build import BESIDE, TICK_S
 from dainr.io.scans.ismrmrd_geometry import placement
 from dainr.scan import Scan
 
@@ -40,7 +40,7 @@ def write_ismrmrd(scan: Scan, path: Path) -> None:
         dataset = ismrmrd.Dataset(str(temporary), GROUP, create_if_needed=True)
         try:
             dataset.write_xml_header(ismrmrd.xsd.ToXML(_header(scan)))
-            for name in ("coil_maps", "phase", "reference"):
+            for name in BESIDE:
                 array = getattr(scan, name)
                 if array is not None and (name != "phase" or scan.used.all()):
                     dataset.append_array(name, np.ascontiguousarray(array))

@@ -50,8 +50,6 @@ def read(path: Path) -> Scan:
     """
     where = str(path)
     kspace, maps, name = _load(path)
-    if not np.isfinite(kspace).all():
-        raise BadScan(where, f"{name} holds NaN or Inf", "export it again")
     readouts = readouts_on_grid(kspace, where)
     samples, matrix = readouts.kspace, readouts.matrix
     if maps is not None and maps.shape != (*samples.shape[:2], *matrix):

@@ -1,6 +1,6 @@
 """The process that reads scans for another one, and how the two talk: questions by a socket, arrays by a file.
 
-Who waits for it imports none of what reads a file.
+Who waits for it imports none of what reads a file, and numpy, which `disk` needs, only once it has started.
 """
 
 import atexit
@@ -18,7 +18,6 @@ from pathlib import Path
 from typing import IO, Any
 
 from dainr.errors import DainrError
-from dainr.machine import disk
 
 SCAN, MASK = "dainr.io.scans.formats.read", "dainr.io.scans.mask.read_mask"  # what reads a file
 SERVE = "import sys; sys.path[:] = sys.argv[1:]; from dainr.io.scans.reader_process import serve; serve()"
@@ -46,6 +45,8 @@ class ReaderProcess:
 
     def ask(self, path: Path, reader: str) -> None:
         """Have a file read; one that cannot even be asked for has no answer."""
+        from dainr.machine import disk
+
         self._stay()
         self._arrays = disk.new_file()
         try:
@@ -55,6 +56,8 @@ class ReaderProcess:
 
     def answer(self, seconds: float) -> Any:
         """What came of it, a scan or an exception, or None: the process crashed, or took longer than that."""
+        from dainr.machine import disk
+
         limit = threading.Timer(seconds, self._process.kill)
         limit.start()
         try:
@@ -125,6 +128,8 @@ def _reader(name: str) -> Callable[[Path], Any]:
 
 def serve() -> None:
     """The other process: answers with scans and exceptions until nobody asks any more."""
+    from dainr.machine import disk
+
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     questions, answers = socket.socket(fileno=sys.stdin.fileno()), os.fdopen(os.dup(sys.stdout.fileno()), "wb")
     os.dup2(sys.stderr.fileno(), sys.stdout.fileno())  # what a library prints is no answer

@@ -4,17 +4,20 @@ The libraries below the readers, HDF5's above all, can crash or turn in circles 
 sentence. And while the other process reads, this one has its hands free: a program imports what the fit needs.
 """
 
-from pathlib import Path
-from typing import Any
+from __future__ import annotations
 
-import numpy as np
-from jaxtyping import Bool
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 from dainr.errors import BadScan
-from dainr.io.scans import bart
 from dainr.io.scans.reader_process import MASK, SCAN, ReaderProcess, idle_process
 from dainr.machine.checksum import file_sha256, files_sha256
-from dainr.scan import Scan
+
+if TYPE_CHECKING:  # what they take to import is time in which the other process reads
+    import numpy as np
+    from jaxtyping import Bool
+
+    from dainr.scan import Scan
 
 PATIENCE_S, BYTES_PER_S = 60.0, 5e6  # a sound file takes no longer than this and its size over a slow disk's rate
 LOST = "its reader crashed or found no end: it is damaged, or too large for this machine"
@@ -48,6 +51,8 @@ class Reading:
 
 def scan_sha256(path: Path) -> str:
     """SHA-256 of what a scan is read from: of its file, or of all of BART's files together."""
+    from dainr.io.scans import bart  # here, as above
+
     return files_sha256(bart.files(path)) if bart.recognises(path) else file_sha256(path)
 
 

@@ -1,6 +1,7 @@
 """ISMRMRD files made with the `ismrmrd` package: the images, positions, frames and units in them are found again."""
 
 import random
+from dataclasses import fields
 
 import h5py
 import ismrmrd
@@ -10,10 +11,11 @@ import pytest
 from scipy.spatial.transform import Rotation
 
 from dainr.errors import BadScan, DainrError
-from dainr.io.scans import ismrmrd as reader
+from dainr.io.scans import ismrmrd_file
 from dainr.io.scans.formats import read
+from dainr.io.scans.ismrmrd_build import build_scan
 from dainr.io.scans.ismrmrd_write import write_ismrmrd
-from dainr.scan import SET_ASIDE
+from dainr.scan import SET_ASIDE, Scan
 from tests.io import centred_fft as fft
 from tests.io import exact_kspace, fft_image, header, lines, random_complex, readout, small_scan, write_file
 
@@ -23,6 +25,7 @@ HEADER = header((NY, NX))
 REVERSE = (ismrmrd.ACQ_IS_REVERSE,)
 OBLIQUE = Rotation.from_euler("xyz", [20, -35, 50], degrees=True).as_matrix()  # columns x, y, slice in LPS
 DIRECTIONS = {"read_dir": OBLIQUE[:, 0], "phase_dir": OBLIQUE[:, 1], "slice_dir": OBLIQUE[:, 2]}
+SPOKE = np.stack([np.linspace(-8, 7, NX), np.zeros(NX)], -1)
 
 
 @pytest.fixture(autouse=True)
@@ -54,10 +57,56 @@ def refused(path, *words):
 def test_a_file_read_a_few_acquisitions_at_a_time_is_the_same_scan(tmp_path, monkeypatch):
     path = write_file(tmp_path / "c.h5", HEADER, lines(fft(IMAGE)))
     whole = read(path)
-    monkeypatch.setattr(reader, "READ_AT_A_TIME", 5)
+    monkeypatch.setattr(ismrmrd_file, "READ_AT_A_TIME", 5)
     parts = read(path)
     assert np.array_equal(parts.kspace, whole.kspace)
     assert np.array_equal(parts.trajectory, whole.trajectory)
+
+
+def assert_same(found, expected):
+    """Every part alike, to the last bit."""
+    for part in fields(Scan):
+        one, other = getattr(found, part.name), getattr(expected, part.name)
+        if isinstance(other, np.ndarray):
+            assert one.dtype == other.dtype
+            np.testing.assert_array_equal(one, other, err_msg=part.name)
+        else:
+            assert one == other, part.name
+
+
+def measured(kind):
+    """Header, acquisitions and the arrays beside them of two slices in two frames, and what came with them."""
+    noise = readout(random_complex(COILS, 50), flags=(ismrmrd.ACQ_IS_NOISE_MEASUREMENT,), sample_time_us=2.0)
+    skipped = readout(random_complex(COILS, NX, seed=5), flags=(ismrmrd.ACQ_IS_NAVIGATION_DATA,))
+    imaging = [
+        readout(
+            random_complex(COILS, NX, seed=place),
+            None if kind == "cartesian" else SPOKE / (place + 1),
+            kspace_encode_step_1=place % NY,
+            slice=place % 2,
+            phase=place // NY,
+            stamp=1000 + place,
+            sample_time_us=5.0,
+            position=OBLIQUE[:, 2] * 9 * (place % 2),
+            **DIRECTIONS,
+        )
+        for place in range(2 * NY)
+    ]
+    arrays = {"coil_maps": random_complex(2, COILS, NY, NX), "phase": np.linspace(0, 0.9, NY, dtype=np.float32)}
+    return header((NY, NX), kind=kind), [noise, skipped, *imaging], arrays
+
+
+@pytest.mark.parametrize("kind", ["cartesian", "radial"])
+def test_a_stream_of_acquisitions_gives_the_scan_of_their_file(tmp_path, kind):
+    document, acquisitions, arrays = measured(kind)
+    path = write_file(tmp_path / "f.h5", document, acquisitions, **arrays)
+    parsed = ismrmrd.xsd.CreateFromDocument(document)
+    streamed = build_scan(parsed, iter(acquisitions), str(path), arrays)
+    assert_same(streamed, read(path))
+    assert streamed.noise is not None and streamed.affine is not None and streamed.n_frames == 2
+    bare = build_scan(parsed, iter(acquisitions), "scanner")
+    assert (bare.name, bare.coil_maps, bare.phase, bare.reference) == ("scanner", None, None, None)
+    np.testing.assert_array_equal(bare.kspace, streamed.kspace)
 
 
 @pytest.mark.parametrize("recon", [(NY // 2, NX), (1, NX)])
@@ -331,7 +380,6 @@ def test_a_file_that_another_program_reads_can_be_read(tmp_path):
         assert read(path).n_readouts == NY
 
 
-SPOKE = np.stack([np.linspace(-8, 7, NX), np.zeros(NX)], -1)
 RADIAL = header((NY, NX), kind="radial")
 DATA = random_complex(COILS, NX)
 BAD = {
@@ -375,6 +423,13 @@ BAD = {
 def test_a_bad_file_is_refused_in_one_sentence(tmp_path, kind):
     document, acquisitions, words = BAD[kind]
     refused(write_file(tmp_path / "bad.h5", document, acquisitions), words)
+
+
+@pytest.mark.parametrize("kind", ["only noise", "mixed sizes", "no encoding", "k too large", "nan in k-space"])
+def test_a_bad_stream_is_refused_with_its_name(kind):
+    document, acquisitions, words = BAD[kind]
+    with pytest.raises(BadScan, match=f"^scanner: .*{words}"):
+        build_scan(ismrmrd.xsd.CreateFromDocument(document), acquisitions, "scanner")
 
 
 def test_coil_maps_of_another_size_are_refused(tmp_path):

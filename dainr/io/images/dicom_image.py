@@ -1,0 +1,94 @@
+"""A cine's DICOM images.
+
+MR Image Storage (PS3.3 A.4), derived images of unnamed patients: what a run does not know is left empty, as the
+standard has it for such attributes. Every export is a new series of a new study.
+"""
+
+from datetime import datetime
+from pathlib import Path
+
+import numpy as np
+import pydicom
+from jaxtyping import Float
+from pydicom.dataset import FileDataset, FileMetaDataset
+from pydicom.uid import ExplicitVRLittleEndian, MRImageStorage, generate_uid
+
+from dainr import __version__
+from dainr.cine import Cine
+
+LARGEST = 4095  # of the stored values: 12 bits, which every viewer windows well
+WHITE_PERCENTILE = 99.7
+EMPTY = (
+    *("PatientName", "PatientID", "PatientBirthDate", "PatientSex", "StudyID", "AccessionNumber", "Laterality"),
+    *("ReferringPhysicianName", "PositionReferenceIndicator", "EchoTime", "RepetitionTime", "EchoTrainLength"),
+    *("StudyDate", "StudyTime", "Manufacturer", "PatientPosition"),
+)
+
+
+def write_images(cine: Cine, folder: Path) -> None:
+    """Write the magnitude of a cine into a folder, one .dcm file per slice and frame."""
+    magnitude = np.abs(cine.data)
+    step = float(magnitude.max()) / LARGEST or 1.0
+    uids = {name: generate_uid() for name in ("StudyInstanceUID", "SeriesInstanceUID", "FrameOfReferenceUID")}
+    white = float(np.percentile(magnitude, WHITE_PERCENTILE))
+    n_slices, n_frames = magnitude.shape[:2]
+    for index in range(n_slices):
+        for frame in range(n_frames):
+            image = _image(cine, index, frame, np.round(magnitude[index, frame] / step).astype(np.uint16))
+            for name, uid in uids.items():
+                setattr(image, name, uid)
+            image.RescaleSlope, image.RescaleIntercept, image.RescaleType = f"{step:.10g}", "0", "US"
+            image.WindowCenter, image.WindowWidth = f"{0.5 * white:.10g}", f"{max(white, step):.10g}"
+            image.save_as(folder / f"slice{index:03d}_frame{frame:04d}.dcm", enforce_file_format=True)
+
+
+def _image(cine: Cine, index: int, frame: int, stored: np.ndarray) -> FileDataset:
+    """One image, without what all have in common."""
+    meta = FileMetaDataset()
+    meta.MediaStorageSOPClassUID, meta.MediaStorageSOPInstanceUID = MRImageStorage, generate_uid()
+    meta.TransferSyntaxUID = ExplicitVRLittleEndian
+    image = FileDataset("", {}, file_meta=meta, preamble=b"\0" * 128)
+    for name in EMPTY:
+        setattr(image, name, "")
+    now = datetime.now()
+    image.SOPClassUID, image.SOPInstanceUID = meta.MediaStorageSOPClassUID, meta.MediaStorageSOPInstanceUID
+    image.InstanceCreationDate, image.InstanceCreationTime = now.strftime("%Y%m%d"), now.strftime("%H%M%S")
+    image.Modality, image.SeriesNumber, image.InstanceNumber = "MR", "1", str(index * len(cine.times) + frame + 1)
+    image.SeriesDescription = "dainr cine"
+    image.ImageType = ["DERIVED", "SECONDARY", "OTHER"]
+    image.DerivationDescription = f"reconstructed from raw data by dainr {__version__}"
+    image.ScanningSequence, image.SequenceVariant, image.ScanOptions, image.MRAcquisitionType = "RM", "NONE", "CG", "2D"
+    _place(image, cine, index)
+    _time(image, cine, frame)
+    image.Rows, image.Columns = stored.shape
+    image.SamplesPerPixel, image.PhotometricInterpretation = 1, "MONOCHROME2"
+    image.BitsAllocated, image.BitsStored, image.HighBit, image.PixelRepresentation = 16, 12, 11, 0
+    image.PixelData = stored.astype("<u2").tobytes()
+    return image
+
+
+def _place(image: pydicom.Dataset, cine: Cine, index: int) -> None:
+    """Position and orientation in the patient; DICOM's axes point left, posterior and head, the affine's right, ..."""
+    affine = np.diag([-1.0, -1.0, 1.0, 1.0]) @ cine.orientation()
+    lengths = np.linalg.norm(affine[:3, :3], axis=0)
+    directions = affine[:3, :2] / lengths[:2]
+    image.ImageOrientationPatient = _decimals(directions.T.ravel())
+    image.ImagePositionPatient = _decimals(affine[:3] @ np.array([0, 0, index, 1.0]))
+    image.PixelSpacing = _decimals(lengths[[1, 0]])  # between rows, between columns
+    image.SliceThickness = f"{cine.slice_thickness_mm:.10g}"
+    image.SpacingBetweenSlices = f"{lengths[2]:.10g}"
+
+
+def _time(image: pydicom.Dataset, cine: Cine, frame: int) -> None:
+    """When in the cycle: ms after the first frame. The times belong to images gated to the heart (scan option CG)."""
+    n_frames = len(cine.times)
+    image.TriggerTime = f"{1e3 * (cine.times[frame] - cine.times[0]):.10g}"
+    image.CardiacNumberOfImages = str(n_frames)
+    image.TemporalPositionIdentifier, image.NumberOfTemporalPositions = str(frame + 1), str(n_frames)
+    if cine.frame_spacing > 0:
+        image.TemporalResolution = f"{1e3 * cine.frame_spacing:.10g}"
+        image.NominalInterval = str(round(1e3 * cine.frame_spacing * n_frames))
+
+
+def _decimals(values: Float[np.ndarray, " value"]) -> list[str]:
+    return [f"{value:.10g}" for value in values]
