@@ -9,7 +9,6 @@ import typer
 from dainr.errors import BadRequest, Interrupted
 
 from . import options
-from .binning import as_given, binned
 from .progress import Progress
 
 if TYPE_CHECKING:
@@ -17,6 +16,9 @@ if TYPE_CHECKING:
     from dainr.studies.compare import Comparison, Contender, ReferenceFile
 
 
+@options.shared(
+    leave_out=options.METHOD, set="A setting of every method that has it; METHOD:KEY=VALUE sets that of one alone."
+)
 def compare(
     scan: Annotated[Path, typer.Argument(help="Scan file: ISMRMRD, native HDF5, MATLAB .mat or BART .cfl.")],
     methods: Annotated[
@@ -28,25 +30,12 @@ def compare(
     output: Annotated[
         Path | None, typer.Option("-o", "--output", help="Page to write.  [default: SCAN's name + _compare.html]")
     ] = None,
-    iterations: Annotated[int | None, typer.Option(help="Steps of the neural field's fit, each slice.")] = None,
+    iterations: Annotated[int | None, typer.Option(help="Steps of the neural field's fit, for each slice.")] = None,
     budget: Annotated[
-        str | None, typer.Option(help="Wall-clock for the steps of the neural field's fit, each slice: 60s, 5m, 1h.")
+        str | None, typer.Option(help="Wall-clock time for the steps of the neural field's fit of each slice: 60s, 5m.")
     ] = None,
-    spokes_per_frame: options.SpokesPerFrame = None,
-    every: options.Every = None,
-    frames_per_cycle: options.FramesPerCycle = None,
-    respiratory_bins: options.RespiratoryBins = None,
-    frames: options.Frames = None,
-    slices: options.Slices = None,
-    matrix: options.Matrix = None,
-    device: options.Device = None,
-    seed: options.Seed = None,
-    pairs: Annotated[
-        list[str] | None,
-        typer.Option(
-            "--set", metavar="KEY=VALUE", help="A setting of every method that has it; METHOD:KEY=VALUE: of one alone."
-        ),
-    ] = None,
+    *,
+    asked: options.Asked,
     force: Annotated[bool, typer.Option("--force", help="Replace the page if it exists.")] = False,
     as_json: Annotated[
         bool, typer.Option("--json", help="Print scores, times and settings as one JSON object.")
@@ -55,7 +44,7 @@ def compare(
 ) -> None:
     """Reconstruct a scan by several methods, score each against a reference, and show them side by side in one page.
 
-    A method that fails leaves the others standing; the exit code is then that of the first that failed.
+    A method that fails does not stop the others; the exit code is then that of the first that failed.
 
     Example: dainr compare scan.h5 --reference reference.npy --methods gridding,dainr:paper
     """
@@ -65,27 +54,14 @@ def compare(
 
     output = output or Path(f"{scan.stem}_compare.html")
     check_target(output, force, (".html",))
-    of_the_fit = [f"fit.{pair}" for pair in options.as_pairs(iterations, budget)]
-    given = options.as_pairs(None, None, device, seed, pairs)
-    contenders = choose_contenders(methods.split(","), of_the_fit + given)
-    loaded = load(scan)
+    limits = [f"fit.{pair}" for pair in options.limits_as_pairs(iterations, budget)]
+    contenders = choose_contenders(methods.split(","), limits + asked.pairs)
+    binning, loaded = asked.binning, load(scan)
     if reference is None and loaded.reference is None:
         raise BadRequest(str(scan), "it holds no reference to score against", "give one with --reference")
-    prepared = binned(
-        loaded, as_given(spokes_per_frame, every, frames_per_cycle, respiratory_bins, frames, slices, matrix)
-    )
-    truth = ReferenceFile(reference or scan, options.parse_slices(slices))
-    comparison = _run(prepared, scan, contenders, truth, output, Progress(quiet or as_json))
-    if as_json:
-        typer.echo(json.dumps(comparison.record))
-    else:
-        _show(comparison)
-        typer.echo(f"Page: {output}", err=True)
-    failed = [(outcome.contender.name, outcome.error) for outcome in comparison.outcomes if outcome.error is not None]
-    for name, failure in failed:
-        typer.echo(f"dainr: {name} failed: {failure}", err=True)
-    if failed:
-        raise typer.Exit(failed[0][1].exit_code)
+    truth = ReferenceFile(reference or scan, binning.slices)
+    comparison = _run(binning.applied(loaded), scan, contenders, truth, output, Progress(quiet or as_json))
+    _say(comparison, output, as_json)
 
 
 def _run(
@@ -104,6 +80,20 @@ def _run(
     finally:
         progress.close()
     return comparison
+
+
+def _say(comparison: "Comparison", output: Path, as_json: bool) -> None:
+    """Scores on stdout, failures on stderr. Exits with the code of the first method that failed."""
+    if as_json:
+        typer.echo(json.dumps(comparison.record))
+    else:
+        _show(comparison)
+        typer.echo(f"Page: {output}", err=True)
+    failed = [(outcome.contender.name, outcome.error) for outcome in comparison.outcomes if outcome.error is not None]
+    for name, failure in failed:
+        typer.echo(f"dainr: {name} failed: {failure}", err=True)
+    if failed:
+        raise typer.Exit(failed[0][1].exit_code)
 
 
 def _show(comparison: "Comparison") -> None:
@@ -125,6 +115,6 @@ def _show(comparison: "Comparison") -> None:
         )
     Console().print(table)
     typer.echo(
-        "Magnitudes, one least-squares scale a slice, peak = reference maximum; dyn.: the 10 % that moves most;"
+        "Magnitudes, one least-squares scale per slice, peak = reference maximum; dyn.: the 10 % that moves most;"
         f" SSIM window {SSIM_WINDOW} x {SSIM_WINDOW}, uniform."
     )

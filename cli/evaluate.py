@@ -35,6 +35,6 @@ def evaluate(
         table.add_row(name, f"{region.psnr:.2f}", f"{region.ssim:.4f}", f"{region.nrmse:.4f}", f"{region.haarpsi:.4f}")
     Console().print(table)
     typer.echo(
-        "Magnitudes, one least-squares scale, peak = reference maximum;"
+        "Magnitudes, one least-squares scale per slice, peak = reference maximum;"
         f" SSIM window {SSIM_WINDOW} x {SSIM_WINDOW}, uniform."
     )

@@ -7,44 +7,34 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from dainr.errors import BadRequest
 from dainr.settings.presets import DEFAULT_METHOD, choose_preset
 
 from . import options
-from .binning import as_given, binned
 from .progress import Progress
+from .resume import stored_run
 
 if TYPE_CHECKING:
+    from dainr.runs.folder import RunFolder
+    from dainr.runs.run import Request
     from dainr.scan import Scan
 
-METHOD = DEFAULT_METHOD
 
-
+@options.shared()
 def fit(
     scan: Annotated[Path, typer.Argument(help="Scan file: ISMRMRD, native HDF5, MATLAB .mat or BART .cfl.")],
     output: Annotated[
         Path | None, typer.Option("-o", "--output", help="Folder for the run.  [default: SCAN's name + _dainr]")
     ] = None,
-    method: Annotated[
-        str | None, typer.Option(help="Reconstruction method: see dainr methods.  [default: dainr]")
-    ] = None,
-    preset: Annotated[str | None, typer.Option(help="Settings by name, or a .toml file.  [default: default]")] = None,
-    iterations: options.Iterations = None,
-    budget: options.Budget = None,
-    spokes_per_frame: options.SpokesPerFrame = None,
-    every: options.Every = None,
-    frames_per_cycle: options.FramesPerCycle = None,
-    respiratory_bins: options.RespiratoryBins = None,
-    frames: options.Frames = None,
-    slices: options.Slices = None,
-    matrix: options.Matrix = None,
-    device: options.Device = None,
-    seed: options.Seed = None,
-    pairs: options.Pairs = None,
+    *,
+    asked: options.Asked,
     resume: Annotated[bool, typer.Option("--resume", help="Go on with the run in the folder.")] = False,
     force: Annotated[bool, typer.Option("--force", help="Replace the run in the folder.")] = False,
     dry_run: Annotated[
-        bool, typer.Option("--dry-run", help="Say what would be done, what it would take by a few steps, and stop.")
+        bool,
+        typer.Option(
+            "--dry-run",
+            help="Say what a fit would do and, after trying a few steps, what it would take; write nothing.",
+        ),
     ] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print the record of the run as one JSON object.")] = False,
     quiet: options.Quiet = False,
@@ -57,26 +47,22 @@ def fit(
 
     reading = Reading(scan)  # by another process, while this one imports
     from dainr.runs.folder import RunFolder
-    from dainr.runs.run import Request
 
-    binning = as_given(spokes_per_frame, every, frames_per_cycle, respiratory_bins, frames, slices, matrix)
-    overrides = options.as_pairs(iterations, budget, device, seed, pairs)
     folder = RunFolder(output or Path(f"{scan.stem}_dainr"))
+    binning = asked.binning
     content = reading.scan()
-    method = method or (None if resume else METHOD)
-    in_use = choose_preset(method or METHOD, preset)
-    request = Request(method or METHOD, in_use, str(scan), scan_sha256(scan), binning)
     if resume:
-        request, config = _check_resumable(folder, request, binning, method, preset, overrides)
+        request, config = stored_run(folder, asked, scan_sha256(scan))
         if folder.is_complete:
             typer.echo(f"dainr: the run in {folder.path} is complete, nothing to resume.", err=True)
             return
+        binning = options.read_binning(request.binning)
     else:
         if not dry_run:
             folder.check_free(force)
             folder.check_apart(scan)
-        config = _config(request, overrides)
-    content = binned(content, request.binning)  # what was read is let go
+        request, config = _new_run(scan, scan_sha256(scan), asked)
+    content = binning.applied(content)  # what was read is let go
     if dry_run:
         _say_plan(content, request, config, as_json)
     else:
@@ -85,13 +71,23 @@ def fit(
             typer.echo(json.dumps(folder.read_record()))
 
 
-def _run(folder: Any, scan: "Scan", request: Any, config: Any, resume: bool, progress: Progress) -> None:
+def _new_run(scan: Path, sha256: str, asked: options.Asked) -> tuple["Request", Any]:
+    """The request and config of a run that begins."""
+    from dainr.library import method_config
+    from dainr.runs.run import Request
+
+    method = asked.given.get("method", DEFAULT_METHOD)
+    preset = choose_preset(method, asked.given.get("preset"))
+    request = Request(method, preset, str(scan), sha256, asked.binning.as_dict())
+    return request, method_config(method, preset, asked.pairs)
+
+
+def _run(folder: "RunFolder", scan: "Scan", request: "Request", config: Any, resume: bool, progress: Progress) -> None:
     """The run itself, and in the end what it found."""
     from dainr.runs.folder import REPORT
     from dainr.runs.run import reconstruct_into
 
-    how = f"{request.method}, preset {request.preset}" if request.method == METHOD else request.method
-    progress.say(f"{request.scan}: {scan.n_frames} frames, {how}; Ctrl-C saves and stops")
+    progress.say(f"{request.scan}: {scan.n_frames} frames, {_in_words(request)}; Ctrl-C saves and stops")
     progress.show_log()
     with _Interrupt() as interrupt:
         try:
@@ -104,53 +100,11 @@ def _run(folder: Any, scan: "Scan", request: Any, config: Any, resume: bool, pro
     progress.say(f"Export with: dainr export {folder.path} cine.nii.gz")
 
 
-def _config(request: Any, overrides: list[str]) -> Any:
-    from dainr.methods import get_method
-    from dainr.settings.build import build_config
-    from dainr.settings.presets import preset_settings
-
-    settings = preset_settings(request.method, request.preset)
-    return build_config(get_method(request.method).Config, settings, overrides)
+def _in_words(request: "Request") -> str:
+    return f"{request.method}, preset {request.preset}" if request.method == DEFAULT_METHOD else request.method
 
 
-def _check_resumable(
-    folder: Any, request: Any, binning: dict[str, Any], method: str | None, preset: str | None, overrides: list[str]
-) -> tuple[Any, Any]:
-    """The stored request and config, if what is asked now agrees with them. Raises BadRequest otherwise."""
-    from dainr.methods import get_method
-    from dainr.runs.run import Request
-    from dainr.settings.build import build_config, config_dict, differences
-
-    stored = folder.read_config()
-    original = Request(**stored["run"])
-    config = build_config(get_method(original.method).Config, stored["config"])
-    changed = []
-    if original.sha256 != request.sha256:
-        changed.append("the scan file")
-    if (method and method != original.method) or (preset and preset != original.preset):
-        changed.append("--method or --preset")
-    if binning and binning != original.binning:
-        changed.append("frames, slices or matrix")
-    if overrides and not changed:
-        wanted = config_dict(_config(original, overrides))
-        decided = {"device": "auto", "nufft": "auto", "grid": "auto"}  # "auto" was decided when the run began
-        keys = differences(config_dict(config), wanted)
-        changed += [key for key in keys if wanted.get(key) != decided.get(key, object()) and _named(key, overrides)]
-    if changed:
-        raise BadRequest(
-            f"--resume {folder.path}",
-            f"it goes on with the run's own settings, and {', '.join(changed)} differ",
-            "resume without them, or start anew with --force",
-        )
-    return original, config
-
-
-def _named(key: str, overrides: list[str]) -> bool:
-    names = [pair.split("=", 1)[0].strip() for pair in overrides]
-    return any(key == name or key.endswith(f".{name}") for name in names)
-
-
-def _say_plan(scan: "Scan", request: Any, config: Any, as_json: bool) -> None:
+def _say_plan(scan: "Scan", request: "Request", config: Any, as_json: bool) -> None:
     """What would be done, and for the field, from a few steps of it, what it would take."""
     from dataclasses import asdict
 
@@ -160,17 +114,17 @@ def _say_plan(scan: "Scan", request: Any, config: Any, as_json: bool) -> None:
     from dainr.studies.forecast import forecast
 
     config, choices = get_method(request.method).resolve(scan, config)
-    costs = forecast(scan, request, config) if request.method == METHOD else None
+    costs = forecast(scan, request, config) if request.method == DEFAULT_METHOD else None
     if as_json:
         plan = {"scan": describe(scan), "choices": choices, "config": config_dict(config)}
         typer.echo(json.dumps(plan | {"forecast": asdict(costs) if costs else None}))
         return
     content, steps = in_words(scan)
     typer.echo("\n".join([*content, "", "A fit would:", *(f"  {line}" for line in steps)]))
-    typer.echo(f"  Method {request.method}, preset {request.preset}, on {config.device}, {choices['fourier']}.")
+    typer.echo(f"  Use method {_in_words(request)}, on {config.device}, with {choices['fourier']}.")
     if costs:
-        at_most = "at most " if config.fit.schedule == "halving" else ""  # it may converge before its end
-        typer.echo(f"  Take {at_most}{costs.seconds:.0f} s, and {costs.memory_mb / 1024:.1f} GB.")
+        how_long = "at most" if config.fit.schedule == "halving" else "about"  # it may converge before its end
+        typer.echo(f"  Take {how_long} {costs.seconds:.0f} s and {costs.memory_mb / 1024:.1f} GB of memory.")
 
 
 class _Interrupt:

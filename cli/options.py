@@ -1,34 +1,129 @@
-"""What several commands take: options declared once, and the parsing of sizes, slices, times."""
+"""Options that several commands take, declared once, and the parsing of sizes, slices and times."""
 
+import functools
+import inspect
 import re
+from collections.abc import Callable, Collection, Mapping
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from dainr.errors import BadRequest
-from dainr.settings.build import parse_seconds
+from dainr.settings.build import parse_seconds, step_limits
 
-Iterations = Annotated[int | None, typer.Option(help="Steps of the fit, each slice.")]
-Budget = Annotated[str | None, typer.Option(help="Wall-clock for the steps of each slice: 60s, 5m, 1h.")]
-SpokesPerFrame = Annotated[int | None, typer.Option(help="Bin readouts into frames of N, in order of time.")]
-Every = Annotated[
-    int | None, typer.Option(help="With --spokes-per-frame: begin a frame every N readouts, a sliding window.")
-]
-FramesPerCycle = Annotated[int | None, typer.Option(help="Bin readouts into N phases of the cardiac cycle.")]
-RespiratoryBins = Annotated[
-    int | None,
-    typer.Option(help="With --frames-per-cycle: of N bins of breathing, keep the one where the chest rests."),
-]
-Frames = Annotated[Path | None, typer.Option(help="Text file with the frame number of every readout.")]
-Slices = Annotated[str | None, typer.Option(help="Slices to reconstruct: 0-3 or 0,2.  [default: all]")]
-Matrix = Annotated[str | None, typer.Option(help="Reconstruction matrix: 128 or 192x156.  [default: the file's]")]
-Device = Annotated[str | None, typer.Option(help="auto, cpu, cuda or cuda:1.  [default: auto]")]
-Seed = Annotated[int | None, typer.Option(help="Seed of everything random.  [default: 0]")]
-Pairs = Annotated[
-    list[str] | None, typer.Option("--set", metavar="KEY=VALUE", help="Any setting: see dainr methods --settings.")
-]
-Quiet = Annotated[bool, typer.Option("-q", "--quiet", help="No progress.")]
+if TYPE_CHECKING:
+    from dainr.prepare.binning import Binning
+
+Quiet = Annotated[bool, typer.Option("-q", "--quiet", help="Show no progress.")]
+
+# What dainr fit and its kin take of a method, its steps, a scan's frames and the machine, in the order of their help.
+SHARED: dict[str, Any] = {
+    "method": Annotated[str | None, typer.Option(help="Reconstruction method: see dainr methods.  [default: dainr]")],
+    "preset": Annotated[str | None, typer.Option(help="Settings by name, or a .toml file.  [default: default]")],
+    "iterations": Annotated[int | None, typer.Option(help="Steps of the fit, for each slice.")],
+    "budget": Annotated[str | None, typer.Option(help="Wall-clock time for the steps of each slice: 60s, 5m, 1h.")],
+    "spokes_per_frame": Annotated[int | None, typer.Option(help="Bin readouts into frames of N, in order of time.")],
+    "every": Annotated[
+        int | None,
+        typer.Option(help="With --spokes-per-frame: a sliding window, a frame begins every N readouts."),
+    ],
+    "frames_per_cycle": Annotated[int | None, typer.Option(help="Bin readouts into N phases of the cardiac cycle.")],
+    "respiratory_bins": Annotated[
+        int | None,
+        typer.Option(help="With --frames-per-cycle: of N respiratory bins, keep the one where the chest rests."),
+    ],
+    "frames": Annotated[Path | None, typer.Option(help="Text file with the frame number of every readout.")],
+    "slices": Annotated[str | None, typer.Option(help="Slices to reconstruct: 0-3 or 0,2.  [default: all]")],
+    "matrix": Annotated[
+        str | None, typer.Option(help="Reconstruction matrix: 128 or 192x156 (y x x).  [default: the file's]")
+    ],
+    "device": Annotated[str | None, typer.Option(help="auto, cpu, cuda or cuda:1.  [default: auto]")],
+    "seed": Annotated[int | None, typer.Option(help="Seed of all random numbers.  [default: 0]")],
+    "set": Annotated[
+        list[str] | None, typer.Option(metavar="KEY=VALUE", help="Any setting: see dainr methods --settings.")
+    ],
+}
+BINNING = ("spokes_per_frame", "every", "frames_per_cycle", "respiratory_bins", "frames", "slices", "matrix")
+METHOD = ("method", "preset", "iterations", "budget")
+
+
+@dataclass(frozen=True)
+class Asked:
+    """The shared options that were given, by name."""
+
+    given: Mapping[str, Any]
+
+    @property
+    def binning(self) -> "Binning":
+        """The slices, frames and matrix asked for. Raises BadRequest for contradictory ones."""
+        return read_binning({name: value for name, value in self.given.items() if name in BINNING})
+
+    @property
+    def pairs(self) -> list[str]:
+        """The options that are settings, as key=value; a --set of the same key comes later and wins."""
+        of_the_machine = [f"{name}={self.given[name]}" for name in ("device", "seed") if name in self.given]
+        limits = limits_as_pairs(self.given.get("iterations"), self.given.get("budget"))
+        return limits + of_the_machine + self.given.get("set", [])
+
+    @property
+    def arguments(self) -> tuple[str, ...]:
+        """The options as `dainr fit` takes them anywhere: a preset's file by its whole path."""
+        arguments: list[str] = []
+        for name, value in self.given.items():
+            if name == "preset" and value.endswith(".toml"):
+                value = Path(value).resolve()
+            for one in value if isinstance(value, list) else [value]:
+                arguments += [f"--{name.replace('_', '-')}", str(one)]
+        return tuple(arguments)
+
+
+def shared(
+    *, leave_out: Collection[str] = (), **other_help: str
+) -> Callable[[Callable[..., None]], Callable[..., None]]:
+    """Decorator of a command: the shared options stand where its signature says `asked: Asked`, and arrive as that.
+
+    All but those in `leave_out`; `other_help` holds help texts of the command's own.
+    """
+    names = [name for name in SHARED if name not in leave_out]
+
+    def option(name: str) -> inspect.Parameter:
+        annotation = SHARED[name]
+        if name in other_help:
+            kind, declared = annotation.__origin__, annotation.__metadata__[0]
+            annotation = Annotated[kind, typer.Option(metavar=declared.metavar, help=other_help[name])]
+        return inspect.Parameter(name, inspect.Parameter.KEYWORD_ONLY, default=None, annotation=annotation)
+
+    def decorate(command: Callable[..., None]) -> Callable[..., None]:
+        parameters: list[inspect.Parameter] = []
+        for parameter in inspect.signature(command).parameters.values():
+            own = [parameter.replace(kind=inspect.Parameter.KEYWORD_ONLY)]
+            parameters += [option(name) for name in names] if parameter.annotation is Asked else own
+
+        @functools.wraps(command)
+        def with_options(**values: Any) -> None:
+            given = {name: value for name in names if (value := values.pop(name)) not in (None, [])}
+            command(**values, asked=Asked(given))
+
+        with_options.__signature__ = inspect.Signature(parameters)  # type: ignore[attr-defined]
+        return with_options
+
+    return decorate
+
+
+def read_binning(texts: Mapping[str, Any]) -> "Binning":
+    """A binning from options by name, or from what a run's config.toml holds of them. Raises BadRequest."""
+    from dainr.prepare.binning import Binning
+
+    slices, matrix, frames = (texts.get(name) for name in ("slices", "matrix", "frames"))
+    parsed = {"slices": parse_slices(slices), "matrix": parse_matrix(matrix)}
+    return Binning(**{**texts, **parsed, "frames": None if frames is None else Path(frames)})
+
+
+def limits_as_pairs(iterations: int | None, budget: str | None) -> list[str]:
+    """--iterations and --budget as settings, key=value."""
+    return step_limits(iterations, None if budget is None else parse_seconds(budget, "--budget"))
 
 
 def parse_matrix(text: str | None) -> tuple[int, int] | None:
@@ -37,22 +132,22 @@ def parse_matrix(text: str | None) -> tuple[int, int] | None:
         return None
     match = re.fullmatch(r"(\d{1,5})(?:[xX](\d{1,5}))?", text.strip())
     if not match:
-        raise BadRequest(f"--matrix {text}", "it is no size", "write 128 or 192x156 (y x x)")
+        raise BadRequest(f"--matrix {text}", "it is not a size in pixels", "write 128 or 192x156 (y x x)")
     ny = int(match[1])
     return ny, int(match[2] or ny)
 
 
-def parse_slices(text: str | None) -> list[int] | None:
-    """Slice numbers of "0-3", "2" or "0,2,5"."""
+def parse_slices(text: str | None) -> tuple[int, ...] | None:
+    """Slice numbers of "0-3", "2" or "0,2,5", ascending."""
     if text is None:
         return None
-    numbers: list[int] = []
+    numbers: set[int] = set()
     for part in text.split(","):
         match = re.fullmatch(r"(\d{1,5})(?:-(\d{1,5}))?", part.strip())
         if not match or (match[2] and int(match[2]) < int(match[1])):
-            raise BadRequest(f"--slices {text}", "it names no slices", "write 0-3, 2 or 0,2,5")
-        numbers += range(int(match[1]), int(match[2] or match[1]) + 1)
-    return sorted(set(numbers))
+            raise BadRequest(f"--slices {text}", "it is not a list of slices", "write 0-3, 2 or 0,2,5")
+        numbers.update(range(int(match[1]), int(match[2] or match[1]) + 1))
+    return tuple(sorted(numbers))
 
 
 def parse_times(text: str | None) -> list[float] | None:
@@ -62,27 +157,4 @@ def parse_times(text: str | None) -> list[float] | None:
     try:
         return [float(part) for part in text.split(",")]
     except ValueError:
-        raise BadRequest(f"--times {text}", "they are no numbers", "give seconds, such as 0,0.5,1") from None
-
-
-def as_pairs(
-    iterations: int | None = None,
-    budget: str | None = None,
-    device: str | None = None,
-    seed: int | None = None,
-    pairs: list[str] | None = None,
-) -> list[str]:
-    """The options that are settings, as key=value pairs; a --set of the same key comes later and wins."""
-    given: list[str] = []
-    if iterations is not None:
-        given.append(f"iterations={iterations}")
-    if budget is not None:
-        seconds = parse_seconds(budget, "--budget")
-        given.append(f"budget_s={seconds}")
-        if iterations is None:
-            given.append("iterations=0")
-    if device is not None:
-        given.append(f"device={device}")
-    if seed is not None:
-        given.append(f"seed={seed}")
-    return given + (pairs or [])
+        raise BadRequest(f"--times {text}", "it is not a list of numbers", "give seconds, such as 0,0.5,1") from None

@@ -1,29 +1,34 @@
 """`dainr simulate`: a scan of a beating phantom, or of a given cine."""
 
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from dainr.errors import BadRequest
 
+if TYPE_CHECKING:
+    from dainr.scan import Scan
+    from dainr.simulate import SimulationConfig
+
 
 def simulate(
     out: Annotated[Path, typer.Argument(help="Native scan file to write.")],
     cine: Annotated[
-        Path | None,
-        typer.Option(help="Measure this series (.npy, NIfTI, .h5) instead: 320 mm across, 1 s."),
+        Path | None, typer.Option(help="Measure this series (.npy, NIfTI, .h5) instead, as 320 mm across and 1 s long.")
     ] = None,
     phantom: Annotated[
         bool, typer.Option("--phantom", help="Measure the beating phantom, analytically (the default).")
     ] = False,
-    spokes: Annotated[int | None, typer.Option(help="Spokes a frame, radial.  [default: 13]")] = None,
+    spokes: Annotated[int | None, typer.Option(help="Spokes per frame of a radial scan.  [default: 13]")] = None,
     pattern: Annotated[str | None, typer.Option(help="radial, vista or uniform.  [default: radial]")] = None,
-    acceleration: Annotated[float | None, typer.Option(help="Of Cartesian patterns.  [default: 8]")] = None,
+    acceleration: Annotated[
+        float | None, typer.Option(help="Acceleration of Cartesian patterns.  [default: 8]")
+    ] = None,
     coils: Annotated[int | None, typer.Option(help="Receive coils.  [default: 8]")] = None,
-    snr: Annotated[float | None, typer.Option(help="Signal over noise.  [default: 50]")] = None,
+    snr: Annotated[float | None, typer.Option(help="Signal-to-noise ratio.  [default: 50]")] = None,
     frames: Annotated[int | None, typer.Option(help="Frames of the phantom.  [default: 25]")] = None,
-    matrix: Annotated[int | None, typer.Option(help="Pixels a side of the phantom.  [default: 128]")] = None,
+    matrix: Annotated[int | None, typer.Option(help="Pixels of the phantom along each side.  [default: 128]")] = None,
     seed: Annotated[int, typer.Option(help="Seed of coils, noise and sampling.")] = 0,
     force: Annotated[bool, typer.Option("--force", help="Replace the file if it exists.")] = False,
 ) -> None:
@@ -31,11 +36,8 @@ def simulate(
 
     Example: dainr simulate scan.h5 --spokes 13 --frames 25 --matrix 128
     """
-    import numpy as np
-
-    from dainr.io.images.series import read_series
     from dainr.io.scans import native
-    from dainr.simulate import SimulationConfig, simulate_cine, simulate_phantom
+    from dainr.simulate import SimulationConfig, simulate_phantom
 
     if out.exists() and not force:
         raise BadRequest(str(out), "it exists already", "choose another name, or --force to replace it")
@@ -43,17 +45,9 @@ def simulate(
     given |= {"frames": frames, "matrix": matrix, "seed": seed}
     config = SimulationConfig(**{key: value for key, value in given.items() if value is not None})  # type: ignore[arg-type]
     _check_pairing(config.pattern, spokes, acceleration)
-    if cine is None:
-        scan = simulate_phantom(config)
-    else:
-        if phantom or frames is not None or matrix is not None:
-            raise BadRequest(
-                "--cine", "it brings its own frames and matrix", "leave out --phantom, --frames and --matrix"
-            )
-        series = read_series(cine)
-        if len(series) > 1:
-            raise BadRequest(str(cine), f"it holds {len(series)} slices", "give a series of one slice: frame, y, x")
-        scan = simulate_cine(np.abs(series[0]).astype(np.float64), config)
+    if cine is not None and (phantom or frames is not None or matrix is not None):
+        raise BadRequest("--cine", "it brings its own frames and matrix", "leave out --phantom, --frames and --matrix")
+    scan = simulate_phantom(config) if cine is None else _of_series(cine, config)
     native.write(scan, out)
     ny, nx = scan.matrix
     typer.echo(
@@ -66,3 +60,16 @@ def _check_pairing(pattern: str, spokes: int | None, acceleration: float | None)
         raise BadRequest("--acceleration", "a radial scan is accelerated by its --spokes", "give --spokes instead")
     if pattern != "radial" and spokes is not None:
         raise BadRequest("--spokes", f"pattern {pattern} has lines", "give --acceleration instead")
+
+
+def _of_series(path: Path, config: "SimulationConfig") -> "Scan":
+    """A scan of the series in a file."""
+    import numpy as np
+
+    from dainr.io.images.series import read_series
+    from dainr.simulate import simulate_cine
+
+    series = read_series(path)
+    if len(series) > 1:
+        raise BadRequest(str(path), f"it holds {len(series)} slices", "give a series of one slice: frame, y, x")
+    return simulate_cine(np.abs(series[0]).astype(np.float64), config)

@@ -9,7 +9,9 @@ from dainr.errors import BadRequest
 
 
 def weights(
-    action: Annotated[Literal["import"] | None, typer.Argument(help="import: install FILE. Nothing: list.")] = None,
+    action: Annotated[
+        Literal["import"] | None, typer.Argument(help="import installs FILE; without it, list them.")
+    ] = None,
     file: Annotated[
         Path | None, typer.Argument(help="Checkpoint of the MDSR baseline: the official .pt, or .safetensors.")
     ] = None,

@@ -80,6 +80,22 @@ def test_wrong_requests_are_refused(options: dict[str, object], radial_scan: Sca
         dainr.reconstruct(radial_scan, **options)  # type: ignore[arg-type]
 
 
+@pytest.mark.parametrize(
+    ("options", "said"),
+    [
+        ({"every": 3}, "every: only frames of so many readouts can overlap; add spokes_per_frame."),
+        ({"spokes_per_frame": 999}, "spokes_per_frame 999: "),
+        ({"budget": "soon"}, "budget soon: "),
+        ({"method": "magic"}, "method magic: "),
+        ({"settings": {"holdout": "many"}}, "setting prepare.holdout=many: "),
+    ],
+)
+def test_errors_name_the_arguments(options: dict[str, object], said: str, radial_scan: Scan) -> None:
+    with pytest.raises(BadRequest) as raised:
+        dainr.reconstruct(radial_scan, **options)  # type: ignore[arg-type]
+    assert str(raised.value).startswith(said) and "--" not in str(raised.value)
+
+
 def test_the_package_offers_nothing_else() -> None:
     with pytest.raises(AttributeError, match="has no attribute 'other'"):
         dainr.other  # noqa: B018

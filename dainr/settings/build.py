@@ -31,6 +31,14 @@ def parse_seconds(text: str, option: str) -> float:
     return float(match[1]) * UNITS[match[2]]
 
 
+def step_limits(iterations: int | None, budget_s: float | None) -> list[str]:
+    """How long a fit runs, as "key=value" pairs; a time alone leaves the number of steps open."""
+    pairs = [] if iterations is None else [f"iterations={iterations}"]
+    if budget_s is not None:
+        pairs += [f"budget_s={budget_s}"] + (["iterations=0"] if iterations is None else [])
+    return pairs
+
+
 def build_config(kind: type[Config], preset: Mapping[str, Any], pairs: Sequence[str] = ()) -> Config:
     """A config of the given dataclass: its defaults, changed by a nested mapping, then by "key=value" strings.
 
@@ -45,13 +53,23 @@ def build_config(kind: type[Config], preset: Mapping[str, Any], pairs: Sequence[
     for path in values:
         if path not in known:
             raise _unknown(path, known)
+    for path, text in by_path(kind, pairs).items():
+        values[path] = _parse(text, known[path], path)
+    return _construct(kind, values, "")
+
+
+def by_path(kind: type, pairs: Sequence[str]) -> dict[str, str]:
+    """What "key=value" strings set, by the dotted path each setting has now; of the same setting the last counts.
+
+    Raises BadRequest for an unknown or ambiguous key and where there is no "=".
+    """
+    found, known = {}, dict(_leaves(kind))
     for pair in pairs:
         key, equals, text = pair.partition("=")
         if not equals:
             raise BadRequest(f"--set {pair}", "there is no = in it", "write --set key=value")
-        path = _find(_renamed(kind).get(key.strip(), key.strip()), known)
-        values[path] = _parse(text.strip(), known[path], path)
-    return _construct(kind, values, "")
+        found[_find(_renamed(kind).get(key.strip(), key.strip()), known)] = text.strip()
+    return found
 
 
 def with_new_names(kind: type, values: Mapping[str, Any]) -> dict[str, Any]:

@@ -191,6 +191,8 @@ def test_two_batches_in_one_folder_do_not_meet(scans: Path, tmp_path: Path) -> N
         ("--scheduler", "tcp://127.0.0.1:1"),
         ("--preset", "best"),
         ("--set", "iteration=3"),
+        ("--every", 3),
+        ("--matrix", "large"),
         ("--budget", "soon"),
         ("--limit", "long"),
     ],

@@ -151,6 +151,31 @@ def test_a_complete_run_is_left_alone(finished: FinishedRun) -> None:
     assert {path.name: path.read_bytes() for path in finished.folder.iterdir()} == before
 
 
+@pytest.mark.parametrize("options", [("--set", "features=none"), ("--set", "prior=none", "--set", "nufft=auto")])
+def test_settings_of_the_run_are_known_by_their_old_names_too(
+    finished: FinishedRun, options: tuple[object, ...]
+) -> None:
+    assert "nothing to resume" in succeed("fit", finished.scan, "-o", finished.folder, "--resume", *options).stderr
+
+
+@pytest.mark.parametrize("pair", ["features=mdsr", "moments=2", "subframes=2"])
+def test_other_settings_by_their_old_names_are_refused(finished: FinishedRun, pair: str) -> None:
+    result = invoke("fit", finished.scan, "-o", finished.folder, "--resume", "--set", pair)
+    assert_one_error(result, 2)
+    assert ("prior" if "features" in pair else "subframes") in result.stderr
+
+
+@pytest.mark.parametrize(("matrix", "code"), [("32x32", 0), ("032", 0), ("24", 2)])
+def test_a_binning_is_compared_by_what_it_means(finished: FinishedRun, tmp_path: Path, matrix: str, code: int) -> None:
+    run = shutil.copytree(finished.folder, tmp_path / "run")
+    config = (run / "config.toml").read_text()
+    stored = config.replace("[run.binning]\n", '[run.binning]\nmatrix = "32"\nslices = "0"\n')
+    assert stored != config
+    (run / "config.toml").write_text(stored)
+    asked = ("--matrix", matrix, "--slices", "0-0")
+    assert invoke("fit", finished.scan, "-o", run, "--resume", *asked).exit_code == code
+
+
 def test_a_folder_without_a_run_cannot_be_resumed(scan_file: Path, tmp_path: Path) -> None:
     assert_one_error(invoke("fit", scan_file, "-o", tmp_path / "nowhere", "--resume"), 3)
     assert not (tmp_path / "nowhere").exists()

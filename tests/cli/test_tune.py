@@ -20,8 +20,8 @@ def test_a_budget_is_chosen_and_written_as_a_preset_that_fit_takes(scan_file: Pa
     options = [*TINY_OPTIONS, "--set", "coarse_steps=2"]
     result = succeed("tune", scan_file, "-o", preset, "--budgets", "0.1s,0.3s", "--reference", scan_file, *options)
     assert result.stdout == ""
-    assert "s are enough" in result.stderr and "PSNR" in result.stderr
-    assert "s are enough" in preset.with_suffix(".html").read_text()
+    assert "s is enough" in result.stderr and "PSNR" in result.stderr
+    assert "s is enough" in preset.with_suffix(".html").read_text()
     succeed("fit", scan_file, "-o", tmp_path / "run", "--preset", preset, "-q")
     record = json.loads((tmp_path / "run" / "run.json").read_text())
     assert record["slices"][0]["fit"]["stopped"] == "budget"
@@ -39,7 +39,7 @@ def test_json_is_one_object(scan_file: Path, tmp_path: Path) -> None:
 def test_of_a_folder_what_can_be_read_is_fitted(scan_file: Path, tmp_path: Path) -> None:
     (tmp_path / "bad.h5").write_bytes(b"no scan")
     result = succeed("tune", tmp_path, "-o", tmp_path / "a.toml", "--budgets", "0.1s", *TINY_OPTIONS)
-    assert "bad is left out" in result.stderr and "0.1 s are enough" in result.stderr
+    assert "bad is left out" in result.stderr and "0.1 s is enough" in result.stderr
     scan_file.unlink()
     assert_one_error(invoke("tune", tmp_path, "-o", tmp_path / "b.toml", "-q"), 3)
 

@@ -14,7 +14,7 @@ def trial(budget: float, excess: float, psnr: float | None = None) -> Trial:
 @pytest.mark.parametrize("psnr", [None, 30.0])
 def test_the_page_of_a_sweep_shows_the_choice(psnr: float | None) -> None:
     page = build_tuning("<scan>", {"<scan>": [trial(1, 0.3, psnr), trial(2, 0.1, psnr)]}, 2, "[fit]")
-    assert "&lt;scan&gt;: 2 s are enough" in page
+    assert "&lt;scan&gt;: 2 s is enough" in page
     assert page.count("<svg") == 1 and "<script>" not in page
     assert ("PSNR, dB" in page) is (psnr is not None)
     assert "in the median" not in page

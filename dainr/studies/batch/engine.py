@@ -10,6 +10,7 @@ import subprocess
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import dataclass
 from typing import Any
 
 from dainr.errors import BadRequest, DainrError
@@ -19,17 +20,26 @@ from dainr.studies.batch.work import Job, Outcome, fit_case
 POLL_S = 0.25
 LOST_AFTER_S = 10.0  # without the scheduler
 
+Watch = Callable[[Sequence[Job], list[Outcome]], None]
 
-def run_jobs(
-    jobs: Sequence[Job],
-    workers: int,
-    gpus: int,
-    scheduler: str | None,
-    watch: Callable[[Sequence[Job], list[Outcome]], None],
-) -> list[Outcome]:
+
+@dataclass(frozen=True)
+class Workers:
+    """Who fits: `count` processes of this machine, which take `gpus` CUDA devices in turn, or a cluster's workers."""
+
+    count: int
+    gpus: int = 0
+    scheduler: str | None = None  # the address of the cluster's
+
+    def __post_init__(self) -> None:
+        if self.count < 1:
+            raise BadRequest(f"--jobs {self.count}", "it is not a number of jobs", "choose 1 or more, or leave it out")
+
+
+def run_jobs(jobs: Sequence[Job], workers: Workers, watch: Watch) -> list[Outcome]:
     """Fit every job and return the outcomes as they came; `watch` sees the jobs and the outcomes so far, often.
 
-    Local workers share the processor's threads, and `gpus` CUDA devices in turn.
+    Local workers share the processor's threads.
 
     Raises BadRequest when the scheduler cannot be reached, and DainrError when it is lost on the way: what was done is
     kept, and the same command goes on.
@@ -37,9 +47,9 @@ def run_jobs(
     if not jobs:
         return []
     outcomes: list[Outcome] = []
-    with _client(workers, scheduler) as client:
-        local = 0 if scheduler else workers
-        futures = {client.submit(_on_worker, job, gpus, local, pure=False): job for job in jobs}
+    with _client(workers) as client:
+        local = 0 if workers.scheduler else workers.count
+        futures = {client.submit(_on_worker, job, workers.gpus, local, pure=False): job for job in jobs}
         seen_at = time.monotonic()
         while futures:
             if client.status == "running":
@@ -98,7 +108,7 @@ def _outcome(future: Any, job: Job) -> Outcome:
 
 
 @contextmanager
-def _client(workers: int, scheduler: str | None) -> Iterator[Any]:
+def _client(workers: Workers) -> Iterator[Any]:
     import dask
     from distributed import Client, LocalCluster
 
@@ -110,20 +120,24 @@ def _client(workers: int, scheduler: str | None) -> Iterator[Any]:
         "distributed.comm.timeouts.connect": "5s",
     }
     with dask.config.set(settings):
-        if scheduler is None:
+        if workers.scheduler is None:
             with (
                 LocalCluster(
-                    n_workers=workers, threads_per_worker=1, memory_limit=0, dashboard_address=None, silence_logs=50
+                    n_workers=workers.count,
+                    threads_per_worker=1,
+                    memory_limit=0,
+                    dashboard_address=None,
+                    silence_logs=50,
                 ) as cluster,
                 Client(cluster) as client,
             ):
                 yield client
             return
         try:
-            client = Client(scheduler, timeout=5)
+            client = Client(workers.scheduler, timeout=5)
         except (OSError, ValueError, TimeoutError) as error:
             raise BadRequest(
-                f"--scheduler {scheduler}", "no scheduler answers there", "start dask scheduler"
+                f"--scheduler {workers.scheduler}", "no scheduler answers there", "start dask scheduler"
             ) from error
         with client:
             yield client

@@ -1,0 +1,45 @@
+"""A whole batch: cases whose outcome is known are left alone, the others fitted, and all summed up."""
+
+import fcntl
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+from dainr.errors import BadRequest
+from dainr.studies.batch.engine import Watch, Workers, run_jobs
+from dainr.studies.batch.summary import write_summary
+from dainr.studies.batch.work import Job, known_outcome
+
+
+def fit_folder(
+    jobs: Sequence[Job], out: Path, workers: Workers, watch: Watch, check: Callable[[], object] = lambda: None
+) -> list[dict[str, Any]]:
+    """Fit the jobs of a batch that are not done yet and write its summary into the folder `out`; the summary's rows.
+
+    `check` is called before anything runs, if there is anything to run. Raises BadRequest while another batch is at
+    work in the folder, and what `run_jobs` raises.
+    """
+    out.mkdir(parents=True, exist_ok=True)
+    with _alone(out):
+        known = [outcome for outcome in map(known_outcome, jobs) if outcome is not None]
+        names = {outcome.name for outcome in known}
+        left = [job for job in jobs if job.case.name not in names]
+        if left:
+            check()
+        outcomes = run_jobs(left, replace(workers, count=min(workers.count, max(len(left), 1))), watch)
+        return write_summary(out, jobs, known + outcomes)
+
+
+@contextmanager
+def _alone(out: Path) -> Iterator[None]:
+    """Hold the folder's lock. Raises BadRequest while another batch holds it."""
+    with (out / ".lock").open("w") as file:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError as error:
+            raise BadRequest(
+                str(out), "another batch is at work in it", "wait for it or name another folder"
+            ) from error
+        yield
