@@ -76,11 +76,10 @@ def _checked(export: list[str], output: Path, scheduler: str | None, jobs: int) 
 
 def _check_settings(asked: options.Asked) -> object:
     """What is wrong with frames or settings is said once, before anything runs."""
-    from dainr.library import method_config
-    from dainr.settings.presets import DEFAULT_METHOD, choose_preset
+    from dainr.methods import configure
+    from dainr.settings.presets import DEFAULT_METHOD
 
-    method = asked.given.get("method", DEFAULT_METHOD)
-    return asked.binning, method_config(method, choose_preset(method, asked.given.get("preset")), asked.pairs)
+    return asked.binning, configure(asked.given.get("method", DEFAULT_METHOD), asked.given.get("preset"), asked.pairs)
 
 
 def _say(rows: list[dict[str, Any]], output: Path, as_json: bool, quiet: bool) -> None:

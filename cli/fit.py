@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from dainr.settings.presets import DEFAULT_METHOD, choose_preset
+from dainr.settings.presets import DEFAULT_METHOD, NONE
 
 from . import options
 from .progress import Progress
@@ -73,13 +73,12 @@ def fit(
 
 def _new_run(scan: Path, sha256: str, asked: options.Asked) -> tuple["Request", Any]:
     """The request and config of a run that begins."""
-    from dainr.library import method_config
+    from dainr.methods import configure
     from dainr.runs.run import Request
 
     method = asked.given.get("method", DEFAULT_METHOD)
-    preset = choose_preset(method, asked.given.get("preset"))
-    request = Request(method, preset, str(scan), sha256, asked.binning.as_dict())
-    return request, method_config(method, preset, asked.pairs)
+    preset, config = configure(method, asked.given.get("preset"), asked.pairs)
+    return Request(method, preset, str(scan), sha256, asked.binning.as_dict()), config
 
 
 def _run(folder: "RunFolder", scan: "Scan", request: "Request", config: Any, resume: bool, progress: Progress) -> None:
@@ -101,7 +100,7 @@ def _run(folder: "RunFolder", scan: "Scan", request: "Request", config: Any, res
 
 
 def _in_words(request: "Request") -> str:
-    return f"{request.method}, preset {request.preset}" if request.method == DEFAULT_METHOD else request.method
+    return request.method if request.preset == NONE else f"{request.method}, preset {request.preset}"
 
 
 def _say_plan(scan: "Scan", request: "Request", config: Any, as_json: bool) -> None:

@@ -16,7 +16,7 @@ def methods(
     """
     from dainr.methods import METHODS, get_method
     from dainr.settings.build import default_settings, list_settings
-    from dainr.settings.presets import preset_about, preset_names
+    from dainr.settings.presets import preset_about
 
     for name in METHODS:
         method = get_method(name)
@@ -25,6 +25,9 @@ def methods(
             defaults = default_settings(method.Config)
             for key, values in list_settings(method.Config).items():
                 typer.echo(f"  {key} = {defaults[key]}  ({values})")
-    typer.echo("presets of dainr:")
-    for name in preset_names():
-        typer.echo(f"  {name}: {preset_about(name)}")
+    for name in METHODS:
+        presets = get_method(name).presets
+        if presets:
+            typer.echo(f"presets of {name}:")
+        for preset in presets:
+            typer.echo(f"  {preset}: {preset_about(preset, name)}")

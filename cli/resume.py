@@ -42,10 +42,10 @@ def stored_run(folder: "RunFolder", asked: Asked, sha256: str) -> tuple["Request
 
 def _other_settings(request: "Request", config: Any, pairs: list[str]) -> list[str]:
     """The settings that pairs name and that would be others than those of the run."""
-    from dainr.library import method_config
+    from dainr.methods import configure
     from dainr.settings.build import by_path, config_dict, differences
 
-    wanted = config_dict(method_config(request.method, request.preset, pairs))
+    wanted = config_dict(configure(request.method, request.preset, pairs)[1])
     named = by_path(type(config), pairs)
     changed = differences(config_dict(config), wanted)
     return [key for key in changed if key in named and (key not in DECIDED or wanted[key] != DECIDED[key])]

@@ -49,10 +49,10 @@ def tune(
     """
     seconds = [parse_seconds(part, "--budgets") for part in (BUDGETS if budgets is None else budgets).split(",")]
     _check(scan, output, force, reference, budgets, trials)
-    from dainr.library import method_config
+    from dainr.methods import configure
     from dainr.studies.tuning import Tuning, load_scans
 
-    config = method_config(DEFAULT_METHOD, preset, asked.pairs)
+    _, config = configure(DEFAULT_METHOD, preset, asked.pairs)
     progress = Progress(quiet or as_json)
     scans = load_scans(scan, output, asked.binning, lambda name, error: progress.say(f"{name} is left out. {error}"))
     tuning = Tuning(scan.name, scans, config, output)

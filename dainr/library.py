@@ -9,12 +9,12 @@ from typing import Any
 from dainr.errors import DainrError
 from dainr.fit.state import Observer
 from dainr.io import load
-from dainr.methods import get_method
+from dainr.methods import configure, get_method
 from dainr.methods.recon import Recon
 from dainr.prepare.binning import Binning
 from dainr.scan import Scan
-from dainr.settings.build import build_config, parse_seconds, step_limits
-from dainr.settings.presets import DEFAULT_METHOD, choose_preset, preset_settings
+from dainr.settings.build import parse_seconds, step_limits
+from dainr.settings.presets import DEFAULT_METHOD
 
 __all__ = ["load", "reconstruct"]
 
@@ -44,16 +44,11 @@ def reconstruct(
         seconds = parse_seconds(budget, "--budget") if isinstance(budget, str) else budget
         pairs = [f"device={device}", f"seed={seed}", *step_limits(iterations, seconds)]
         pairs += [f"{name}={value}" for name, value in (settings or {}).items()]
-        config = method_config(method, choose_preset(method, preset), pairs)
+        _, config = configure(method, preset, pairs)
         bins = None if respiratory_bins == 1 else respiratory_bins
         binned = Binning(spokes_per_frame, every, frames_per_cycle, bins).applied(scan)
         config, _ = get_method(method).resolve(binned, config)
         return get_method(method)(binned, config, observers)
-
-
-def method_config(method: str, preset: str, pairs: Sequence[str] = ()) -> Any:
-    """The config of a method: what its preset says, changed by "key=value" strings."""
-    return build_config(get_method(method).Config, preset_settings(method, preset), pairs)
 
 
 @contextmanager

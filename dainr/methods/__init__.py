@@ -14,6 +14,8 @@ from dainr.fields.field import DynamicField
 from dainr.fit.state import Checkpoint, Observer, RunState
 from dainr.methods.recon import Recon
 from dainr.scan import Scan
+from dainr.settings.build import build_config
+from dainr.settings.presets import choose_preset, read_preset
 
 METHODS = {
     "dainr": ("dainr.methods.dainr.method", "Dainr"),
@@ -50,6 +52,16 @@ class Method(Protocol):
     ) -> tuple[DynamicField, ...]:
         """The fields of a finished run, one per slice, on the CPU; none where the method fits none."""
         ...
+
+
+def configure(method: str, preset: str | None, pairs: Sequence[str] = ()) -> tuple[str, Any]:
+    """The preset in use, and the config of a method: its defaults, changed by the preset and by "key=value" strings.
+
+    Raises BadRequest for an unknown method, preset or setting.
+    """
+    kind = get_method(method)
+    in_use = choose_preset(method, kind.presets, preset)
+    return in_use, build_config(kind.Config, read_preset(in_use, method), pairs)
 
 
 def get_method(name: str) -> Method:

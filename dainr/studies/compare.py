@@ -24,11 +24,10 @@ from dainr.io.hdf5 import write_whole
 from dainr.io.images.series import read_series
 from dainr.machine.checksum import file_sha256
 from dainr.machine.device import device_name
-from dainr.methods import get_method
+from dainr.methods import configure, get_method
 from dainr.runs.run import versions
 from dainr.scan import Scan
-from dainr.settings.build import build_config, config_dict, list_settings
-from dainr.settings.presets import choose_preset, preset_settings
+from dainr.settings.build import config_dict, list_settings
 from dainr.studies.comparison_page import build_comparison
 
 log = logging.getLogger(__name__)
@@ -104,18 +103,17 @@ def choose_contenders(names: Sequence[str], pairs: Sequence[str] = ()) -> list[C
     for name in (name.strip() for name in names):
         method, _, preset = name.partition(":")
         try:
-            kind = get_method(method).Config
-            key = method, choose_preset(method, preset or None)
-            preset_settings(*key)
+            in_use, config = configure(method, preset or None)
         except BadRequest as error:
             raise BadRequest(f"--methods {name}", error.why, error.fix) from error
+        key = method, in_use
         if key in chosen:
             raise BadRequest(f"--methods {name}", f"it is the same as {chosen[key][0]}", "name each method once")
-        chosen[key] = name, kind
+        chosen[key] = name, type(config)
     given = _shared_out(pairs, dict(chosen.values()))
     return [
-        Contender(name, method, preset, build_config(kind, preset_settings(method, preset), given[name]))
-        for (method, preset), (name, kind) in chosen.items()
+        Contender(name, method, preset, configure(method, preset, given[name])[1])
+        for (method, preset), (name, _) in chosen.items()
     ]
 
 
