@@ -55,7 +55,7 @@ def test_at_several_subframes_the_samples_are_the_same_in_order_of_time() -> Non
     assert slice_.frame_position is not None
     shuffled = np.random.default_rng(0).permutation(len(seen))  # within the frames
     shuffled = shuffled[np.argsort(slice_.frame[shuffled], kind="stable")]
-    parts = ("kspace", "trajectory", "density", "number", "held_out")
+    parts = ("kspace", "trajectory", "density", "frame_position", "held_out")
     mixed = {n: getattr(slice_, n)[:, shuffled] if n == "kspace" else getattr(slice_, n)[shuffled] for n in parts}
     cpu = torch.device("cpu")
     for subframes in (2, 3, 7, 50):
