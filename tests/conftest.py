@@ -1,5 +1,6 @@
 """Fixtures shared by all tests: small simulated scans, a config that fits in a second, and shared data if present."""
 
+import gc
 import os
 from collections.abc import Iterator
 from dataclasses import replace
@@ -64,6 +65,11 @@ def pytest_configure(config: pytest.Config) -> None:
     """Workers, and the processes that their tests start, get one thread each: they share the cores."""
     if config.getoption("numprocesses", None):  # here they are about to start
         os.environ["OMP_NUM_THREADS"] = "1"
+
+
+def pytest_collection_finish() -> None:
+    """What is loaded by now stays; every slice ends with a collection of garbage, which need not look there."""
+    gc.freeze()
 
 
 @pytest.fixture
