@@ -113,7 +113,11 @@ def _client(workers: int, scheduler: str | None) -> Iterator[Any]:
         if scheduler is None:
             with (
                 LocalCluster(
-                    n_workers=workers, threads_per_worker=1, memory_limit=0, dashboard_address=None, silence_logs=50
+                    n_workers=workers,
+                    threads_per_worker=1,
+                    memory_limit=0,
+                    dashboard_address="127.0.0.1:0",  # any free port: two batches may run at a time
+                    silence_logs=50,
                 ) as cluster,
                 Client(cluster) as client,
             ):
