@@ -27,8 +27,10 @@ demo: .venv/run.stamp
 	$(BIN)/dainr evaluate demo/run demo/scan.h5
 	@echo "Look at demo/run/report.html (the report) and demo/cine.mp4; demo/cine.nii.gz opens in any viewer."
 
+# All tests but those marked slow, which only check runs; one worker for each core.
+PYTEST := $(BIN)/python -m pytest --numprocesses auto --dist worksteal
 test: .venv/dev.stamp
-	$(BIN)/python -m pytest
+	$(PYTEST) -m "not slow"
 
 lint: .venv/dev.stamp
 	$(BIN)/ruff check .
@@ -37,7 +39,9 @@ lint: .venv/dev.stamp
 types: .venv/dev.stamp
 	$(BIN)/mypy
 
-check: lint types test
+# What CI runs.
+check: lint types
+	$(PYTEST)
 
 # docs/cli.md from the program's own help; a test compares the two.
 docs: .venv/run.stamp

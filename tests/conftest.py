@@ -1,6 +1,8 @@
 """Fixtures shared by all tests: small simulated scans, a config that fits in a second, and shared data if present."""
 
+import gc
 import os
+from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
@@ -9,8 +11,10 @@ os.environ.setdefault("MPLBACKEND", "svg")
 
 import numpy as np
 import pytest
+import torch
 
 from dainr.io.scans import native
+from dainr.machine.threads import usable_cores
 from dainr.scan import Scan
 from dainr.simulate import SimulationConfig, simulate_phantom
 
@@ -49,6 +53,32 @@ TINY_PAPER = (
     "iterations=30",
     "nufft=finufft",
 )
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_auto_num_workers() -> int:
+    """A worker for each core that may be used."""
+    return usable_cores()
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Workers, and the processes that their tests start, get one thread each: they share the cores."""
+    if config.getoption("numprocesses", None):  # here they are about to start
+        os.environ["OMP_NUM_THREADS"] = "1"
+
+
+def pytest_collection_finish() -> None:
+    """What is loaded by now stays; every slice ends with a collection of garbage, which need not look there."""
+    gc.freeze()
+
+
+@pytest.fixture
+def two_threads() -> Iterator[None]:
+    """Two threads, whatever a worker has: for what could go wrong between them."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(2)
+    yield
+    torch.set_num_threads(before)
 
 
 @pytest.fixture(scope="session")

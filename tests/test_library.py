@@ -18,6 +18,15 @@ from dainr.scan import Scan
 from tests.helper import on_disk, repeated
 
 EXAMPLES = sorted((Path(__file__).parents[1] / "examples").glob("*.py"))
+# An example as it is, but for the number of steps.
+IN_TEN_STEPS = """
+import runpy, sys
+import dainr
+reconstruct = dainr.reconstruct
+dainr.reconstruct = lambda *scan, **asked: reconstruct(*scan, **asked | {"iterations": 10})
+sys.argv = sys.argv[1:]
+runpy.run_path(sys.argv[0], run_name="__main__")
+"""
 SMALL = {"coarse_steps": 2, "start_steps": 2, "levels": 2, "width": 8, "motion_control": 8}
 
 
@@ -105,7 +114,8 @@ def test_the_package_offers_nothing_else() -> None:
 def test_the_examples_run(example: Path, radial_scan: Scan, tmp_path: Path) -> None:
     native.write(radial_scan, tmp_path / "scan.h5")
     target = {"first_cine": "cine.mp4", "slow_motion": "cine.gif"}.get(example.stem)
-    command = [sys.executable, example, tmp_path / "scan.h5", *([tmp_path / target] if target else [])]
+    command = [sys.executable, "-c", IN_TEN_STEPS, example, tmp_path / "scan.h5"]
+    command += [tmp_path / target] if target else []
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
     assert done.stdout.strip()

@@ -8,6 +8,7 @@ from benchmarks import scaling
 from dainr.simulate import SimulationConfig
 
 
+@pytest.mark.usefixtures("in_process")
 def test_every_size_has_its_cost(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     base = SimulationConfig(matrix=32, frames=4, coils=2, spokes=5)
     monkeypatch.setattr(scaling, "QUICK", scaling.Sweep((32,), (4,), (2,), (1, 2), base, 4, 2))

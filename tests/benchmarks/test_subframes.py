@@ -5,6 +5,7 @@ import pytest
 from benchmarks import subframes
 
 
+@pytest.mark.usefixtures("in_process")
 def test_every_length_of_frame_is_fitted_at_every_number_of_subframes(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -7,6 +7,7 @@ import pytest
 from benchmarks import window
 
 
+@pytest.mark.usefixtures("in_process")
 def test_every_method_is_scored_at_every_window(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(window, "FRAMES", 6)
     monkeypatch.setattr(window, "WINDOWS", (1, 3))

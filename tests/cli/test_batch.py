@@ -1,4 +1,4 @@
-"""`dainr batch`, in processes as users have them: every case ends well or is explained, whatever is killed."""
+"""`dainr batch`: every case ends well or is explained, whatever is killed."""
 
 import csv
 import fcntl
@@ -9,6 +9,7 @@ import signal
 import subprocess
 import sys
 import time
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import h5py
@@ -18,13 +19,19 @@ import pytest
 
 from dainr.io.scans import native
 from dainr.scan import Scan
+from dainr.studies.batch import engine, work
+from dainr.studies.batch.work import Job, Outcome
 
 from . import TINY_OPTIONS, Result, assert_one_error, invoke, start
 
 LATEST_S = 200
+SLOWER = ("--set", "iterations=60", "--set", "checkpoint_every_s=0")
+
+Batch = Callable[..., Result]
 
 
 def batch(scans: Path, out: Path, *options: object) -> Result:
+    """In processes, as users have them."""
     process = start("batch", scans, "-o", out, *TINY_OPTIONS, *options)
     stdout, stderr = process.communicate(timeout=LATEST_S)
     return Result(process.returncode, stdout, stderr)
@@ -69,12 +76,30 @@ def scans(radial_scan: Scan, tmp_path: Path) -> Path:
     return folder
 
 
+@pytest.fixture(params=["here", pytest.param("in processes", marks=pytest.mark.slow)])
+def either(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> Batch:
+    """A batch in processes, or the same work in this one, case by case, where nothing is imported anew."""
+    if request.param == "in processes":
+        return batch
+
+    def run(arguments: Sequence[str], *_: object) -> tuple[int, str]:
+        ended = invoke(*arguments)
+        return ended.exit_code, work._sentence(ended.exit_code, ended.stderr)
+
+    def run_jobs(jobs: Sequence[Job], *_: object) -> list[Outcome]:
+        return [work.fit_case(job, 1) for job in jobs]
+
+    monkeypatch.setattr(work, "_dainr", run)
+    monkeypatch.setattr(engine, "run_jobs", run_jobs)
+    return lambda scans, out, *options: invoke("batch", scans, "-o", out, *TINY_OPTIONS, *options)
+
+
 def test_good_cases_are_done_and_broken_ones_explained_and_then_there_is_nothing_left(
-    scans: Path, tmp_path: Path
+    either: Batch, scans: Path, tmp_path: Path
 ) -> None:
     (scans / "empty.h5").touch()
     out = tmp_path / "out"
-    result = batch(scans, out, "--jobs", 2, "--export", ".nii", "--export", ".npy")
+    result = either(scans, out, "--jobs", 2, "--export", ".nii", "--export", ".npy")
     assert result.exit_code == 1, result.stderr
     assert result.stdout == ""
     assert "2 done, 1 failed" in result.stderr
@@ -90,32 +115,34 @@ def test_good_cases_are_done_and_broken_ones_explained_and_then_there_is_nothing
     assert page.count("data:image/webp;base64,") == 2 and 'href="a/report.html"' in page
 
     before = {path: path.stat().st_mtime_ns for name in ("a", "b") for path in (out / name).iterdir()}
-    again = batch(scans, out, "--jobs", 2, "--export", ".nii", "--export", ".npy", "--json", "--resume")
+    again = either(scans, out, "--jobs", 2, "--export", ".nii", "--export", ".npy", "--json", "--resume")
     assert again.exit_code == 1
     assert [row["status"] for row in json.loads(again.stdout)] == ["done", "done", "failed"]
     assert {path: path.stat().st_mtime_ns for path in before} == before
 
 
+@pytest.mark.slow
 def test_a_batch_killed_and_run_again_ends_as_if_undisturbed(scans: Path, tmp_path: Path) -> None:
-    slower = ("--set", "iterations=60", "--set", "checkpoint_every_s=0", "--export", ".npy")
-    assert batch(scans, tmp_path / "whole", *slower).exit_code == 0
-    process = start("batch", scans, "-o", tmp_path / "killed", *TINY_OPTIONS, *slower)
+    (tmp_path / "one").mkdir()
+    shutil.copy(scans / "a.h5", tmp_path / "one")  # b is the same scan
+    assert batch(tmp_path / "one", tmp_path / "whole", *SLOWER, "--export", ".npy").exit_code == 0
+    process = start("batch", scans, "-o", tmp_path / "killed", *TINY_OPTIONS, *SLOWER, "--export", ".npy")
     wait_for_fit(process, tmp_path / "killed" / "a")
     everyone = [psutil.Process(process.pid), *psutil.Process(process.pid).children(recursive=True)]
     for one in everyone:
         one.send_signal(signal.SIGKILL)
     process.communicate()
     psutil.wait_procs(everyone, timeout=20)
-    ended = batch(scans, tmp_path / "killed", *slower)
+    ended = batch(scans, tmp_path / "killed", *SLOWER, "--export", ".npy")
     assert ended.exit_code == 0, ended.stderr
     for name in ("a", "b"):
-        assert np.array_equal(cine(tmp_path / "killed" / name), cine(tmp_path / "whole" / name))
+        assert np.array_equal(cine(tmp_path / "killed" / name), cine(tmp_path / "whole" / "a"))
 
 
+@pytest.mark.slow
 def test_a_worker_that_dies_gives_its_case_to_another(scans: Path, tmp_path: Path) -> None:
     out = tmp_path / "out"
-    slower = ("--set", "iterations=60", "--set", "checkpoint_every_s=0", "--export", ".npy")
-    process = start("batch", scans, "-o", out, "--jobs", 2, *TINY_OPTIONS, *slower)
+    process = start("batch", scans, "-o", out, "--jobs", 2, *TINY_OPTIONS, *SLOWER, "--export", ".npy")
     worker = wait_for_fit(process, out / "a").parent()
     worker.send_signal(signal.SIGKILL)
     _, stderr = process.communicate(timeout=LATEST_S)
@@ -124,26 +151,27 @@ def test_a_worker_that_dies_gives_its_case_to_another(scans: Path, tmp_path: Pat
     assert not [p for p in psutil.process_iter(["cmdline"]) if str(out) in (p.info["cmdline"] or [])]
 
 
+@pytest.mark.slow
 def test_a_fit_that_is_killed_is_tried_once_more(scans: Path, tmp_path: Path) -> None:
     (scans / "b.h5").unlink()
     out = tmp_path / "out"
-    slower = ("--set", "iterations=60", "--set", "checkpoint_every_s=0", "--export", ".npy")
-    process = start("batch", scans, "-o", out, *TINY_OPTIONS, *slower)
+    process = start("batch", scans, "-o", out, *TINY_OPTIONS, *SLOWER, "--export", ".npy")
     wait_for_fit(process, out / "a").send_signal(signal.SIGKILL)
     _, stderr = process.communicate(timeout=LATEST_S)
     assert process.returncode == 0, stderr
     assert [row["attempts"] for row in json.loads((out / "summary.json").read_text())] == [2]
 
 
+@pytest.mark.slow
 def test_a_cluster_that_is_there_does_the_work_and_its_loss_is_said(scans: Path, tmp_path: Path) -> None:
     (scans / "b.h5").unlink()
-    dask = str(Path(sys.executable).with_name("dask"))
+    dask = [sys.executable, "-m", "dask"]
     address = tmp_path / "scheduler.json"
     scheduler = subprocess.Popen(
-        [dask, "scheduler", "--scheduler-file", address, "--port", "0", "--no-dashboard"], stderr=subprocess.DEVNULL
+        [*dask, "scheduler", "--scheduler-file", address, "--port", "0", "--no-dashboard"], stderr=subprocess.DEVNULL
     )
     worker = subprocess.Popen(
-        [dask, "worker", "--scheduler-file", address, "--nthreads", "1", "--no-dashboard", "--death-timeout", "20"],
+        [*dask, "worker", "--scheduler-file", address, "--nthreads", "1", "--no-dashboard", "--death-timeout", "20"],
         stderr=subprocess.DEVNULL,
         cwd=tmp_path,
     )

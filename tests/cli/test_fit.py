@@ -62,7 +62,8 @@ def test_record_holds_preparation_and_heldout_errors(finished: FinishedRun) -> N
     fit = entry["fit"]
     assert (fit["steps"], fit["stopped"], len(fit["frame_errors"])) == (30, "budget", 6)
     assert [v["step"] for v in fit["validations"]] == [10, 20, 30]
-    assert fit["heldout_error"] == pytest.approx(min(v["heldout"] for v in fit["validations"]), rel=1e-6)
+    errors = {v["step"]: v["heldout"] for v in fit["validations"]}
+    assert fit["heldout_error"] == pytest.approx(errors[fit["best_step"]], rel=1e-6)
 
 
 def test_verdict_is_sentences_with_a_level_and_is_shown(finished: FinishedRun) -> None:

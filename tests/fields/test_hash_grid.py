@@ -16,6 +16,7 @@ from dainr.fields.deformation import DeformationConfig
 from dainr.fields.hash_grid import INIT_RANGE, GridConfig, HashGrid, grid_levels
 from dainr.kernels.hash_grid import entry_index, interpolate
 
+pytestmark = pytest.mark.usefixtures("two_threads")
 CONFIGS = {
     "one level": GridConfig(levels=1, features_per_level=3, base=8, finest=8, log2_table=10, indexing="dense"),
     "dense": GridConfig(levels=3, base=4, finest=19, log2_table=8, indexing="dense"),

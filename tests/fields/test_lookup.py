@@ -8,6 +8,7 @@ from dainr.fields.lookup import FixedLookup
 from dainr.kernels.coordinates import pixel_coordinates
 from tests.fields.test_hash_grid import CONFIGS, each, make, scattered
 
+pytestmark = pytest.mark.usefixtures("two_threads")
 PIXELS = 0.5 * (pixel_coordinates((9, 12), torch.device("cpu")) + 1)
 
 

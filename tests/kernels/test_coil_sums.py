@@ -6,6 +6,8 @@ import torch
 from dainr.kernels.coil_sums import combine
 from tests.helper import random_complex
 
+pytestmark = pytest.mark.usefixtures("two_threads")
+
 
 @pytest.mark.parametrize("n_frames", [1, 3])
 @pytest.mark.parametrize("n_coils", [1, 4])

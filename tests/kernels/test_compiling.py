@@ -4,6 +4,7 @@ import os
 import subprocess
 from pathlib import Path
 
+import pytest
 import torch
 
 from dainr.io.scans import native
@@ -12,6 +13,7 @@ from dainr.scan import Scan
 from tests.cli import CONSOLE_SCRIPT, TINY_OPTIONS
 
 
+@pytest.mark.slow
 def test_first_fit_after_installing_equals_the_next(radial_scan: Scan, tmp_path: Path) -> None:
     native.write(radial_scan, tmp_path / "scan.h5")
     environment = os.environ | {"NUMBA_CACHE_DIR": str(tmp_path / "cache")}

@@ -13,6 +13,8 @@ from dainr.kernels.coordinates import pixel_coordinates
 from dainr.kernels.warp import warp
 from tests.helper import random_complex
 
+pytestmark = pytest.mark.usefixtures("two_threads")
+
 
 def by_torch(images: Tensor, displacement: Tensor) -> Tensor:
     matrix = (images.shape[1], images.shape[2])

@@ -19,6 +19,7 @@ from tests.helper import random_complex
 from tests.losses.test_data import Pixels
 from tests.operators.test_acquisition import COUNTS, make
 
+pytestmark = pytest.mark.usefixtures("two_threads")
 MATRIX, NOISE, THRESHOLD = (9, 12), 0.4, 1.5
 MAPS = random_complex(3, *MATRIX, seed=6)
 WEIGHT = torch.rand(sum(COUNTS), generator=torch.Generator().manual_seed(3)) + 0.1

@@ -11,6 +11,7 @@ from dainr.losses import smoothness
 from dainr.losses.smoothness import magnitude, spatial_variation, strain_energy, temporal_variation
 from tests.helper import random_complex
 
+pytestmark = pytest.mark.usefixtures("two_threads")
 SERIES = torch.randn(5, 3, 4, dtype=torch.complex128, generator=torch.Generator().manual_seed(0))
 ROUNDING = 0.3
 

@@ -12,6 +12,7 @@ from dainr.operators.cartesian_lines import MOST_LINES, LinesOperator, make_cart
 from tests.helper import random_complex
 from tests.operators import assert_linear_operator, exact_forward, relative_l2
 
+pytestmark = pytest.mark.usefixtures("two_threads")
 CPU = torch.device("cpu")
 MATRICES = [(12, 18), (9, 14), (8, 5), (7, 9)]
 

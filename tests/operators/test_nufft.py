@@ -15,6 +15,7 @@ from tests.helper import random_complex
 from tests.operators import assert_linear_operator, exact_adjoint, exact_forward, relative_l2
 from tests.operators.test_cartesian import grid_points
 
+pytestmark = pytest.mark.usefixtures("two_threads")
 CPU = torch.device("cpu")
 COUNTS = (40, 7, 61)  # points of three frames
 on_cuda = [pytest.mark.cuda, pytest.mark.skipif(not torch.cuda.is_available(), reason="there is no CUDA device")]

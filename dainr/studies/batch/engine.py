@@ -126,7 +126,7 @@ def _client(workers: Workers) -> Iterator[Any]:
                     n_workers=workers.count,
                     threads_per_worker=1,
                     memory_limit=0,
-                    dashboard_address=None,
+                    dashboard_address="127.0.0.1:0",  # any free port: two batches may run at a time
                     silence_logs=50,
                 ) as cluster,
                 Client(cluster) as client,

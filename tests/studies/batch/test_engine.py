@@ -1,4 +1,4 @@
-"""The share of a machine that a worker takes."""
+"""Workers: the share of a machine each takes, and what comes back from them."""
 
 import os
 from pathlib import Path
@@ -7,9 +7,10 @@ from types import SimpleNamespace
 import distributed
 import pytest
 
-from dainr.studies.batch import engine
+from dainr.errors import BadScan
+from dainr.studies.batch import engine, work
 from dainr.studies.batch.cases import Case
-from dainr.studies.batch.work import Job
+from dainr.studies.batch.work import CASES, Job, Outcome
 
 
 @pytest.fixture
@@ -42,3 +43,21 @@ def test_a_worker_of_a_cluster_that_is_bound_to_cores_takes_all_of_them(
     monkeypatch.setattr(os, "cpu_count", lambda: 64)
     engine._on_worker(Job(Case("a", Path("a")), Path("o"), (), (), 0.0), 0, 0)
     assert taken == [(8, None)]
+
+
+def test_workers_bring_back_how_their_cases_ended(tmp_path: Path) -> None:
+    """Processes of their own; the cases have ended before, so that nothing is fitted."""
+    (tmp_path / "scan.h5").write_bytes(b"kspace")
+    (tmp_path / CASES).mkdir()
+    known = []
+    for name, status, code in (("good", "done", 0), ("bad", "failed", BadScan.exit_code)):
+        job = Job(Case(name, tmp_path / "scan.h5"), tmp_path, ("--seed", "1"), (), 0.0)
+        job.run.mkdir()
+        (job.run / "run.json").touch()
+        known.append((job, Outcome(name, str(job.case.path), work._asked(job), status, exit_code=code)))
+        work._write(*known[-1])
+    jobs, ended = zip(*known, strict=True)
+    counts: list[tuple[int, int]] = []
+    outcomes = engine.run_jobs(jobs, 2, 0, None, lambda all_jobs, so_far: counts.append((len(all_jobs), len(so_far))))
+    assert sorted(outcomes, key=lambda outcome: outcome.exit_code) == list(ended)
+    assert counts[-1] == (2, 2)
