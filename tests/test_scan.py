@@ -11,8 +11,8 @@ import dainr.scan
 from dainr.cine import Cine, resample_affine
 from dainr.errors import BadScan, DainrError
 from dainr.io.scans import formats, native
+from dainr.prepare import PrepareConfig, prepare_slice
 from dainr.prepare.frames import bin_phases, bin_spokes, frames_as_stored
-from dainr.prepare.prepared import PrepareConfig, prepare_slice
 from dainr.prepare.resize import resize_matrix
 from dainr.prepare.undersample import undersample
 from dainr.simulate import SimulationConfig, simulate_phantom

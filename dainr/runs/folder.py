@@ -116,7 +116,7 @@ class RunFolder:
             raise BadRequest(str(self.path), f"it cannot be made ({error.strerror})", "name another folder") from error
         self.discard()
         self.path.mkdir(exist_ok=True)
-        self._write(CONFIG, tomli_w.dumps(config))
+        self.write_text(CONFIG, tomli_w.dumps(config))
 
     def tidy(self) -> None:
         """Take away what a killed process had half written."""
@@ -160,11 +160,13 @@ class RunFolder:
 
     def write_record(self, record: dict[str, Any]) -> None:
         """Write run.json."""
-        self._write(RECORD, json.dumps(record, indent=1) + "\n")
+        self.write_text(RECORD, json.dumps(record, indent=1) + "\n")
 
     def write_text(self, name: str, text: str) -> None:
         """Write a text file of the folder whole."""
-        self._write(name, text)
+        temporary = self.file(f".{name}.part")
+        temporary.write_text(text, encoding="utf-8")
+        temporary.replace(self.file(name))
 
     def log(self, step: Step) -> None:
         """Observer: one line for every validated step."""
@@ -291,12 +293,7 @@ class RunFolder:
                 continue
             if keep:
                 kept.append(line + "\n")
-        self._write(LOG, "".join(kept))
-
-    def _write(self, name: str, text: str) -> None:
-        temporary = self.file(f".{name}.part")
-        temporary.write_text(text, encoding="utf-8")
-        temporary.replace(self.file(name))
+        self.write_text(LOG, "".join(kept))
 
 
 def _state_from(stored: dict[str, Any]) -> FitState:

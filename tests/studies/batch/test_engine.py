@@ -58,6 +58,8 @@ def test_workers_bring_back_how_their_cases_ended(tmp_path: Path) -> None:
         work._write(*known[-1])
     jobs, ended = zip(*known, strict=True)
     counts: list[tuple[int, int]] = []
-    outcomes = engine.run_jobs(jobs, 2, 0, None, lambda all_jobs, so_far: counts.append((len(all_jobs), len(so_far))))
+    outcomes = engine.run_jobs(
+        jobs, engine.Workers(2), lambda all_jobs, so_far: counts.append((len(all_jobs), len(so_far)))
+    )
     assert sorted(outcomes, key=lambda outcome: outcome.exit_code) == list(ended)
     assert counts[-1] == (2, 2)
