@@ -29,7 +29,7 @@ def batch(
     ] = None,
     limit: Annotated[str | None, typer.Option(help="Longest time for one attempt at a case: 30m, 2h.")] = None,
     resume: Annotated[
-        bool, typer.Option("--resume", help="Only go on with a batch that is there: refuse to begin one.")
+        bool, typer.Option("--resume", help="Only continue a batch that has begun; do not begin one.")
     ] = False,
     *,
     asked: options.Asked,

@@ -85,7 +85,7 @@ def _running(jobs: Sequence["Job"], outcomes: list["Outcome"]) -> list[tuple[str
         try:
             line = json.loads((job.run / "log.jsonl").read_text(encoding="utf-8").splitlines()[-1])
         except (OSError, ValueError, IndexError):
-            rows.append((job.case.name, "", "begins", "", ""))
+            rows.append((job.case.name, "", "starting", "", ""))
             continue
         rows.append((job.case.name, str(line["slice"]), *_figures(job, line)))
     return rows

@@ -30,7 +30,7 @@ def convert(
     if kind not in WRITERS:
         raise BadRequest(f"--to {kind}", "there is no such format", f"choose {' or '.join(WRITERS)}")
     if out.suffix not in (".h5", ".hdf5", ".mrd"):
-        raise BadRequest(str(out), "its suffix is not one of a scan file", "end it with .h5, .hdf5 or .mrd")
+        raise BadRequest(str(out), "its suffix is not that of a scan file", "end it with .h5, .hdf5 or .mrd")
     if out.exists() and not force:
         raise BadRequest(str(out), "it exists already", "choose another name, or --force to replace it")
     loaded = load(scan)

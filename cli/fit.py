@@ -27,7 +27,7 @@ def fit(
     ] = None,
     *,
     asked: options.Asked,
-    resume: Annotated[bool, typer.Option("--resume", help="Go on with the run in the folder.")] = False,
+    resume: Annotated[bool, typer.Option("--resume", help="Continue the run in the folder.")] = False,
     force: Annotated[bool, typer.Option("--force", help="Replace the run in the folder.")] = False,
     dry_run: Annotated[
         bool,

@@ -135,7 +135,7 @@ def _open(store: Path, scans: Sequence[Scan], config: DainrConfig) -> Any:
         storage = optuna.storages.JournalStorage(JournalFileBackend(str(store), lock_obj=lock))
         study = optuna.create_study(study_name=identity.hexdigest()[:16], storage=storage, load_if_exists=True)
     except (ValueError, KeyError, TypeError, UnicodeDecodeError) as error:
-        raise BadRequest(str(store), f"it is no study ({error})", "move it away") from error
+        raise BadRequest(str(store), f"it is not the study of a search ({error})", "move it away") from error
     study.sampler = optuna.samplers.TPESampler(seed=config.seed + len(study.trials), n_startup_trials=FIRST_AT_RANDOM)
     study.pruner = optuna.pruners.MedianPruner(n_startup_trials=FIRST_AT_RANDOM, n_warmup_steps=PRUNE_FROM)
     return study

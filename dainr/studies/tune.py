@@ -49,7 +49,7 @@ def excess_error(recon: Recon) -> float:
     """Held-out error of a fitted slice beyond what noise explains. Raises BadRequest when nothing was held out."""
     fit = recon.record["slices"][0]["fit"]
     if "heldout_error" not in fit:
-        raise BadRequest("holdout=0", "nothing judges a fit then", "hold out some readouts")
+        raise BadRequest("holdout=0", "without held-out readouts nothing judges a fit", "hold out some")
     return math.sqrt(max(fit["heldout_error"] ** 2 - fit["heldout_noise_error"] ** 2, 0.0))
 
 

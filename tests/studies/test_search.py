@@ -88,6 +88,6 @@ def test_what_cannot_be_searched_is_refused(
 
 def test_a_file_that_is_no_study_is_refused(radial_scan: Scan, tmp_path: Path) -> None:
     (tmp_path / "a.study").write_text("mine\n")
-    with pytest.raises(BadRequest, match="no study"):
+    with pytest.raises(BadRequest, match="not the study"):
         list(search([radial_scan], CONFIG, 2, tmp_path / "a.study"))
     assert (tmp_path / "a.study").read_text() == "mine\n"
