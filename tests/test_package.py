@@ -24,7 +24,7 @@ IMPORTED_AS = {"pillow": "PIL", "scikit-image": "skimage", "imageio-ffmpeg": "im
 NOT_IMPORTED = {"imageio-ffmpeg"}  # imageio writes films by it
 OPTIONAL = {"tinycudann"}  # built from its source; nothing needs it
 UNREAD = {"curve.csv"}  # of the training, for its page
-TOOLS = {"pytest-timeout", "beartype", "ruff", "mypy", "setuptools", "pip"}  # run, not imported
+TOOLS = {"pytest-timeout", "pytest-xdist", "beartype", "ruff", "mypy", "setuptools", "pip"}  # run, not imported
 
 
 def declared(requirements: list[str]) -> set[str]:
