@@ -4,7 +4,7 @@ BIN := .venv/bin
 PIP := $(BIN)/pip --quiet --disable-pip-version-check
 export OMP_WAIT_POLICY ?= PASSIVE
 
-.PHONY: demo test check lint types docs pictures bench install-tcnn clean
+.PHONY: demo test check lint types docs pictures gallery tutorial notebooks site bench install-tcnn clean
 
 .venv/run.stamp: pyproject.toml constraints.txt
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "dainr needs Python 3.11 or newer: make PYTHON=python3.11 ...")'
@@ -15,6 +15,10 @@ export OMP_WAIT_POLICY ?= PASSIVE
 
 .venv/dev.stamp: .venv/run.stamp
 	$(PIP) install -c constraints.txt -e '.[dev]'
+	@touch $@
+
+.venv/docs.stamp: .venv/run.stamp
+	$(PIP) install -c constraints.txt -e '.[docs]'
 	@touch $@
 
 # A beating phantom: simulated, fitted, exported, scored, reported.
@@ -52,6 +56,27 @@ pictures: demo
 	$(BIN)/dainr fit demo/scan.h5 -o demo/gridded --method gridding --force
 	$(BIN)/dainr export demo/run docs/fitted.gif --force
 	$(BIN)/dainr export demo/gridded docs/gridded.gif --force
+
+# docs/gallery.md and its films, from phantoms: two minutes.
+gallery: .venv/run.stamp
+	$(BIN)/python docs/gallery.py
+
+# What the commands of docs/tutorial.md print, written below them: two minutes.
+tutorial: .venv/run.stamp
+	$(BIN)/python docs/consoles.py
+
+# The examples as notebooks, with what they print and draw.
+notebooks: build/notebooks.stamp
+
+build/notebooks.stamp: .venv/docs.stamp docs/notebooks.py $(wildcard examples/*.py)
+	$(BIN)/python docs/notebooks.py build/notebooks
+	@touch $@
+
+# All pages as a site that loads nothing from other hosts. A dead link or an object that is gone stops it.
+site: notebooks
+	$(BIN)/python docs/pages.py build/pages
+	$(BIN)/zensical build --clean --strict
+	@echo "Look at build/site/index.html; its search needs a server: python3 -m http.server -d build/site"
 
 # Every benchmark, into bench/: make bench [DATA=folder of scans with references] [DEVICE=cpu]
 bench: .venv/run.stamp

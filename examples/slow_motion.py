@@ -1,16 +1,25 @@
-"""Four times the frames and twice the pixels, from the field and not by interpolating images.
+# %% [markdown]
+# # Slow motion
+#
+# Four times the frames and twice the pixels, from the field and not by interpolating images. That makes a smoother
+# film; it holds no new measurement.
 
-python examples/slow_motion.py scan.h5 cine.gif
-"""
-
-import sys
+# %%
 from pathlib import Path
 
 import dainr
 from dainr.export import export
+from dainr.simulate import SimulationConfig, simulate_phantom
 
-recon = dainr.reconstruct(dainr.load(sys.argv[1]), budget="20s")
+# %% [markdown]
+# With a scan of yours: `scan = dainr.load("scan.h5")`. The budget is the time for the steps of each slice.
+
+# %%
+scan = simulate_phantom(SimulationConfig(matrix=64, frames=12, coils=4))
+recon = dainr.reconstruct(scan, preset="fast", budget="3s")
+
+# %%
 n_frames, ny, nx = recon.cine.data.shape[1:]
 slow = recon.render(n_frames=4 * n_frames, matrix=(2 * ny, 2 * nx))
-export(slow, Path(sys.argv[2]))
+export(slow, Path("slow.gif"))
 print(f"{n_frames} frames fitted, {len(slow.times)} written")

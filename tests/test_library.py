@@ -1,9 +1,6 @@
-"""The program as a library, and the examples that show it."""
+"""The program as a library."""
 
-import subprocess
-import sys
 from dataclasses import replace
-from pathlib import Path
 
 import numpy as np
 import pytest
@@ -12,21 +9,10 @@ import dainr
 from dainr.errors import BadRequest
 from dainr.fit.loop import FitConfig
 from dainr.fit.state import Step
-from dainr.io.scans import native
 from dainr.prepare.frames import frames_as_stored
 from dainr.scan import Scan
 from tests.helper import on_disk, repeated
 
-EXAMPLES = sorted((Path(__file__).parents[1] / "examples").glob("*.py"))
-# An example as it is, but for the number of steps.
-IN_TEN_STEPS = """
-import runpy, sys
-import dainr
-reconstruct = dainr.reconstruct
-dainr.reconstruct = lambda *scan, **asked: reconstruct(*scan, **asked | {"iterations": 10})
-sys.argv = sys.argv[1:]
-runpy.run_path(sys.argv[0], run_name="__main__")
-"""
 SMALL = {"coarse_steps": 2, "start_steps": 2, "levels": 2, "width": 8, "motion_control": 8}
 
 
@@ -108,15 +94,3 @@ def test_errors_name_the_arguments(options: dict[str, object], said: str, radial
 def test_the_package_offers_nothing_else() -> None:
     with pytest.raises(AttributeError, match="has no attribute 'other'"):
         dainr.other  # noqa: B018
-
-
-@pytest.mark.parametrize("example", EXAMPLES, ids=lambda path: path.stem)
-def test_the_examples_run(example: Path, radial_scan: Scan, tmp_path: Path) -> None:
-    native.write(radial_scan, tmp_path / "scan.h5")
-    target = {"first_cine": "cine.mp4", "slow_motion": "cine.gif"}.get(example.stem)
-    command = [sys.executable, "-c", IN_TEN_STEPS, example, tmp_path / "scan.h5"]
-    command += [tmp_path / target] if target else []
-    done = subprocess.run(command, capture_output=True, text=True, check=False)
-    assert done.returncode == 0, done.stderr
-    assert done.stdout.strip()
-    assert target is None or (tmp_path / target).stat().st_size > 0
