@@ -102,5 +102,7 @@ def put_away(model: nn.Module) -> None:
 def _check_matrix(matrix: tuple[int, int]) -> None:
     if not all(1 < n <= LARGEST_MATRIX for n in matrix):
         raise BadRequest(
-            f"--matrix {matrix[0]}x{matrix[1]}", "that is no image size", f"choose 2 to {LARGEST_MATRIX} pixels a side"
+            f"--matrix {matrix[0]}x{matrix[1]}",
+            "that is not an image size",
+            f"choose 2 to {LARGEST_MATRIX} pixels on each side",
         )

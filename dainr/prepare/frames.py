@@ -35,7 +35,7 @@ def bin_spokes(scan: Scan, spokes_per_frame: int, every: int | None = None) -> S
     firsts = np.arange(0, n_readouts - spokes_per_frame + 1, step)
     window = (firsts[:, None] + np.arange(spokes_per_frame)).ravel()
     order = np.argsort(np.where(scan.used, scan.times, np.inf), axis=1, kind="stable")[:, window]
-    note = f"{spokes_per_frame} readouts a frame in order of time"
+    note = f"{spokes_per_frame} readouts per frame in order of time"
     note += f", a frame every {step}" if step < spokes_per_frame else ""
     note += f", {n_readouts - 1 - window[-1]} left over"
     if step < spokes_per_frame and scan.copy_of is None:
@@ -102,7 +102,7 @@ def read_frame_list(path: Path) -> Integer[np.ndarray, " readout"]:
         return np.array(path.read_text(encoding="utf-8").split(), np.int32)
     except (OSError, ValueError, OverflowError) as error:
         raise BadRequest(
-            f"--frames {path}", "it is no list of whole numbers", "write one frame number a readout"
+            f"--frames {path}", "it is not a list of whole numbers", "write one frame number for each readout"
         ) from error
 
 

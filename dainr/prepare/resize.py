@@ -16,7 +16,9 @@ def resize_matrix(scan: Scan, matrix: tuple[int, int]) -> Scan:
         return scan
     if min(matrix) < 4 or max(matrix) > LARGEST_MATRIX:
         raise BadRequest(
-            f"--matrix {matrix[0]}x{matrix[1]}", "that is no image size", f"choose 4 to {LARGEST_MATRIX} pixels a side"
+            f"--matrix {matrix[0]}x{matrix[1]}",
+            "that is not an image size",
+            f"choose 4 to {LARGEST_MATRIX} pixels on each side",
         )
     trajectory = scan.trajectory * (np.array(scan.matrix) / np.array(matrix)).astype(np.float32)
     inside = (trajectory >= -K_MAX - K_TOLERANCE) & (trajectory < K_MAX - K_TOLERANCE)

@@ -225,4 +225,4 @@ def test_binning_is_recorded(radial_file: Path, tmp_path: Path) -> None:
     succeed("fit", radial_file, "-o", tmp_path / "run", *GRIDDING, "--spokes-per-frame", 18, "--matrix", 24)
     stored = tomllib.loads((tmp_path / "run" / "config.toml").read_text())
     assert stored["run"]["binning"] == {"spokes_per_frame": 18, "matrix": "24"}
-    assert any("18 readouts a frame" in note for note in read_record(tmp_path / "run")["scan"]["notes"])
+    assert any("18 readouts per frame" in note for note in read_record(tmp_path / "run")["scan"]["notes"])

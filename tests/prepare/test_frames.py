@@ -132,7 +132,7 @@ def test_a_frame_list_is_read_from_text_and_anything_else_is_refused(tmp_path):
     assert read_frame_list(path).tolist() == [0, 0, 1, 1]
     for content in (b"0 1 x", b"0 1.5", b"99999999999999999999", b"\xff\xfe"):
         path.write_bytes(content)
-        with pytest.raises(BadRequest, match="no list of whole numbers"):
+        with pytest.raises(BadRequest, match="not a list of whole numbers"):
             read_frame_list(path)
     with pytest.raises(BadRequest, match="--frames"):
         read_frame_list(tmp_path / "absent.txt")
@@ -158,7 +158,7 @@ def test_frames_of_a_sliding_window_share_readouts_and_know_which():
     np.testing.assert_allclose(scan.times, np.tile(window * 0.1, (2, 1)))
     for measured in scan.copy_of:
         np.testing.assert_array_equal(measured[:, None] == measured, window[:, None] == window)
-    assert "4 readouts a frame in order of time, a frame every 3, 0 left over" in scan.notes
+    assert "4 readouts per frame in order of time, a frame every 3, 0 left over" in scan.notes
     assert_readouts_whole(scan)
     again = frames_as_stored(scan)
     np.testing.assert_array_equal(again.copy_of, scan.copy_of)

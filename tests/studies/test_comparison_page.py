@@ -76,7 +76,7 @@ def test_what_was_done_is_told(html: str, compared: Comparison) -> None:
         *facts,
         record["input"]["sha256"][:16],
         f"{record['scan']['acceleration']}-fold",
-        "Spokes a frame",
+        "Spokes per frame",
         "learning_rate = 0.01",
     ):
         assert fact in text

@@ -119,7 +119,7 @@ def _kept_samples(acquisitions: list[Any], geometry: Geometry, where: str, notes
     if len({a.is_flag_set(ismrmrd.ACQ_IS_REVERSE) for a in acquisitions}) > 1:
         start = end = max(start, end)  # of readouts in both directions they change places
     if start + end >= n:
-        raise BadScan(where, f"of {n} samples a readout {start + end} are to be discarded", "export it again")
+        raise BadScan(where, f"of {n} samples per readout, {start + end} are to be discarded", "export it again")
     if start or end:
         why = ", disturbed by the pilot tone" if geometry.pilot_tone else ""
         notes.append(f"{start} samples at the start and {end} at the end of readouts dropped{why}")

@@ -58,7 +58,9 @@ def cartesian_readouts(
             where, "no sample of its readouts lies near the k-space centre its header tells", "export it again"
         )
     if not inside_x.all():
-        notes.append(f"{int((~inside_x).sum())} samples a readout lie beyond the resolution of the matrix: dropped")
+        notes.append(
+            f"{int((~inside_x).sum())} samples of each readout lie beyond the resolution of the matrix: dropped"
+        )
         kspace, kx = kspace[..., inside_x], kx[inside_x]
     step = np.array([a.idx.kspace_encode_step_1 for a in acquisitions])
     ky = (step - geometry.centre_line) * (geometry.fov_mm[0] / geometry.matrix[0] / geometry.encoded_fov_mm[0])
