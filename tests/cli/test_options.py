@@ -1,6 +1,7 @@
 """The options that commands share: taken from one table, turned into a binning, settings, and arguments again."""
 
 import inspect
+from dataclasses import fields
 from pathlib import Path
 from typing import Annotated
 
@@ -75,6 +76,7 @@ def test_a_command_leaves_out_some_and_has_help_of_its_own() -> None:
 
 def test_binning_and_method_name_options_of_the_table() -> None:
     assert [name for name in options.SHARED if name in options.BINNING] == list(options.BINNING)
+    assert [field.name for field in fields(Binning)] == list(options.BINNING)
     assert [name for name in options.SHARED if name in options.METHOD] == list(options.METHOD)
 
 
