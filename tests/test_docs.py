@@ -17,7 +17,7 @@ from tests.test_layering import MODULES, ORDER
 
 ROOT = Path(__file__).parents[1]
 DOCS = sorted((ROOT / "docs").glob("*.md"))
-PAGES = [ROOT / "README.md", ROOT / "pretrained" / "README.md", *DOCS]
+PAGES = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", ROOT / "pretrained" / "README.md", *DOCS]
 COMMANDS: dict[str, Any] = typer.main.get_command(app).commands  # type: ignore[attr-defined]
 COMMAND = re.compile(r"(?:^ {4}(?:\$ )?|^\$ |`)dainr ([a-z]+[^\n`#]*)", re.MULTILINE)
 LINK = re.compile(r"\]\(([^)#\s]*)(?:#([^)\s]*))?\)")
@@ -192,3 +192,18 @@ def test_a_console_block_is_run_anew(tmp_path: Path) -> None:
     for command, why in (("exit 3", "exit code 3"), ("echo /python/site-packages/x.py:1: UserWarning", "complains")):
         with pytest.raises(SystemExit, match=why):
             consoles.rerun(f"$ {command}\n", str(tmp_path))
+
+
+def test_every_make_target_says_what_it_does() -> None:
+    makefile = text_of(ROOT / "Makefile")
+    phony = re.search(r"^\.PHONY: (.*)$", makefile, re.MULTILINE)
+    assert phony is not None
+    assert sorted(re.findall(r"^([a-z-]+):.*  ## \w", makefile, re.MULTILINE)) == sorted(phony[1].split())
+
+
+def test_the_hooks_run_what_make_lint_and_make_types_run() -> None:
+    makefile = text_of(ROOT / "Makefile")
+    recipes = re.findall(r"^(?:lint|types):.*\n((?:\t.*\n)+)", makefile, re.MULTILINE)
+    commands = [line.strip().replace("$(BIN)", ".venv/bin") for recipe in recipes for line in recipe.splitlines()]
+    hooks = re.findall(r"^ +entry: (.*)$", text_of(ROOT / ".pre-commit-config.yaml"), re.MULTILINE)
+    assert sorted(hooks) == sorted(commands) and len(hooks) == 3
