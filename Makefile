@@ -27,8 +27,10 @@ demo: .venv/run.stamp
 	$(BIN)/dainr evaluate demo/run demo/scan.h5
 	@echo "Look at demo/run/report.html (the report) and demo/cine.mp4; demo/cine.nii.gz opens in any viewer."
 
-# All tests but those marked slow, which only check runs; one worker for each core.
-PYTEST := $(BIN)/python -m pytest --numprocesses auto --dist worksteal
+# One worker for each core; each holds a gigabyte, so there are no more than eight.
+PYTEST := $(BIN)/python -m pytest --numprocesses auto --maxprocesses 8 --dist worksteal
+
+# All tests but those marked slow.
 test: .venv/dev.stamp
 	$(PYTEST) -m "not slow"
 
