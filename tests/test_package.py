@@ -130,7 +130,7 @@ def test_the_wheel_holds_every_module_and_every_file_they_read(wheel: Path) -> N
     wanted = set()
     for package, folder in package_folders().items():
         files = [p for p in folder.iterdir() if p.is_file() and p.name not in UNREAD]
-        data = [p for name in ("presets", "templates") for p in (folder / name).glob("*")]
+        data = [p for name in ("presets", "templates") for p in (folder / name).rglob("*") if p.is_file()]
         wanted |= {"/".join([*package.split("."), *p.relative_to(folder).parts]) for p in files + data}
     assert held == wanted
 
