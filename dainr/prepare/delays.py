@@ -19,6 +19,8 @@ USED = 32  # samples to both sides that are interpolated
 FINER = 16  # steps a sample
 WORTH, SURE = 0.1, 0.3  # samples: least delay that is corrected unasked, largest scatter at which it is believed
 
+Interpolated = tuple[np.ndarray, np.ndarray]  # places along a spoke, and the samples of all coils there
+
 
 @dataclass(frozen=True, eq=False)
 class Delays:
@@ -50,7 +52,8 @@ def estimate_delays(
     a, b = _pairs(direction)
     if len(a) < 3:
         raise BadRequest("delays=estimate", "too few spokes cross", "leave it out")
-    place = np.array([_crossing(kspace, centre, i, j) for i, j in zip(a.tolist(), b.tolist(), strict=True)])
+    near = {spoke: _around_centre(kspace[:, spoke], centre[spoke]) for spoke in np.union1d(a, b).tolist()}
+    place = np.array([_crossing(near[i], near[j]) for i, j in zip(a.tolist(), b.tolist(), strict=True)])
     difference = direction[a] - direction[b]  # S (n_a - n_b) = j n_b - i n_a
     target = place[:, 1:] * direction[b] - place[:, :1] * direction[a]
     rows = np.zeros((len(a), 2, 3))
@@ -72,9 +75,9 @@ def _pairs(direction: Float[np.ndarray, "readout 2"]) -> tuple[np.ndarray, np.nd
     return a[chosen], b[chosen]
 
 
-def _crossing(kspace: np.ndarray, centre: np.ndarray, a: int, b: int) -> tuple[float, float]:
+def _crossing(a: Interpolated, b: Interpolated) -> tuple[float, float]:
     """Where two spokes agree best, over all coils, in samples from the nominal centre of each."""
-    (place_a, one), (place_b, other) = (_around_centre(kspace[:, spoke], centre[spoke]) for spoke in (a, b))
+    (place_a, one), (place_b, other) = a, b
     energy = (np.abs(one) ** 2).sum(0)[:, None] + (np.abs(other) ** 2).sum(0)[None]
     apart = 1 - 2 * (one.conj().T @ other).real / np.maximum(energy, np.finfo(float).tiny)
     i, j = np.unravel_index(np.argmin(apart), apart.shape)
