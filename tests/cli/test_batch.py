@@ -9,6 +9,7 @@ import signal
 import subprocess
 import sys
 import time
+import tomllib
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
@@ -107,6 +108,7 @@ def test_good_cases_are_done_and_broken_ones_explained_and_then_there_is_nothing
     for name in ("a", "b"):
         assert np.array_equal(np.load(out / f"{name}.npy"), cine(out / name))
         assert (out / f"{name}.nii").is_file() and (out / name / "report.html").is_file()
+        assert tomllib.loads((out / name / "config.toml").read_text())["config"]["fit"]["iterations"] == 30  # as asked
     rows = list(csv.DictReader((out / "summary.csv").read_text().splitlines()))
     assert [(row["case"], row["status"]) for row in rows] == [("a", "done"), ("b", "done"), ("empty", "failed")]
     assert float(rows[0]["heldout_error"]) > 0 and rows[0]["report"] == "a/report.html"
