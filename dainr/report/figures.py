@@ -10,6 +10,7 @@ import numpy as np
 from jaxtyping import Float, UInt8
 from PIL import Image
 
+from dainr.cine import Cine
 from dainr.fit.state import FitState
 from dainr.io.images.video import frame_rate, windowed
 from dainr.machine import disk
@@ -31,7 +32,11 @@ PROFILE_WIDTH = 3  # pixels a frame in the x-t profile
 
 def player_data(recon: Recon) -> dict[str, Any]:
     """Everything the player shows: per slice the frames of the fit and of gridding, each with its x-t profile."""
-    cine = recon.cine
+    return player(recon.cine, list(_slices(recon)))
+
+
+def player(cine: Cine, slices: list[dict[str, Any]]) -> dict[str, Any]:
+    """What a player needs to know of a cine, and what it shows of each slice."""
     n_frames, ny, nx = cine.data.shape[1:]
     return {
         "frames": n_frames,
@@ -40,7 +45,7 @@ def player_data(recon: Recon) -> dict[str, Any]:
         "aspect": round(cine.fov_mm[0] / cine.fov_mm[1], 4),
         "times": [round(float(t), 4) for t in cine.times],
         "rate": frame_rate(cine),
-        "slices": list(_slices(recon)),
+        "slices": slices,
     }
 
 

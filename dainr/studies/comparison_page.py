@@ -14,8 +14,8 @@ from jaxtyping import Float
 
 from dainr.assess.scores import DYNAMIC_SHARE, SSIM_WINDOW, dynamic_region, scaled
 from dainr.cine import Cine
-from dainr.io.images.video import WINDOW_PERCENTILE, frame_rate, windowed
-from dainr.report.figures import png, profile, sprite
+from dainr.io.images.video import WINDOW_PERCENTILE, windowed
+from dainr.report.figures import player, png, profile, sprite
 from dainr.report.page import render
 
 COLOURS = matplotlib.colormaps["inferno"](np.linspace(0, 1, 256), bytes=True)[:, :3]
@@ -43,7 +43,7 @@ def build_comparison(record: dict[str, Any], cines: Mapping[str, Cine], referenc
     done = [entry for entry in record["methods"] if entry["status"] == "done"]
     return render(
         "comparison.html",
-        _player(next(iter(cines.values())), [_slice_data(*one, factor) for one in slices]),
+        player(next(iter(cines.values())), [_slice_data(*one, factor) for one in slices]),
         ("comparison.css",),
         record=record,
         scan=record["scan"],
@@ -87,19 +87,6 @@ def moving_part(truth: Float[np.ndarray, "frame y x"]) -> tuple[int, int, int, i
     x = np.clip(round((left + right - width) / 2), 0, n_columns - width)
     y = np.clip(round((top + bottom - height) / 2), 0, n_rows - height)
     return int(x), int(y), width, height
-
-
-def _player(cine: Cine, slices: list[dict[str, Any]]) -> dict[str, Any]:
-    n_frames, ny, nx = cine.data.shape[1:]
-    return {
-        "frames": n_frames,
-        "height": ny,
-        "width": nx,
-        "aspect": round(cine.fov_mm[0] / cine.fov_mm[1], 4),
-        "times": [round(float(t), 4) for t in cine.times],
-        "rate": frame_rate(cine),
-        "slices": slices,
-    }
 
 
 def _scaled_slice(
