@@ -7,22 +7,18 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import Tensor
-from torch.nn import functional
 
-from dainr.kernels.coordinates import pixel_coordinates
+from dainr.kernels.compiling import plain_torch
 from dainr.kernels.warp import warp
 from tests.helper import random_complex
 
 pytestmark = pytest.mark.usefixtures("two_threads")
 
 
-def by_torch(images: Tensor, displacement: Tensor) -> Tensor:
-    matrix = (images.shape[1], images.shape[2])
-    shift = displacement.permute(0, 2, 3, 1) / torch.tensor([matrix[1] / 2, matrix[0] / 2])
-    places = pixel_coordinates(matrix, images.device).view(*matrix, 2) + shift
-    values = torch.view_as_real(images).permute(0, 3, 1, 2)
-    warped = functional.grid_sample(values, places, mode="bicubic", padding_mode="border", align_corners=False)
-    return torch.complex(warped[:, 0], warped[:, 1])
+def plain(images: Tensor, displacement: Tensor) -> Tensor:
+    """The warp in plain torch."""
+    with plain_torch():
+        return warp(images, displacement)
 
 
 @settings(max_examples=25, deadline=None)
@@ -37,7 +33,7 @@ def test_values_and_gradients_are_those_of_torch(ny: int, nx: int, n_frames: int
     torch.manual_seed(seed)
     moved, gradient = size * torch.randn(n_frames, 2, ny, nx), random_complex(n_frames, ny, nx, seed=seed + 1)
     found = []
-    for function in (warp, by_torch):
+    for function in (warp, plain):
         images = random_complex(n_frames, ny, nx, seed=seed).requires_grad_()
         displacement = moved.clone().requires_grad_()
         warped = function(images, displacement)

@@ -7,7 +7,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from dainr.losses import smoothness
+from dainr.kernels.compiling import plain_torch
 from dainr.losses.smoothness import magnitude, spatial_variation, strain_energy, temporal_variation
 from tests.helper import random_complex
 
@@ -55,13 +55,19 @@ def test_spatial_variation_and_its_gradient_are_those_of_the_formula() -> None:
 @pytest.mark.parametrize("shape", [(5, 3, 4), (2, 1, 7), (3, 6, 1), (1, 2, 2)], ids=str)
 @pytest.mark.parametrize("cyclic", [True, False])
 def test_compiled_and_plain_forms_agree(shape: tuple[int, int, int], cyclic: bool) -> None:
-    series = torch.randn(shape, dtype=torch.complex64, generator=torch.Generator().manual_seed(2))
-    for plain, compiled in (
-        (smoothness._temporal(series, cyclic, ROUNDING, 0.3), smoothness.temporal_cpu(series, cyclic, ROUNDING, 0.3)),
-        (smoothness._spatial(series, ROUNDING, 0.3), smoothness.spatial_cpu(series, ROUNDING, 0.3)),
-        (smoothness._magnitude(series, ROUNDING, 0.3), smoothness.magnitude_cpu(series, ROUNDING, 0.3)),
-    ):
-        torch.testing.assert_close(compiled, plain, rtol=1e-5, atol=1e-6)
+    series = torch.randn(shape, dtype=torch.complex64, generator=torch.Generator().manual_seed(2)).requires_grad_()
+
+    def terms() -> list[tuple[Tensor, ...]]:
+        values = (
+            temporal_variation(series, cyclic, ROUNDING, 0.3),
+            spatial_variation(series, ROUNDING, 0.3),
+            magnitude(series, ROUNDING, 0.3),
+        )
+        return [(value, *torch.autograd.grad(value, series)) for value in values]
+
+    compiled = terms()
+    with plain_torch():
+        torch.testing.assert_close(compiled, terms(), rtol=1e-5, atol=1e-6)
 
 
 def test_the_series_itself_is_not_changed() -> None:
