@@ -37,6 +37,7 @@ def read(path: Path) -> Scan:
                 raise BadScan(where, f"the dataset {name} is missing", "write it as docs/conventions.md describes")
         parts = {name: read_array(file, name, where) for name in (*REQUIRED, *OPTIONAL)}
         attributes = {key: _numbers(file, key, where) for key in ("matrix", "fov_mm", "slice_thickness_mm", "affine")}
+        cyclic = _cyclic(file, where)
     cast: dict[str, Any] = {
         name: None if array is None else _cast(array, np.dtype(KINDS.get(name, array.dtype)), name, where)
         for name, array in parts.items()
@@ -49,7 +50,7 @@ def read(path: Path) -> Scan:
             cast[name] = np.broadcast_to(cast[name], (len(kspace), *cast[name].shape))
     if cast["reference"] is not None and cast["reference"].dtype.kind != "c":
         cast["reference"] = cast["reference"].astype(np.float32)
-    return Scan(**cast, **_geometry(attributes, where), name=where)
+    return Scan(**cast, **_geometry(attributes, where), cyclic=cyclic, name=where)
 
 
 def write(scan: Scan, path: Path) -> None:
@@ -65,6 +66,8 @@ def write(scan: Scan, path: Path) -> None:
         file.attrs["slice_thickness_mm"] = scan.slice_thickness_mm
         if scan.affine is not None:
             file.attrs["affine"] = scan.affine
+        if scan.cyclic is not None:
+            file.attrs["cyclic"] = scan.cyclic
 
 
 def _check_header(file: h5py.File, where: str) -> None:
@@ -94,6 +97,16 @@ def _numbers(file: h5py.File, key: str, where: str) -> np.ndarray | None:
     if array.dtype.kind not in "iuf" or not np.isfinite(array).all():
         raise BadScan(where, f"the attribute {key} is {value!r}", f"store {key} as finite numbers")
     return array
+
+
+def _cyclic(file: h5py.File, where: str) -> bool | None:
+    """Whether the frames are one closed cycle, where the file says it."""
+    value = file.attrs.get("cyclic")
+    if value is None:
+        return None
+    if np.size(value) != 1 or np.ravel(value)[0] not in (0, 1):
+        raise BadScan(where, f"the attribute cyclic is {value!r}", "store true or false, or leave it out")
+    return bool(np.ravel(value)[0])
 
 
 def _cast(array: np.ndarray, kind: np.dtype, name: str, where: str) -> np.ndarray:

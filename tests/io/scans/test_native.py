@@ -82,6 +82,20 @@ def test_optional_parts_stay_absent(tmp_path):
     assert all(getattr(back, name) is None for name in optional)
 
 
+@pytest.mark.parametrize("cyclic", [True, False, None])
+def test_whether_the_frames_are_a_cycle_is_kept(tmp_path, cyclic):
+    native.write(small_scan(cyclic=cyclic), tmp_path / "scan.h5")
+    assert native.read(tmp_path / "scan.h5").cyclic is cyclic
+
+
+def test_cyclic_is_true_or_false(tmp_path):
+    native.write(small_scan(cyclic=True), tmp_path / "scan.h5")
+    with h5py.File(tmp_path / "scan.h5", "r+") as file:
+        file.attrs["cyclic"] = 7
+    with pytest.raises(BadScan, match="cyclic"):
+        native.read(tmp_path / "scan.h5")
+
+
 def test_a_trajectory_and_times_without_a_slice_axis_hold_for_every_slice(tmp_path):
     trajectory, times = small_scan().trajectory[1], np.arange(6.0)
 
