@@ -1,6 +1,6 @@
 """A simulated scan put together: object, coils, sampling, correlated noise with its measurement, the reference."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
@@ -11,10 +11,11 @@ from jaxtyping import Complex, Float
 from dainr.errors import BadRequest
 from dainr.scan import Scan
 from dainr.simulate.coils import coil_coefficients, coil_maps, harmonics
-from dainr.simulate.phantom import Ellipse, beating_thorax, ellipse_image, ellipse_kspace
+from dainr.simulate.phantom import Ellipse, ellipse_image, ellipse_kspace
+from dainr.simulate.phantoms import DEFAULT_PHANTOM, PHANTOMS, frame_centres, readout_times
 from dainr.simulate.sampling import cartesian, radial
 
-CYCLE_S = 1.0  # one heartbeat, sampled from its beginning to its end
+CYCLE_S = 1.0  # a cine's heartbeat, sampled from its beginning to its end
 FOV_MM, SLICE_MM = 320.0, 8.0
 NOISE_SAMPLES = 4096
 SIGNAL_PERCENTILE = 99.0
@@ -24,7 +25,7 @@ PHASE_TURN = 1.5  # rad over the field of view, of a cine's smooth phase
 
 @dataclass(frozen=True)
 class SimulationConfig:
-    """Sampling and noise of a simulated scan."""
+    """What is measured in a simulated scan, its sampling and its noise."""
 
     pattern: Literal["radial", "vista", "uniform"] = "radial"
     spokes: int = 13  # a frame, radial
@@ -34,6 +35,7 @@ class SimulationConfig:
     frames: int = 25
     matrix: int = 128
     seed: int = 0
+    phantom: str = DEFAULT_PHANTOM  # one of PHANTOMS
 
     def __post_init__(self) -> None:
         for name, lowest in (("spokes", 1), ("coils", 1), ("frames", 1), ("matrix", 16)):
@@ -45,28 +47,35 @@ class SimulationConfig:
             )
         if self.pattern not in ("radial", "vista", "uniform"):
             raise BadRequest(f"--pattern {self.pattern}", "there is no such pattern", "choose radial, vista or uniform")
+        if self.phantom not in PHANTOMS:
+            raise BadRequest(f"--phantom {self.phantom}", "there is no such phantom", f"choose {_any_of(PHANTOMS)}")
 
 
 def simulate_phantom(config: SimulationConfig, beside: Sequence[Ellipse] = ()) -> Scan:
-    """The beating thorax, each readout measured analytically at its own time within the heartbeat.
+    """A phantom, each readout measured analytically at its own time.
 
     `beside`: ellipses more, such as fat outside the field of view.
     """
     random = np.random.default_rng(config.seed)
     matrix = (config.matrix, config.matrix)
+    phantom = PHANTOMS[config.phantom]
     trajectory, frame = _sample(config, config.frames, matrix, random)
-    phase = (np.arange(len(frame)) + 0.5) / len(frame)
+    time = readout_times(phantom, frame)
     coefficients = coil_coefficients(config.coils, random)
-    ellipses = [*beating_thorax(), *beside]
+    ellipses = [*phantom.ellipses(), *beside]
     kspace = np.zeros((config.coils, *trajectory.shape[:2]), np.complex128)
     cycles = trajectory * config.matrix  # per field of view
     for term, shift in enumerate(harmonics()):
-        moved = ellipse_kspace(ellipses, cycles - shift, phase)
+        moved = ellipse_kspace(ellipses, cycles - shift, time)
         kspace += coefficients[:, term, None, None] * moved
     kspace *= config.matrix  # fields of view to pixels: area ny nx over the orthonormal sqrt(ny nx)
-    centres = (np.arange(config.frames) + 0.5) / config.frames
-    series = np.stack([ellipse_image(ellipses, matrix, p) for p in centres])
-    return _scan(config, kspace, trajectory, frame, phase, series, coil_maps(coefficients, matrix), random)
+    series = np.stack([ellipse_image(ellipses, matrix, t) for t in frame_centres(config.frames)])
+    scan = _scan(config, kspace, trajectory, frame, time, series, coil_maps(coefficients, matrix), random)
+    return scan.changed(
+        times=phantom.seconds * time[None],
+        phase=scan.phase if phantom.is_heartbeat else None,
+        cyclic=None if phantom.is_heartbeat else False,
+    )
 
 
 def simulate_cine(series: Float[np.ndarray, "frame y x"], config: SimulationConfig) -> Scan:
@@ -131,6 +140,11 @@ def _scan(
         reference=reference.astype(np.float32)[None],
         name="simulation",
     )
+
+
+def _any_of(names: Iterable[str]) -> str:
+    *others, last = names
+    return f"{', '.join(others)} or {last}"
 
 
 def _noise(shape: tuple[int, ...], random: np.random.Generator) -> Complex[np.ndarray, "..."]:

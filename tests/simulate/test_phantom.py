@@ -38,7 +38,7 @@ def painted(ellipses, phase, n=FINE):
         (cy, cx), (ay, ax) = e.centre(at), e.axes(at)
         turn = np.array([[np.cos(e.angle), np.sin(e.angle)], [-np.sin(e.angle), np.cos(e.angle)]])
         u, v = np.tensordot(turn, np.stack([y - cy, x - cx]), 1)
-        picture += e.density * ((u / ay) ** 2 + (v / ax) ** 2 <= 1)
+        picture += e.density_at(at) * ((u / ay) ** 2 + (v / ax) ** 2 <= 1)
     return picture
 
 

@@ -108,6 +108,7 @@ def test_a_fully_sampled_cine_transforms_back_to_its_magnitudes():
         ({"snr": float("nan")}, "--snr"),
         ({"acceleration": 0.5}, "--acceleration"),
         ({"pattern": "spiral"}, "--pattern spiral"),
+        ({"phantom": "dancing"}, "--phantom dancing.*choose beating, bolus, decay, breath or extra-beat"),
     ],
 )
 def test_settings_out_of_range_are_refused(changes, words):
