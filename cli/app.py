@@ -89,8 +89,9 @@ COMMANDS: dict[str, Callable[..., None]] = {
     "weights": weights.weights,
     "doctor": doctor.doctor,
 }
+CLASSES = {"simulate": simulate.Simulate}  # of commands that parse their arguments in a way of their own
 for name, command in COMMANDS.items():
-    app.command(name)(command)
+    app.command(name, cls=CLASSES.get(name))(command)
 
 
 def main() -> None:

@@ -1,15 +1,39 @@
-"""`dainr simulate`: a scan of a beating phantom, or of a given cine."""
+"""`dainr simulate`: a scan of a phantom, or of a given cine."""
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
+from typer.core import TyperCommand
 
 from dainr.errors import BadRequest
 
 if TYPE_CHECKING:
     from dainr.scan import Scan
     from dainr.simulate import SimulationConfig
+
+PHANTOM = "--phantom"
+FRAMES = "Frames of the phantom.  [default: 25; bolus 40, decay 20, breath and extra-beat 60]"
+
+
+class Simulate(TyperCommand):
+    """The command, whose `--phantom` may also stand alone: then it is the default one."""
+
+    def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
+        """Give a lone `--phantom` its name before the arguments are parsed as ever."""
+        return super().parse_args(ctx, self._named(ctx, args) if PHANTOM in args else args)
+
+    def _named(self, ctx: Any, args: list[str]) -> list[str]:
+        """What follows is the value if it is a phantom's name, or else one argument too many."""
+        from dainr.simulate import DEFAULT_PHANTOM, PHANTOMS
+
+        place = args.index(PHANTOM) + 1
+        after = args[place] if place < len(args) else "-"
+        if after in PHANTOMS:
+            return args
+        named = [*args[:place], DEFAULT_PHANTOM, *args[place:]]
+        too_many = self.make_parser(ctx).parse_args(list(named))[1]
+        return args if too_many and not after.startswith("-") else named
 
 
 def simulate(
@@ -18,8 +42,13 @@ def simulate(
         Path | None, typer.Option(help="Measure this series (.npy, NIfTI, .h5) instead, as 320 mm across and 1 s long.")
     ] = None,
     phantom: Annotated[
-        bool, typer.Option("--phantom", help="Measure the beating phantom, analytically (the default).")
-    ] = False,
+        str | None,
+        typer.Option(
+            PHANTOM,
+            metavar="[NAME]",
+            help="Measure a phantom, analytically: beating, bolus, decay, breath or extra-beat.  [default: beating]",
+        ),
+    ] = None,
     spokes: Annotated[int | None, typer.Option(help="Spokes per frame of a radial scan.  [default: 13]")] = None,
     pattern: Annotated[str | None, typer.Option(help="radial, vista or uniform.  [default: radial]")] = None,
     acceleration: Annotated[
@@ -27,7 +56,7 @@ def simulate(
     ] = None,
     coils: Annotated[int | None, typer.Option(help="Receive coils.  [default: 8]")] = None,
     snr: Annotated[float | None, typer.Option(help="Signal-to-noise ratio.  [default: 50]")] = None,
-    frames: Annotated[int | None, typer.Option(help="Frames of the phantom.  [default: 25]")] = None,
+    frames: Annotated[int | None, typer.Option(help=FRAMES)] = None,
     matrix: Annotated[int | None, typer.Option(help="Pixels of the phantom along each side.  [default: 128]")] = None,
     seed: Annotated[int, typer.Option(help="Seed of coils, noise and sampling.")] = 0,
     force: Annotated[bool, typer.Option("--force", help="Replace the file if it exists.")] = False,
@@ -37,15 +66,17 @@ def simulate(
     Example: dainr simulate scan.h5 --spokes 13 --frames 25 --matrix 128
     """
     from dainr.io.scans import native
-    from dainr.simulate import SimulationConfig, simulate_phantom
+    from dainr.simulate import PHANTOMS, SimulationConfig, simulate_phantom
 
     if out.exists() and not force:
         raise BadRequest(str(out), "it exists already", "choose another name, or --force to replace it")
     given = {"spokes": spokes, "pattern": pattern, "acceleration": acceleration, "coils": coils, "snr": snr}
-    given |= {"frames": frames, "matrix": matrix, "seed": seed}
+    given |= {"frames": frames, "matrix": matrix, "seed": seed, "phantom": phantom}
+    if frames is None and phantom in PHANTOMS:
+        given["frames"] = PHANTOMS[phantom].frames
     config = SimulationConfig(**{key: value for key, value in given.items() if value is not None})  # type: ignore[arg-type]
     _check_pairing(config.pattern, spokes, acceleration)
-    if cine is not None and (phantom or frames is not None or matrix is not None):
+    if cine is not None and (phantom is not None or frames is not None or matrix is not None):
         raise BadRequest("--cine", "it brings its own frames and matrix", "leave out --phantom, --frames and --matrix")
     scan = simulate_phantom(config) if cine is None else _of_series(cine, config)
     native.write(scan, out)

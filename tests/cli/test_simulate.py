@@ -62,6 +62,43 @@ def test_an_existing_file_is_replaced_only_by_force(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
+    "order",
+    [
+        ("scan", "--phantom", *SMALL),
+        ("--phantom", "scan", *SMALL),
+        (*SMALL, "scan", "--phantom"),
+        ("scan", *SMALL, "--phantom", "beating"),
+        ("--phantom=beating", "scan", *SMALL),
+    ],
+)
+def test_phantom_alone_is_the_beating_one(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, order: tuple) -> None:
+    monkeypatch.chdir(tmp_path)
+    succeed("simulate", *order)
+    succeed("simulate", "without", *SMALL)
+    np.testing.assert_array_equal(load(Path("scan")).kspace, load(Path("without")).kspace)
+
+
+@pytest.mark.parametrize(("name", "frames"), [("bolus", 40), ("decay", 20), ("breath", 60), ("extra-beat", 60)])
+def test_other_phantoms_have_their_usual_number_of_frames(tmp_path: Path, name: str, frames: int) -> None:
+    small = ("--matrix", 16, "--coils", 1, "--spokes", 2)
+    succeed("simulate", "--phantom", name, tmp_path / "scan.h5", *small)
+    scan = load(tmp_path / "scan.h5")
+    assert scan.n_frames == frames
+    assert scan.phase is None and scan.cyclic is False and scan.coil_maps is None
+    succeed("simulate", "--phantom", name, tmp_path / "scan.h5", *small, "--frames", 3, "--force")
+    assert load(tmp_path / "scan.h5").n_frames == 3
+
+
+@pytest.mark.parametrize("words", [("--phantom", "dancing"), ("--phantom=dancing",), ("--phantom", "")])
+def test_an_unknown_phantom_is_refused_by_name(tmp_path: Path, words: tuple[str, ...]) -> None:
+    for order in ((tmp_path / "scan.h5", *words), (*words, tmp_path / "scan.h5")):
+        result = invoke("simulate", *order)
+        assert_one_error(result, 2)
+        assert "beating, bolus, decay, breath or extra-beat" in result.stderr
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize(
     "options",
     [
         ("--acceleration", 4),
@@ -82,7 +119,7 @@ def test_what_cannot_be_simulated_is_refused(tmp_path: Path, options: tuple[obje
 
 def test_a_series_brings_its_own_frames(tmp_path: Path) -> None:
     np.save(tmp_path / "cine.npy", np.ones((4, 16, 16), np.float32))
-    for option in (("--phantom",), ("--frames", 4), ("--matrix", 16)):
+    for option in (("--phantom",), ("--phantom", "bolus"), ("--frames", 4), ("--matrix", 16)):
         assert_one_error(invoke("simulate", tmp_path / "scan.h5", "--cine", tmp_path / "cine.npy", *option), 2)
     assert_one_error(invoke("simulate", tmp_path / "scan.h5", "--cine", tmp_path / "missing.npy"), 3)
     assert not (tmp_path / "scan.h5").exists()
