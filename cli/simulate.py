@@ -58,6 +58,9 @@ def simulate(
     snr: Annotated[float | None, typer.Option(help="Signal-to-noise ratio.  [default: 50]")] = None,
     frames: Annotated[int | None, typer.Option(help=FRAMES)] = None,
     matrix: Annotated[int | None, typer.Option(help="Pixels of the phantom along each side.  [default: 128]")] = None,
+    crop: Annotated[
+        bool, typer.Option("--crop", help="Let tissue cross the edges: lines are cut along x and wrap along y.")
+    ] = False,
     seed: Annotated[int, typer.Option(help="Seed of coils, noise and sampling.")] = 0,
     force: Annotated[bool, typer.Option("--force", help="Replace the file if it exists.")] = False,
 ) -> None:
@@ -71,7 +74,7 @@ def simulate(
     if out.exists() and not force:
         raise BadRequest(str(out), "it exists already", "choose another name, or --force to replace it")
     given = {"spokes": spokes, "pattern": pattern, "acceleration": acceleration, "coils": coils, "snr": snr}
-    given |= {"frames": frames, "matrix": matrix, "seed": seed, "phantom": phantom}
+    given |= {"frames": frames, "matrix": matrix, "seed": seed, "phantom": phantom, "crop": crop}
     if frames is None and phantom in PHANTOMS:
         given["frames"] = PHANTOMS[phantom].frames
     config = SimulationConfig(**{key: value for key, value in given.items() if value is not None})  # type: ignore[arg-type]

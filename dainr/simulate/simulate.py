@@ -1,6 +1,6 @@
 """A simulated scan put together: object, coils, sampling, correlated noise with its measurement, the reference."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
@@ -11,12 +11,13 @@ from jaxtyping import Complex, Float
 from dainr.errors import BadRequest
 from dainr.scan import Scan
 from dainr.simulate.coils import coil_coefficients, coil_maps, harmonics
+from dainr.simulate.crop import central_size, cut, delivered, oversampled, whole_size
 from dainr.simulate.phantom import Ellipse, ellipse_image, ellipse_kspace
 from dainr.simulate.phantoms import DEFAULT_PHANTOM, PHANTOMS, frame_centres, readout_times
 from dainr.simulate.sampling import cartesian, radial
 
 CYCLE_S = 1.0  # a cine's heartbeat, sampled from its beginning to its end
-FOV_MM, SLICE_MM = 320.0, 8.0
+OBJECT_MM, SLICE_MM = 320.0, 8.0  # the longer side of what is measured
 NOISE_SAMPLES = 4096
 SIGNAL_PERCENTILE = 99.0
 CORRELATION = 0.25  # of the noise of neighbouring coils
@@ -36,6 +37,7 @@ class SimulationConfig:
     matrix: int = 128
     seed: int = 0
     phantom: str = DEFAULT_PHANTOM  # one of PHANTOMS
+    crop: bool = False  # the field of view is the inner two thirds of what is measured
 
     def __post_init__(self) -> None:
         for name, lowest in (("spokes", 1), ("coils", 1), ("frames", 1), ("matrix", 16)):
@@ -54,23 +56,29 @@ class SimulationConfig:
 def simulate_phantom(config: SimulationConfig, beside: Sequence[Ellipse] = ()) -> Scan:
     """A phantom, each readout measured analytically at its own time.
 
-    `beside`: ellipses more, such as fat outside the field of view.
+    `beside`: ellipses more, such as fat outside the field of view; its side is their unit, of cropped tissue the side
+    of the whole.
     """
     random = np.random.default_rng(config.seed)
     matrix = (config.matrix, config.matrix)
+    whole = whole_size(matrix) if config.crop else matrix
     phantom = PHANTOMS[config.phantom]
     trajectory, frame = _sample(config, config.frames, matrix, random)
     time = readout_times(phantom, frame)
     coefficients = coil_coefficients(config.coils, random)
     ellipses = [*phantom.ellipses(), *beside]
-    kspace = np.zeros((config.coils, *trajectory.shape[:2]), np.complex128)
-    cycles = trajectory * config.matrix  # per field of view
-    for term, shift in enumerate(harmonics()):
-        moved = ellipse_kspace(ellipses, cycles - shift, time)
-        kspace += coefficients[:, term, None, None] * moved
-    kspace *= config.matrix  # fields of view to pixels: area ny nx over the orthonormal sqrt(ny nx)
-    series = np.stack([ellipse_image(ellipses, matrix, t) for t in frame_centres(config.frames)])
-    scan = _scan(config, kspace, trajectory, frame, time, series, coil_maps(coefficients, matrix), random)
+
+    def measure(trajectory: np.ndarray) -> np.ndarray:
+        kspace = np.zeros((config.coils, *trajectory.shape[:2]), np.complex128)
+        cycles = trajectory * whole[0]  # per length of the object, the unit of its ellipses and coils
+        for term, shift in enumerate(harmonics()):
+            kspace += coefficients[:, term, None, None] * ellipse_kspace(ellipses, cycles - shift, time)
+        return kspace * (whole[0] ** 2 / config.matrix)  # its area in pixels over the orthonormal sqrt(ny nx)
+
+    kspace = _cut(config, trajectory, measure)
+    maps = coil_maps(coefficients, whole)
+    images = (maps * ellipse_image(ellipses, whole, t) for t in frame_centres(config.frames))
+    scan = _scan(config, kspace, trajectory, frame, time, images, matrix, whole, random)
     return scan.changed(
         times=phantom.seconds * time[None],
         phase=scan.phase if phantom.is_heartbeat else None,
@@ -80,24 +88,31 @@ def simulate_phantom(config: SimulationConfig, beside: Sequence[Ellipse] = ()) -
 
 def simulate_cine(series: Float[np.ndarray, "frame y x"], config: SimulationConfig) -> Scan:
     """A given magnitude series with a smooth phase, each readout measured in its frame."""
-    if series.ndim != 3 or min(series.shape[1:]) < 16 or not np.isfinite(series).all() or not series.max() > 0:
-        raise BadRequest(
-            "--cine", f"a series of shape {series.shape} cannot be measured", "give frame, y, x magnitudes"
-        )
+    smallest = 24 if config.crop else 16
+    if series.ndim != 3 or min(series.shape[1:]) < smallest or not np.isfinite(series).all() or not series.max() > 0:
+        what, fix = f"a series of shape {series.shape} cannot be measured", "give frame, y, x magnitudes"
+        raise BadRequest("--cine", what, f"{fix}, of {smallest} pixels or more a side")
     random = np.random.default_rng(config.seed)
-    matrix = (series.shape[1], series.shape[2])
+    whole = (series.shape[1], series.shape[2])
+    matrix = central_size(whole) if config.crop else whole
     trajectory, frame = _sample(config, len(series), matrix, random)
     phase = (np.arange(len(frame)) + 0.5) / len(frame)
-    maps = coil_maps(coil_coefficients(config.coils, random), matrix)
-    y, x = np.meshgrid(*(np.arange(n) / n - 0.5 for n in matrix), indexing="ij")
+    maps = coil_maps(coil_coefficients(config.coils, random), whole)
+    y, x = np.meshgrid(*(np.arange(n) / n - 0.5 for n in whole), indexing="ij")
     turned = series * np.exp(1j * PHASE_TURN * (y + 0.6 * x**2))
-    kspace = np.zeros((config.coils, *trajectory.shape[:2]), np.complex128)
-    for index, image in enumerate(turned):
-        mine = frame == index
-        angle = np.ascontiguousarray(2 * np.pi * trajectory[mine].reshape(-1, 2).T)
-        values = finufft.nufft2d2(*angle, np.ascontiguousarray(maps * image), isign=-1, eps=1e-9)
-        kspace[:, mine] = values.reshape(config.coils, mine.sum(), -1) / np.sqrt(matrix[0] * matrix[1])
-    return _scan(config, kspace, trajectory, frame, phase, series, maps, random)
+
+    def measure(trajectory: np.ndarray) -> np.ndarray:
+        kspace = np.zeros((config.coils, *trajectory.shape[:2]), np.complex128)
+        for index, image in enumerate(turned):
+            mine = frame == index
+            angle = np.ascontiguousarray(2 * np.pi * trajectory[mine].reshape(-1, 2).T)
+            values = finufft.nufft2d2(*angle, np.ascontiguousarray(maps * image), isign=-1, eps=1e-9)
+            kspace[:, mine] = values.reshape(config.coils, mine.sum(), -1) / np.sqrt(matrix[0] * matrix[1])
+        return kspace
+
+    kspace = _cut(config, trajectory, measure)
+    images = (maps * image for image in turned)
+    return _scan(config, kspace, trajectory, frame, phase, images, matrix, whole, random)
 
 
 def _sample(
@@ -108,36 +123,48 @@ def _sample(
     return cartesian(n_frames, config.acceleration, matrix, config.pattern, random)
 
 
+def _cut(
+    config: SimulationConfig, trajectory: np.ndarray, measure: Callable[[np.ndarray], np.ndarray]
+) -> Complex[np.ndarray, "coil readout sample"]:
+    """K-space on a trajectory; of lines of what is larger than the field of view, cut to it along x."""
+    if config.crop and config.pattern != "radial":
+        return cut(measure(oversampled(trajectory)))
+    return measure(trajectory)
+
+
 def _scan(
     config: SimulationConfig,
     kspace: Complex[np.ndarray, "coil readout sample"],
     trajectory: np.ndarray,
     frame: np.ndarray,
     phase: np.ndarray,
-    series: Float[np.ndarray, "frame y x"],
-    maps: Complex[np.ndarray, "coil y x"],
+    images: Iterable[Complex[np.ndarray, "coil whole_y whole_x"]],
+    matrix: tuple[int, int],
+    whole: tuple[int, int],
     random: np.random.Generator,
 ) -> Scan:
     """Add noise of the wanted level; the reference is the root sum of squares of the noise-whitened coil images."""
-    coil_images = np.abs(series).max(0) * np.sqrt((np.abs(maps) ** 2).sum(0))
-    sigma = float(np.percentile(coil_images, SIGNAL_PERCENTILE)) / config.snr
     distance = np.abs(np.subtract.outer(np.arange(config.coils), np.arange(config.coils)))
-    mixing = sigma * np.linalg.cholesky(CORRELATION**distance)
-    whitened = np.tensordot(np.linalg.inv(mixing), maps, axes=1)
-    reference = np.abs(series) * np.sqrt((np.abs(whitened) ** 2).sum(0))
-    matrix = (series.shape[1], series.shape[2])
-    fov = FOV_MM * matrix[0] / max(matrix), FOV_MM * matrix[1] / max(matrix)
+    mixing = np.linalg.cholesky(CORRELATION**distance)
+    unmix = np.linalg.inv(mixing)
+    brightest, reference = np.zeros(matrix), []
+    for image in images:
+        inner = delivered(image, matrix, wraps=config.pattern != "radial")
+        brightest = np.maximum(brightest, np.sqrt((np.abs(inner) ** 2).sum(0)))
+        reference.append(np.sqrt((np.abs(np.tensordot(unmix, inner, axes=1)) ** 2).sum(0)))
+    sigma = float(np.percentile(brightest, SIGNAL_PERCENTILE)) / config.snr
+    mixing *= sigma
     return Scan(
         kspace=(kspace + np.tensordot(mixing, _noise(kspace.shape, random), axes=1)).astype(np.complex64)[None],
         trajectory=trajectory.astype(np.float32)[None],
         times=(CYCLE_S * phase)[None],
         matrix=matrix,
-        fov_mm=fov,
+        fov_mm=(OBJECT_MM * matrix[0] / max(whole), OBJECT_MM * matrix[1] / max(whole)),
         slice_thickness_mm=SLICE_MM,
         frame=frame.astype(np.int32)[None],
         phase=phase.astype(np.float32)[None],
         noise=(mixing @ _noise((config.coils, NOISE_SAMPLES), random)).astype(np.complex64),
-        reference=reference.astype(np.float32)[None],
+        reference=(np.stack(reference) / sigma).astype(np.float32)[None],
         name="simulation",
     )
 

@@ -37,6 +37,18 @@ def test_a_given_series_is_measured(tmp_path: Path) -> None:
     assert (scan.n_frames, scan.matrix, scan.n_coils) == (4, (20, 16), 3)
 
 
+@pytest.mark.parametrize("pattern", ["radial", "uniform"])
+def test_tissue_that_crosses_the_edges(tmp_path: Path, pattern: str) -> None:
+    np.save(tmp_path / "cine.npy", np.ones((2, 30, 24), np.float32))
+    for options in (SMALL, ("--cine", tmp_path / "cine.npy", "--coils", 2)):
+        succeed("simulate", tmp_path / "scan.h5", *options, "--pattern", pattern, "--crop", "--force")
+        scan = load(tmp_path / "scan.h5")
+        assert scan.matrix == ((16, 16) if options is SMALL else (20, 16))
+        assert scan.coil_maps is None and scan.reference is not None
+        assert scan.reference[0, :, [0, -1]].max() > 0.1 * scan.reference.max()
+        assert scan.reference[0, :, :, [0, -1]].max() > 0.1 * scan.reference.max()
+
+
 def test_the_seed_decides_the_scan(tmp_path: Path) -> None:
     for name, seed in (("a", 0), ("b", 0), ("c", 1)):
         succeed("simulate", tmp_path / name, *SMALL, "--seed", seed)
