@@ -1,9 +1,10 @@
 """What disturbs real scans, on phantoms: how a method does with it, and without what the program does about it.
 
-    python -m benchmarks.disturbed [--methods dainr,grasp] [-o disturbed.md]
+    python -m benchmarks.disturbed [--methods dainr,grasp,l+s] [-o disturbed.md]
 
 Fat beside the field of view, delays of the gradients, a phase that wraps, a frame without signal, which is not scored,
-and no noise measurement.
+no noise measurement, lines of tissue that crosses the edges of the field of view; and what is no steady heartbeat: a
+bolus, a signal that decays, a deep breath, an extrasystole.
 """
 
 import argparse
@@ -20,7 +21,7 @@ from dainr.assess.scores import evaluate
 from dainr.prepare.frames import frames_as_stored
 from dainr.scan import Scan
 from dainr.settings.presets import DEFAULT_METHOD
-from dainr.simulate import SimulationConfig, sampling, simulate, simulate_phantom
+from dainr.simulate import PHANTOMS, SimulationConfig, sampling, simulate, simulate_phantom
 from dainr.simulate.phantom import still_ellipse
 
 DELAYS = np.array([[0.6, 0.1], [0.1, -0.3]])  # samples, (y, x)
@@ -28,6 +29,12 @@ SHORTER = 0.97  # spokes, so that delayed ones stay within k-space
 PHASE_TURN = 25.0  # rad over the field of view
 SILENT = 7  # frame
 LINES = 4.0  # their acceleration
+UNSTEADY = {
+    "bolus": "a bolus of contrast",
+    "decay": "a signal that decays",
+    "breath": "a deep breath",
+    "extra-beat": "an extrasystole",
+}
 
 
 @dataclass(frozen=True)
@@ -44,7 +51,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     """Print a line for each scan, with and without what is done about it."""
     arguments = list(sys.argv[1:] if arguments is None else arguments)
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--methods", default=f"{DEFAULT_METHOD},grasp", help="separated by commas")
+    parser.add_argument("--methods", default=f"{DEFAULT_METHOD},grasp,l+s", help="separated by commas")
     parser.add_argument("--matrix", type=int, default=128, help="of the phantoms")
     add_common(parser)
     asked = parser.parse_args(arguments)
@@ -52,7 +59,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
     report = Report(asked.output)
     report.add(heading("Disturbed scans", "disturbed", arguments, asked.device))
     report.add(
-        f"25 frames of 13 spokes, or of {LINES:g}-fold undersampled lines; PSNR dB / SSIM / PSNR dB where it moves."
+        f"25 frames, or those the phantom has as a rule, of 13 spokes or of {LINES:g}-fold undersampled lines; "
+        "PSNR dB / SSIM / PSNR dB where it moves."
     )
     rows = []
     for case in cases(asked.matrix):
@@ -71,7 +79,8 @@ def cases(matrix: int) -> list[Case]:
     fat = [still_ellipse(1.2, (0.0, 0.57), (0.12, 0.06))]
     with patch.object(simulate, "PHASE_TURN", PHASE_TURN):
         wrapped = simulate.simulate_cine(np.abs(plain.reference[0]), config)
-    lines = simulate_phantom(replace(config, pattern="vista", acceleration=LINES))
+    in_lines = replace(config, pattern="vista", acceleration=LINES)
+    lines = simulate_phantom(in_lines)
     samples = np.where(plain.frame[:, None, :, None] == SILENT, 0, plain.kspace)
     return [
         Case("as it should be", plain),
@@ -83,7 +92,14 @@ def cases(matrix: int) -> list[Case]:
         Case("no noise measurement", replace(plain, noise=None)),
         Case("lines", lines),
         Case("lines, no noise measurement", replace(lines, noise=None)),
+        Case("lines, tissue beyond the edges", simulate_phantom(replace(in_lines, crop=True))),
+        *(Case(what, unsteady(config, name)) for name, what in UNSTEADY.items()),
     ]
+
+
+def unsteady(config: SimulationConfig, phantom: str) -> Scan:
+    """A phantom of what is no steady heartbeat, in as many frames as it needs."""
+    return simulate_phantom(replace(config, phantom=phantom, frames=PHANTOMS[phantom].frames))
 
 
 def delayed(config: SimulationConfig) -> Scan:

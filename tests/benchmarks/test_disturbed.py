@@ -20,4 +20,7 @@ def test_what_is_done_about_a_disturbance_helps(tmp_path: Path, monkeypatch: pyt
     for name in ("as it should be", "lines"):
         without = "no noise measurement" if name != "lines" else f"{name}, no noise measurement"
         assert rows[without, "as it comes"] > rows[name, "as it comes"] - 1
-    assert len(rows) == 11
+    assert rows["lines, tissue beyond the edges", "as it comes"] > 15
+    for what in disturbed.UNSTEADY.values():
+        assert rows[what, "as it comes"] > 15
+    assert len(rows) == 16
