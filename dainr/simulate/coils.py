@@ -2,7 +2,8 @@
 
     S_c(r) = sum_q a_cq exp(2 pi i q . r / 2),   r in fields of view, q in {-2 .. 2}^2
 
-The period of two fields of view leaves the maps free to differ at opposite edges.
+The period of two fields of view leaves the maps free to differ at opposite edges. Where tissue crosses the edges, the
+whole object stands for the field of view here: the coils lie around it, and the maps hold beyond the edges.
 """
 
 import numpy as np
