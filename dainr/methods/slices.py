@@ -164,6 +164,8 @@ def _prepared_slice(scan: Scan, index: int, config: MethodConfig) -> Slice:
     log.info("slice %d: coil maps %s", index, prepared.record["coil_maps"])
     if "gradient_delays_samples" in prepared.record:
         log.info("slice %d: gradient delays corrected", index)
+    if "spoke_phase_rad" in prepared.record:
+        log.info("slice %d: phases of spokes by their direction corrected", index)
     if "outside_energy" in prepared.record:
         log.info("slice %d: still signal from outside the field of view removed", index)
     data = frame_data(prepared, ~prepared.held_out, config.nufft, resolve_device(config.device))

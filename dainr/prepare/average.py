@@ -4,9 +4,19 @@ import numpy as np
 from jaxtyping import Complex, Float
 
 from dainr.operators.nufft.coils import CoilNufft
+from dainr.prepare.density import passes_centre
 
 CALIBRATION_WIDTH = 16  # k-space samples of the single field of view
 COARSE = 80  # pixels a side; coil maps are smoother than that
+LARGEST_STEP = 0.55  # samples of the field of view from one to the next: twice the field of view fits between
+
+
+def widening(trajectory: Float[np.ndarray, "readout sample 2"], matrix: tuple[int, int]) -> int:
+    """How many fields of view the samples hold a side: two of oversampled spokes, else one."""
+    if not passes_centre(trajectory):
+        return 1
+    steps = np.hypot(*np.moveaxis(np.diff(trajectory, axis=1) * np.array(matrix), -1, 0))
+    return 2 if np.median(steps) <= LARGEST_STEP else 1
 
 
 def coarse_size(matrix: tuple[int, int], widen: int) -> tuple[int, int]:

@@ -1,8 +1,9 @@
 """Coil maps from the scan itself: ESPIRiT on the time-averaged data, adaptive combination where that fails.
 
-Radial data is estimated on twice the field of view: signal beyond the edge is the rule, and on the bare field of view
-it wraps around into the maps. ESPIRiT: Uecker et al., Magn Reson Med 2014;71:990; adaptive: Walsh et al., Magn Reson
-Med 2000;43:682. Maps have unit norm over the coils.
+Oversampled spokes are estimated on twice the field of view: signal beyond the edge is the rule, and on the bare field
+of view it wraps around into the maps. What few spokes leave out near the k-space centre is filled in first.
+ESPIRiT: Uecker et al., Magn Reson Med 2014;71:990; adaptive: Walsh et al., Magn Reson Med 2000;43:682. Maps have unit
+norm over the coils.
 """
 
 import logging
@@ -12,14 +13,13 @@ import numpy as np
 import torch
 from jaxtyping import Complex, Float
 
-from dainr.prepare.average import CALIBRATION_WIDTH, average_images, average_kspace, coarse_size
-from dainr.prepare.density import passes_centre
+from dainr.prepare.average import CALIBRATION_WIDTH, average_images, average_kspace, coarse_size, widening
 from dainr.prepare.espirit import espirit
+from dainr.prepare.few_spokes import KERNEL_WIDTH, fill_kspace, filled_width
 from dainr.prepare.whiten import unit_norm
 
 log = logging.getLogger(__name__)
 
-KERNEL_WIDTH = 6
 SINGULAR_THRESHOLD = 0.02
 WALSH_WINDOW = 5
 RESIDUAL_LIMIT = 0.2  # of the low-resolution signal's norm unexplained by the maps
@@ -42,9 +42,12 @@ def estimate_coil_maps(
     cartesian: bool,
 ) -> CoilMaps:
     """Maps `coil y x` of the given matrix from all readouts together."""
-    widen = 2 if passes_centre(trajectory) else 1  # only spokes have the samples for twice the field of view
+    widen = widening(trajectory, matrix)
     coarse = coarse_size(matrix, widen)
-    calibration = average_kspace(kspace, trajectory, density, coarse, matrix, widen, cartesian)
+    if not cartesian and len(kspace) > 1 and filled_width(trajectory, matrix) < CALIBRATION_WIDTH:
+        calibration = fill_kspace(kspace, trajectory, coarse, matrix, widen)
+    else:
+        calibration = average_kspace(kspace, trajectory, density, coarse, matrix, widen, cartesian)
     images = average_images(calibration, widen)
     place = f"{'twice ' if widen == 2 else ''}the field of view"
     try:

@@ -20,6 +20,15 @@ def espirit(
     `calibration`: samples a side of the centre that patches of `kernel` samples a side are taken from; singular values
     below `threshold` times the largest are noise.
     """
+    leading = _leading(agreement(kspace, calibration, kernel, threshold))
+    phase = leading[..., :1]
+    return (leading * (phase.conj() / phase.abs().clamp(min=torch.finfo(torch.float32).tiny))).permute(2, 0, 1)
+
+
+def agreement(
+    kspace: Complex[Tensor, "coil ky kx"], calibration: int, kernel: int, threshold: float
+) -> Complex[Tensor, "y x coil coil"]:
+    """W: coil images whose patches are all like those of the centre are left as they are by it."""
     n_coils, *size = kspace.shape
     patches = _patches(_centre(kspace, min(calibration, *size)), kernel)
     projection = _projection(patches, threshold).view(n_coils, kernel, kernel, n_coils, kernel, kernel)
@@ -30,10 +39,7 @@ def espirit(
             (p_y, q_y), (p_x, q_x) = _overlap(y, kernel), _overlap(x, kernel)
             part = projection[:, p_y, p_x][..., q_y, q_x]
             series[y % size[0], x % size[1]] = torch.einsum("cyxdyx->cd", part)
-    operator = torch.fft.fftshift(torch.fft.ifft2(series, dim=(0, 1), norm="forward"), dim=(0, 1)) / kernel**2
-    leading = _leading(operator)
-    phase = leading[..., :1]
-    return (leading * (phase.conj() / phase.abs().clamp(min=torch.finfo(torch.float32).tiny))).permute(2, 0, 1)
+    return torch.fft.fftshift(torch.fft.ifft2(series, dim=(0, 1), norm="forward"), dim=(0, 1)) / kernel**2
 
 
 def _centre(kspace: Tensor, width: int) -> Complex[Tensor, "coil width width"]:

@@ -15,13 +15,11 @@ import numpy as np
 from jaxtyping import Bool, Complex, Float
 
 from dainr.operators.nufft.coils import CoilNufft
-from dainr.prepare.average import average_images, average_kspace, coarse_size
-from dainr.prepare.density import passes_centre
+from dainr.prepare.average import average_images, average_kspace, coarse_size, widening
 
 CLEAR, FAINT = 0.2, 0.1  # of the brightness inside: what shows that there is signal, and what then belongs to it
 BRIGHT_PERCENTILE = 99.0
 MARGIN = 2  # coarse pixels: the blur of the low resolution
-LARGEST_STEP = 0.55  # samples of the field of view from one to the next: twice the field of view fits between
 ITERATIONS = 12
 PRECISION = 1e-4
 
@@ -42,8 +40,7 @@ def estimate_outside(
     seen: Bool[np.ndarray, " readout"],
 ) -> Outside | None:
     """What lies outside, from the readouts that are seen, at all readouts; None where nothing clearly does."""
-    steps = np.hypot(*np.moveaxis(np.diff(trajectory, axis=1) * np.array(matrix), -1, 0))
-    if not passes_centre(trajectory) or np.median(steps) > LARGEST_STEP:
+    if widening(trajectory, matrix) < 2:
         return None
     place = _where(kspace[:, seen], trajectory[seen], density[seen], matrix)
     if place is None:

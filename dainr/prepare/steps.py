@@ -67,9 +67,16 @@ def prepare_slice(scan: Scan, index: int, config: PrepareConfig, seed: int) -> P
 
 
 def correct_delays(part: Slice, record: Record) -> Slice:
-    """Gradient delays of spokes, where they are clearly there or asked for."""
-    delays = _delays(part.kspace, part.trajectory * part.pixels_per_mm, part.config)
+    """Phases of spokes, where they are clearly there, and gradient delays, where they are or are asked for."""
+    delays = _delays(part)
     if delays is None:
+        return part
+    if delays.turned and delays.turns is not None:
+        by_direction = delays.turns.by_direction
+        record["spoke_phase_rad"] = by_direction.round(4).tolist()
+        turn = np.exp(-1j * delays.direction @ by_direction).astype(np.complex64)
+        part = replace(part, kspace=part.kspace * turn[:, None])
+    if not delays.clear and part.config.delays != "estimate":
         return part
     record["gradient_delays_samples"] = delays.matrix.round(4).tolist()
     shift = (delays.shift / part.pixels_per_mm).astype(np.float32)
@@ -213,17 +220,17 @@ def _prepared(part: Slice, record: Record) -> Prepared:
     )
 
 
-def _delays(kspace: np.ndarray, trajectory: np.ndarray, config: PrepareConfig) -> Delays | None:
-    """The delays to correct, if any."""
-    if config.delays == "estimate":
-        return estimate_delays(kspace, trajectory)
-    if config.delays == "no" or not passes_centre(trajectory):
+def _delays(part: Slice) -> Delays | None:
+    """The delays, unless they are left alone."""
+    in_mm = part.trajectory * part.pixels_per_mm  # cycles per mm: there gradients point where spokes do
+    if part.config.delays == "estimate":
+        return estimate_delays(part.kspace, in_mm)
+    if part.config.delays == "no" or not passes_centre(part.trajectory):
         return None
     try:
-        delays = estimate_delays(kspace, trajectory)
+        return estimate_delays(part.kspace, in_mm)
     except BadRequest:  # a trajectory of another kind
         return None
-    return delays if delays.clear else None
 
 
 def _stored_maps(scan: Scan, index: int, covariance: np.ndarray, config: PrepareConfig) -> np.ndarray | None:

@@ -3,10 +3,14 @@
 import numpy as np
 import pytest
 
+from benchmarks.delays import MATRIX, Case, measure
 from dainr.prepare.average import average_kspace
 from dainr.prepare.coil_maps import estimate_coil_maps
 from dainr.prepare.density import even_density, ramp_density
+from dainr.prepare.few_spokes import filled_width
 from dainr.simulate import SimulationConfig, simulate_phantom
+from dainr.simulate.coils import coil_coefficients, coil_maps
+from dainr.simulate.phantom import beating_thorax, ellipse_image
 from tests.io import centred_fft, centred_ifft, fft_image, random_complex
 
 SIZE = 48
@@ -45,6 +49,31 @@ def test_maps_from_an_undersampled_scan_explain_the_true_coil_images(truth, chan
     assert found.residual < 0.15
     wrong = np.roll(found.maps, 1, axis=0)
     assert unexplained(truth, wrong) > 0.5
+
+
+@pytest.mark.parametrize("spokes", [13, 25])
+@pytest.mark.parametrize("order", ["golden", "half turn"])
+def test_a_single_frame_of_few_spokes_is_enough(order, spokes):
+    kspace, trajectory = measure(Case(order, spokes, coils=5), ((0, 0), (0, 0)))
+    found = estimate_coil_maps(kspace, trajectory, ramp_density(trajectory), (MATRIX, MATRIX), False)
+    assert found.method == "ESPIRiT on twice the field of view" and found.residual < 0.05
+    maps = coil_maps(coil_coefficients(5, np.random.default_rng(0)), (MATRIX, MATRIX))
+    images = maps * ellipse_image(beating_thorax(), (MATRIX, MATRIX), 0.0)
+    assert unexplained(images, found.maps) < 0.025
+
+
+def test_spokes_that_are_not_oversampled_are_estimated_on_their_field_of_view():
+    kspace, trajectory = measure(Case("golden", 69, oversampling=1), ((0, 0), (0, 0)))
+    found = estimate_coil_maps(kspace, trajectory, ramp_density(trajectory), (MATRIX, MATRIX), False)
+    assert found.method == "ESPIRiT on the field of view" and found.residual < 0.1
+
+
+def test_spokes_fill_the_centre_as_wide_as_their_largest_gap_lets_them():
+    _, trajectory = measure(Case("full turn", 25), ((0, 0), (0, 0)))
+    assert filled_width(trajectory, (MATRIX, MATRIX)) == pytest.approx(2 * 25 / np.pi, rel=0.01)
+    _, repeated = measure(Case("full turn", 26), ((0, 0), (0, 0)))  # every spoke has its opposite
+    assert filled_width(repeated, (MATRIX, MATRIX)) == pytest.approx(2 * 13 / np.pi, rel=0.01)
+    assert filled_width(grid(16, 16), (16, 16)) == np.inf
 
 
 def test_a_matrix_that_is_not_square_gets_maps_of_its_shape_in_the_right_place():

@@ -5,6 +5,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
+from benchmarks.delays import Case, measure
 from dainr.assess.scores import evaluate
 from dainr.errors import BadRequest
 from dainr.methods import get_method
@@ -95,3 +96,58 @@ def test_what_does_not_cross_is_refused(kind: str, cartesian_scan: Scan, radial_
         kspace, trajectory = radial_scan.kspace[0][:, chosen], radial_scan.trajectory[0][chosen]
     with pytest.raises(BadRequest, match="too few spokes cross"):
         estimate_delays(kspace, trajectory)
+
+
+@pytest.mark.parametrize("order", ["golden", "half turn", "full turn", "alternating"])
+@pytest.mark.parametrize("spokes", [25, 69])
+@pytest.mark.parametrize("delays", [((0.6, 0.1), (0.1, -0.3)), ((-0.16, 0.0), (0.0, -0.1))])
+def test_delays_are_found_in_whatever_order_the_spokes_come(order: str, spokes: int, delays: tuple) -> None:
+    found = estimate_delays(*measure(Case(order, spokes), delays))
+    assert found.clear and not found.turned
+    np.testing.assert_allclose(found.matrix, delays, atol=0.02)
+
+
+@pytest.mark.parametrize("order", ["golden", "half turn", "full turn", "alternating"])
+@pytest.mark.parametrize(
+    "changes", [{"beating": True}, {"snr": 15}, {"coils": 1}, {"oversampling": 1}, {"phases": 0.5}]
+)
+def test_perfect_spokes_are_left_as_they_are(order: str, changes: dict) -> None:
+    found = estimate_delays(*measure(Case(order, 25, **changes), ((0, 0), (0, 0))))
+    assert np.abs(found.matrix).max() < 0.1 and not found.clear and not found.turned
+
+
+def test_phases_of_the_spokes_are_no_delays() -> None:
+    delays = ((-0.5, -0.15), (-0.15, 0.2))
+    found = estimate_delays(*measure(Case("golden", 69, phases=0.5), delays))
+    assert found.clear
+    np.testing.assert_allclose(found.matrix, delays, atol=0.02)
+
+
+@pytest.mark.parametrize("delays", [((0.0, 0.0), (0.0, 0.0)), ((-0.5, -0.15), (-0.15, 0.2))])
+@pytest.mark.parametrize("order", ["golden", "half turn", "full turn", "alternating"])
+def test_phases_that_go_as_the_directions_are_found_beside_delays(order: str, delays: tuple) -> None:
+    found = estimate_delays(*measure(Case(order, 25, turn=0.3), delays))
+    assert found.turned and found.turns is not None
+    np.testing.assert_allclose(found.turns.by_direction, [0.3, 0], atol=0.02)
+    np.testing.assert_allclose(found.matrix, delays, atol=0.02)
+
+
+def test_a_fit_takes_spokes_turned_back(radial_scan: Scan) -> None:
+    along = directions(radial_scan.trajectory[0])
+    turned = radial_scan.kspace * np.exp(0.4j * along[:, 1])[:, None].astype(np.complex64)
+    plain, corrected, kept = (
+        prepare_slice(replace(radial_scan, kspace=kspace), 0, PrepareConfig(delays=delays), 0)
+        for kspace, delays in ((radial_scan.kspace, "auto"), (turned, "auto"), (turned, "no"))
+    )
+    assert "spoke_phase_rad" not in plain.record and "spoke_phase_rad" not in kept.record
+    np.testing.assert_allclose(corrected.record["spoke_phase_rad"], [0, 0.4], atol=0.01)
+    right, left = (np.linalg.norm(p.kspace * p.scale - plain.kspace * plain.scale) for p in (corrected, kept))
+    assert right < 0.2 * left
+
+
+@pytest.mark.parametrize("order", ["golden", "half turn", "full turn", "alternating"])
+def test_large_delays_are_found_with_a_single_coil(order: str) -> None:
+    delays = ((1.6, -0.2), (-0.2, 1.3))
+    found = estimate_delays(*measure(Case(order, 69, coils=1), delays))
+    assert found.clear and not found.turned
+    np.testing.assert_allclose(found.matrix, delays, atol=0.05)

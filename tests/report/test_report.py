@@ -143,11 +143,19 @@ def test_what_was_done_is_told(fitted: Run) -> None:
 
 def test_what_was_corrected_is_told(fitted: Run) -> None:
     recon, config, record = fitted
-    assert "Gradient delays" not in build_report(*fitted) and "Outside" not in build_report(*fitted)
-    done = {"gradient_delays_samples": [[0.61, 0.1], [0.1, -0.3]], "outside_energy": 0.267}
+    assert (
+        "Gradient delays" not in build_report(*fitted)
+        and "Phases of" not in build_report(*fitted)
+        and "Outside" not in build_report(*fitted)
+    )
+    done = {
+        "gradient_delays_samples": [[0.61, 0.1], [0.1, -0.3]],
+        "spoke_phase_rad": [-0.28, 0.1],
+        "outside_energy": 0.267,
+    }
     slices = [s | {"prepare": s["prepare"] | done} for s in record["slices"]]
     text = Page(build_report(recon, config, record | {"slices": slices})).text
-    assert "at most 0.61 samples" in text and "27 % of the energy" in text
+    assert "at most 0.61 samples" in text and "at most 0.28 rad" in text and "27 % of the energy" in text
 
 
 def test_the_same_run_gives_the_same_report(fitted: Run) -> None:
