@@ -1,4 +1,5 @@
-"""Coil maps from the scan itself: ESPIRiT on the time-averaged data, adaptive combination where that fails.
+"""Coil maps from the scan itself: of lines smooth maps fitted to the time average (`smooth_maps`), of other readouts
+ESPIRiT on the time-averaged data, adaptive combination where that fails.
 
 Radial data is estimated on twice the field of view: signal beyond the edge is the rule, and on the bare field of view
 it wraps around into the maps. ESPIRiT: Uecker et al., Magn Reson Med 2014;71:990; adaptive: Walsh et al., Magn Reson
@@ -15,6 +16,7 @@ from jaxtyping import Complex, Float
 from dainr.prepare.average import CALIBRATION_WIDTH, average_images, average_kspace, coarse_size
 from dainr.prepare.density import passes_centre
 from dainr.prepare.espirit import espirit
+from dainr.prepare.smooth_maps import smooth_maps
 from dainr.prepare.whiten import unit_norm
 
 log = logging.getLogger(__name__)
@@ -42,6 +44,9 @@ def estimate_coil_maps(
     cartesian: bool,
 ) -> CoilMaps:
     """Maps `coil y x` of the given matrix from all readouts together."""
+    if cartesian:
+        smooth = smooth_maps(kspace, trajectory, matrix)
+        return CoilMaps(smooth.maps, smooth.method, smooth.residual)
     widen = 2 if passes_centre(trajectory) else 1  # only spokes have the samples for twice the field of view
     coarse = coarse_size(matrix, widen)
     calibration = average_kspace(kspace, trajectory, density, coarse, matrix, widen, cartesian)
