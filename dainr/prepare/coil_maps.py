@@ -49,7 +49,7 @@ def estimate_coil_maps(
         return CoilMaps(smooth.maps, smooth.method, smooth.residual)
     widen = 2 if passes_centre(trajectory) else 1  # only spokes have the samples for twice the field of view
     coarse = coarse_size(matrix, widen)
-    calibration = average_kspace(kspace, trajectory, density, coarse, matrix, widen, cartesian)
+    calibration = average_kspace(kspace, trajectory, density, coarse, matrix, widen)
     images = average_images(calibration, widen)
     place = f"{'twice ' if widen == 2 else ''}the field of view"
     try:

@@ -87,21 +87,10 @@ def test_a_single_coil_has_a_map_of_one():
     np.testing.assert_allclose(np.abs(found.maps), 1, rtol=1e-4)
 
 
-def test_the_time_average_of_grid_samples_is_their_mean_where_they_were_measured():
-    kspace, trajectory = random_complex(2, 12, 16), grid(12, 16)
-    repeated = np.concatenate([kspace, 3 * kspace[:, 4:]], 1)
-    twice = np.concatenate([trajectory, trajectory[4:]])
-    found = average_kspace(repeated, twice, even_density(twice), (8, 10), (12, 16), 1, True)
-    inner = kspace[:, 6 - 4 : 6 + 4, 8 - 5 : 8 + 5].astype(complex)
-    inner[:, 2:] *= 2
-    np.testing.assert_allclose(found[:, 1:, 1:], inner[:, 1:, 1:], atol=1e-6)
-    np.testing.assert_array_equal(found[:, 0], 0)
-
-
 def test_the_time_average_of_spokes_shows_the_object_in_the_middle_of_twice_the_field_of_view(truth):
     scan = simulated(spokes=40, frames=2, snr=1e6)
     trajectory = scan.trajectory[0]
-    kspace = average_kspace(scan.kspace[0], trajectory, ramp_density(trajectory), (96, 96), scan.matrix, 2, False)
+    kspace = average_kspace(scan.kspace[0], trajectory, ramp_density(trajectory), (96, 96), scan.matrix, 2)
     image = np.abs(centred_ifft(kspace))
     middle = image[:, 24:72, 24:72]
     assert np.corrcoef(middle.ravel(), np.abs(truth).ravel())[0, 1] > 0.9
