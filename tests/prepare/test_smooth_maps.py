@@ -86,6 +86,13 @@ def test_where_tissue_wraps_around_finer_maps_explain_more_and_are_named():
     assert found.residual > 0.03
 
 
+def test_noise_is_no_reason_for_finer_maps(to_the_edges):
+    kspace = to_the_edges[2] + np.float32(0.5) * random_complex(6, *SIZE, seed=1)
+    found = smooth_maps(kspace, grid(*SIZE), SIZE)
+    assert found.residual > 0.03
+    assert found.method == "smooth maps fitted to the time average"
+
+
 def test_a_larger_matrix_gets_the_same_maps_at_more_places(to_the_edges):
     kspace, ny, nx = to_the_edges[2][:, :, :48], *SIZE
     trajectory = grid(*SIZE)[:, :48]
