@@ -113,7 +113,9 @@ def _plan(scan: Scan, f: dict[str, Any]) -> list[str]:
             if f["noise_measurement"]
             else "by the k-space edge, or what else holds no signal."
         ),
-        "Use the coil maps of the file." if f["coil_maps"] else "Estimate coil maps from the time average (ESPIRiT).",
+        "Use the coil maps of the file."
+        if f["coil_maps"]
+        else f"Estimate coil maps from the time average ({'smooth maps' if scan.is_cartesian else 'ESPIRiT'}).",
         "Transform without a NUFFT: all samples lie on the grid."
         if scan.is_cartesian
         else "Transform by the fastest NUFFT on this machine.",

@@ -32,21 +32,12 @@ def average_kspace(
     size: tuple[int, int],
     matrix: tuple[int, int],
     widen: int,
-    cartesian: bool,
 ) -> Complex[np.ndarray, "coil ky kx"]:
     """The central `size` samples of the time average's Cartesian k-space on `widen` times the field of view."""
     points = trajectory.reshape(-1, 2).astype(np.float64) * np.array(matrix) * widen  # in samples of that k-space
     inside = (np.abs(points) <= np.array(size) // 2 - 1).all(1)
     values = kspace.reshape(len(kspace), -1)[:, inside].astype(np.complex128)
     points = points[inside]
-    if cartesian:
-        cells = np.rint(points).astype(int) + np.array(size) // 2
-        flat = cells[:, 0] * size[1] + cells[:, 1]
-        count = np.maximum(np.bincount(flat, minlength=size[0] * size[1]), 1)
-        grid = np.zeros((len(kspace), size[0] * size[1]), np.complex128)
-        for coil, row in enumerate(values):
-            grid[coil] = np.bincount(flat, row.real, len(count)) + 1j * np.bincount(flat, row.imag, len(count))
-        return (grid / count).reshape(-1, *size)
     transform = CoilNufft(points / np.array(size), size, len(kspace))
     images = transform.adjoint(values * density.reshape(-1)[inside])
     return np.fft.fftshift(np.fft.fft2(np.fft.ifftshift(images, axes=(1, 2))), axes=(1, 2))

@@ -1,4 +1,5 @@
-"""Coil maps from the scan itself: ESPIRiT on the time-averaged data, adaptive combination where that fails.
+"""Coil maps from the scan itself: of lines smooth maps fitted to the time average (`smooth_maps`), of other readouts
+ESPIRiT on the time-averaged data, adaptive combination where that fails.
 
 Oversampled spokes are estimated on twice the field of view: signal beyond the edge is the rule, and on the bare field
 of view it wraps around into the maps. What few spokes leave out near the k-space centre is filled in first.
@@ -16,6 +17,7 @@ from jaxtyping import Complex, Float
 from dainr.prepare.average import CALIBRATION_WIDTH, average_images, average_kspace, coarse_size, widening
 from dainr.prepare.espirit import espirit
 from dainr.prepare.few_spokes import KERNEL_WIDTH, fill_kspace, filled_width
+from dainr.prepare.smooth_maps import smooth_maps
 from dainr.prepare.whiten import unit_norm
 
 log = logging.getLogger(__name__)
@@ -42,12 +44,15 @@ def estimate_coil_maps(
     cartesian: bool,
 ) -> CoilMaps:
     """Maps `coil y x` of the given matrix from all readouts together."""
+    if cartesian:
+        smooth = smooth_maps(kspace, trajectory, matrix)
+        return CoilMaps(smooth.maps, smooth.method, smooth.residual)
     widen = widening(trajectory, matrix)
     coarse = coarse_size(matrix, widen)
-    if not cartesian and len(kspace) > 1 and filled_width(trajectory, matrix) < CALIBRATION_WIDTH:
+    if len(kspace) > 1 and filled_width(trajectory, matrix) < CALIBRATION_WIDTH:
         calibration = fill_kspace(kspace, trajectory, coarse, matrix, widen)
     else:
-        calibration = average_kspace(kspace, trajectory, density, coarse, matrix, widen, cartesian)
+        calibration = average_kspace(kspace, trajectory, density, coarse, matrix, widen)
     images = average_images(calibration, widen)
     place = f"{'twice ' if widen == 2 else ''}the field of view"
     try:

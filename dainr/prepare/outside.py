@@ -65,7 +65,7 @@ def _where(
     kspace: np.ndarray, trajectory: np.ndarray, density: np.ndarray, matrix: tuple[int, int]
 ) -> Bool[np.ndarray, "two_y two_x"] | None:
     """Where signal is seen outside, with a margin, on twice the field of view; None where it is not clear."""
-    coarse = average_kspace(kspace, trajectory, density, coarse_size(matrix, 2), matrix, 2, False)
+    coarse = average_kspace(kspace, trajectory, density, coarse_size(matrix, 2), matrix, 2)
     brightness = np.sqrt((np.abs(average_images(coarse, 2)) ** 2).sum(0))
     y, x = (np.abs(np.arange(n) - n // 2) * 2 / n for n in brightness.shape)
     from_centre = np.maximum(y[:, None], x)  # in fields of view, of which half is the edge
