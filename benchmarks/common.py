@@ -92,7 +92,19 @@ class Report:
         self.blocks.append(block)
         print(f"{block}\n", flush=True)
         if self.path is not None:
-            self.path.write_text("\n\n".join(self.blocks) + "\n", encoding="utf-8")
+            self._write()
+
+    def extend(self, cells: Sequence[str]) -> None:
+        """One more row of the table that is the last block."""
+        row = "| " + " | ".join(cells) + " |"
+        self.blocks[-1] += f"\n{row}"
+        print(row, flush=True)
+        if self.path is not None:
+            self._write()
+
+    def _write(self) -> None:
+        assert self.path is not None
+        self.path.write_text("\n\n".join(self.blocks) + "\n", encoding="utf-8")
 
 
 def heading(title: str, script: str, arguments: Sequence[str], device: str, **more: str) -> str:

@@ -11,7 +11,7 @@ import pytest
 import typer
 import yaml
 
-from dainr.assess.verdict import GOOD_EXCESS, POOR_EXCESS
+from dainr.assess.verdict import GOOD_ERROR, POOR_ERROR
 from dainr.cli import app
 from tests.test_layering import MODULES, ORDER
 
@@ -124,8 +124,8 @@ def test_every_name_of_the_python_interface_exists() -> None:
 
 def test_the_verdict_is_explained_by_the_figures_it_goes_by() -> None:
     faq = text_of(ROOT / "docs" / "faq.md")
-    assert f"beyond noise is {POOR_EXCESS:.0%} of".replace("%", " %") in faq
-    assert f"the same, {100 * GOOD_EXCESS:.0f} to {100 * POOR_EXCESS:.0f} %: " in faq
+    assert f"expected to be off by {POOR_ERROR:.0%} of".replace("%", " %") in faq
+    assert f"the same, {100 * GOOD_ERROR:.0f} to {100 * POOR_ERROR:.0f} %: " in faq
     report = text_of(ROOT / "dainr" / "report" / "templates" / "template.html")
     for verdict in ("Sound", "Use with care", "Not reliable"):
         assert f"*{verdict}*" in faq

@@ -1,7 +1,7 @@
 """How far to trust a fit, in plain words, from what it says about itself; no reference is needed or read.
 
-The main figure is the error on held-out readouts beyond what noise explains: by Parseval it estimates the error of the
-image itself, relative to the image.
+The main figure is the expected error of the images, relative to them; see image_error.py. Runs of before it was there
+are judged by the error on held-out readouts beyond what noise explains.
 """
 
 import math
@@ -14,6 +14,7 @@ from dainr.scan import K_MAX, LOW_REACH
 
 Level = Literal["good", "caution", "poor"]
 
+GOOD_ERROR, POOR_ERROR = 0.10, 0.14  # expected error of the images, relative to them
 GOOD_EXCESS, POOR_EXCESS = 0.15, 0.30  # of the signal, held-out error beyond the noise
 OVERFIT_RATIO = 1.5  # of held-out to in-sample error, each in units of its readouts' noise
 BELOW_NOISE = 0.9  # of the noise: a held-out error as small was measured against too much of it
@@ -96,12 +97,30 @@ def _heldout(fit: Mapping[str, Any], where: str) -> Finding:
             f" their noise of {fit['heldout_noise_error']:.1%}: the noise is overestimated, and with it detail is"
             " smoothed away. A noise measurement in the file would help.",
         )
+    if "image_error" in fit:
+        return _expected(fit, where)
     excess = _excess(fit["heldout_error"], fit["heldout_noise_error"])
     level: Level = "good" if excess < GOOD_EXCESS else "caution" if excess < POOR_EXCESS else "poor"
     return Finding(
         level,
         f"{where}On readouts it never saw, the fit is off by {fit['heldout_error']:.1%} of the signal; noise alone"
         f" accounts for {fit['heldout_noise_error']:.1%}, which leaves {excess:.1%} to the reconstruction.",
+    )
+
+
+def error_level(error: float) -> Level:
+    """How good the news of an expected error of the images is."""
+    return "good" if error < GOOD_ERROR else "caution" if error < POOR_ERROR else "poor"
+
+
+def _expected(fit: Mapping[str, Any], where: str) -> Finding:
+    """What readouts the fit never saw make expect of its images."""
+    error, (low, high) = fit["image_error"], fit["image_error_range"]
+    decibels = -20 * math.log10(max(error, 1e-6))
+    return Finding(
+        error_level(error),
+        f"{where}By readouts it never saw, the images are expected to be off by {error:.1%} of their signal"
+        f" ({decibels:.0f} dB below it), most likely by {low:.1%} to {high:.1%}.",
     )
 
 

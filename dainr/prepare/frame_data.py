@@ -19,9 +19,7 @@ def frame_data(
     With several subframes a frame, its readouts in order of time are parted into as many, each at its mean time.
     Raises BadRequest when the times of the readouts are not known.
     """
-    frames, position = _subframes(prepared, readouts, subframes)
-    order = np.argsort(position, kind="stable")
-    chosen, position = np.flatnonzero(readouts)[order], position[order]
+    frames, chosen, position = _in_order(prepared, readouts, subframes)
     trajectory, density = prepared.trajectory[chosen], prepared.density[chosen]
     n_samples = trajectory.shape[1]
     starts = np.concatenate([[0], np.cumsum(np.bincount(position, minlength=len(frames)))]) * n_samples
@@ -36,6 +34,18 @@ def frame_data(
         frames=tuple(frames.tolist()),
         starts=tuple(int(s) for s in starts),
     )
+
+
+def readouts_in_order(prepared: Prepared, readouts: np.ndarray, subframes: int = 1) -> np.ndarray:
+    """Their numbers in the order in which `frame_data` has the samples of these readouts (a mask)."""
+    return _in_order(prepared, readouts, subframes)[1]
+
+
+def _in_order(prepared: Prepared, readouts: np.ndarray, subframes: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """The frame numbers at which readouts are measured; the readouts in that order, and which of them each is at."""
+    frames, position = _subframes(prepared, readouts, subframes)
+    order = np.argsort(position, kind="stable")
+    return frames, np.flatnonzero(readouts)[order], position[order]
 
 
 def _subframes(prepared: Prepared, readouts: np.ndarray, subframes: int) -> tuple[np.ndarray, np.ndarray]:

@@ -1,5 +1,6 @@
 """The verdict: each finding a fit can earn, and the worst of them on top."""
 
+import math
 from typing import Any
 
 import pytest
@@ -62,6 +63,19 @@ def test_the_held_out_error_beyond_the_noise_decides(error: float, level: str, o
 def test_the_excess_is_the_root_of_the_squares_difference_and_never_negative() -> None:
     assert "leaves 12.0% to" in the_one(findings(fit(heldout_error=0.13, heldout_noise_error=0.05)), "leaves").text
     assert "leaves 0.0% to" in the_one(findings(fit(heldout_error=0.095)), "leaves").text
+
+
+@pytest.mark.parametrize(
+    ("error", "level", "overall"),
+    [(0.05, "good", "can be read"), (0.12, "caution", "reservations"), (0.2, "poor", "Do not read fine detail")],
+)
+def test_the_expected_error_of_the_images_decides_where_it_is_known(error: float, level: str, overall: str) -> None:
+    found = findings(fit(heldout_error=0.1, image_error=error, image_error_range=[0.75 * error, 1.5 * error]))
+    finding = the_one(found, f"expected to be off by {error:.1%}")
+    assert finding.level == found[0].level == level
+    assert overall in found[0].text
+    assert f"{-20 * math.log10(error):.0f} dB" in finding.text
+    assert f"most likely by {0.75 * error:.1%} to {1.5 * error:.1%}" in finding.text
 
 
 def test_an_error_below_the_noise_tells_of_the_noise() -> None:

@@ -111,6 +111,7 @@ def test_good_cases_are_done_and_broken_ones_explained_and_then_there_is_nothing
         assert tomllib.loads((out / name / "config.toml").read_text())["config"]["fit"]["iterations"] == 30  # as asked
     rows = list(csv.DictReader((out / "summary.csv").read_text().splitlines()))
     assert [(row["case"], row["status"]) for row in rows] == [("a", "done"), ("b", "done"), ("empty", "failed")]
+    assert float(rows[0]["image_error"]) > 0
     assert float(rows[0]["heldout_error"]) > 0 and rows[0]["report"] == "a/report.html"
     assert [row["why"] for row in json.loads((out / "summary.json").read_text())] == [row["why"] for row in rows]
     page = (out / "index.html").read_text()

@@ -117,7 +117,7 @@ class Dainr(SliceMethod):
         if fit.best:
             model.load_state_dict(fit.best)
         model.zero_grad(set_to_none=True)
-        record = {"fit": summary(fit.state, model, data, heldout, prepared)}
+        record = {"fit": summary(fit.state, model, data, heldout, prepared, config.subframes)}
         seconds = {"fit": fit.state.seconds, "prepare": prepare_seconds}
         return SliceResult(render_series(model), fit.state, record, model, seconds)
 

@@ -8,11 +8,14 @@ from typing import Any
 import numpy as np
 import torch
 
+from dainr.assess.image_error import Fitted, Residuals, image_error
 from dainr.fields.field import DynamicField
 from dainr.fit.state import FitState
 from dainr.losses import frame_energies
-from dainr.operators.batch import FrameData
+from dainr.losses.data import residual
+from dainr.operators.batch import FrameData, RefinesCoilMaps
 from dainr.prepare import Prepared
+from dainr.prepare.frame_data import readouts_in_order
 
 
 def _frame_errors(error: np.ndarray, signal: np.ndarray, frames: Sequence[float]) -> list[float]:
@@ -23,9 +26,17 @@ def _frame_errors(error: np.ndarray, signal: np.ndarray, frames: Sequence[float]
 
 
 def summary(
-    state: FitState, model: DynamicField, data: FrameData, heldout: FrameData | None, prepared: Prepared
+    state: FitState,
+    model: DynamicField,
+    data: FrameData,
+    heldout: FrameData | None,
+    prepared: Prepared,
+    subframes: int = 1,
 ) -> dict[str, Any]:
-    """How well the chosen state explains the readouts it saw and those it did not, and what noise alone would leave."""
+    """How well the chosen state explains the readouts it saw and those it did not, and what noise alone would leave.
+
+    With held-out readouts also the error of its images that these make expect.
+    """
     error, signal = frame_energies(model, data)
     noise = float(data.density.sum()) * len(data.kspace) * prepared.noise_std**2
     with torch.no_grad():
@@ -47,4 +58,23 @@ def summary(
         noise = float(heldout.density.sum()) * len(heldout.kspace) * prepared.noise_std**2
         found["heldout_error"] = math.sqrt(error.sum() / signal.sum())
         found["heldout_noise_error"] = math.sqrt(noise / signal.sum())
+        found |= _image_error(model, data, heldout, prepared, subframes)
     return found
+
+
+@torch.no_grad()
+def _image_error(
+    model: DynamicField, data: FrameData, heldout: FrameData, prepared: Prepared, subframes: int
+) -> dict[str, Any]:
+    """The expected error of the images; see dainr/assess/image_error.py."""
+    images = model.render(model.frame_times.tolist(), prepared.matrix).cpu().numpy()
+    maps = model.coil_maps().cpu().numpy() if isinstance(model, RefinesCoilMaps) else prepared.coil_maps
+    fitted = Fitted(images, maps, prepared.noise_std, prepared.cartesian)
+
+    def residuals(of: FrameData, readouts: np.ndarray) -> Residuals:
+        chosen = readouts_in_order(prepared, readouts, subframes)
+        samples = residual(model, of.batch()).cpu().numpy()
+        trajectory = prepared.trajectory[chosen]
+        return Residuals(samples.reshape(-1, *trajectory.shape[:2]), trajectory, prepared.density[chosen])
+
+    return image_error(fitted, residuals(data, ~prepared.held_out), residuals(heldout, prepared.held_out))

@@ -21,8 +21,19 @@ from dainr.report.page import render
 from dainr.studies.batch.work import Job, Outcome
 
 COLUMNS = (
-    *("case", "status", "verdict", "heldout_error", "noise_error", "method", "preset", "steps", "slices", "frames"),
-    *("matrix", "seconds", "attempts", "why", "scan", "report"),
+    *(
+        "case",
+        "status",
+        "verdict",
+        "heldout_error",
+        "noise_error",
+        "image_error",
+        "method",
+        "preset",
+        "steps",
+        "slices",
+    ),
+    *("frames", "matrix", "seconds", "attempts", "why", "scan", "report"),
 )
 THUMBNAIL = 112  # pixels high
 THUMBNAIL_FRAMES = 24
@@ -63,7 +74,8 @@ def _row(job: Job, outcome: Outcome) -> dict[str, Any]:
     row["report"] = f"{job.case.name}/report.html"
     if fits:
         row["steps"] = sum(fit["steps"] for fit in fits)
-    for key, column in (("heldout_error", "heldout_error"), ("heldout_noise_error", "noise_error")):
+    errors = {"heldout_error": "heldout_error", "heldout_noise_error": "noise_error", "image_error": "image_error"}
+    for key, column in errors.items():
         values = [fit[key] for fit in fits if key in fit]
         if values:
             row[column] = round(float(np.mean(values)), 5)
