@@ -24,7 +24,8 @@ from dainr.machine.device import resolve_device
 from dainr.methods.dainr.config import DainrConfig
 from dainr.methods.dainr.method import Dainr, render_series
 from dainr.methods.dainr.start import start_fit, start_warped
-from dainr.operators.gridding import grid_average, grid_frames
+from dainr.methods.slices import Slice
+from dainr.operators.gridding import grid_frames
 from dainr.prepare import prepare_slice
 from dainr.prepare.frame_data import frame_data
 from dainr.prepare.frames import frames_as_stored
@@ -114,7 +115,7 @@ def _fit(scan: Scan, config: DainrConfig, neighbour: WarpedCine | None) -> tuple
     if neighbour is not None:
         config = replace(config, coarse_steps=0)
         model.load_state_dict({k: v for k, v in neighbour.state_dict().items() if k.startswith(TAKEN)}, strict=False)
-    start_warped(model, config, prepared, grid_average(data))
+    start_warped(model, config, Slice(prepared, data))
     fit.run()
     seconds = time.perf_counter() - started
     model.load_state_dict(fit.best)

@@ -99,7 +99,7 @@ def warped_parts(model: WarpedCine, objective: Objective, batch: Batch) -> Parts
         "warp": lambda: _backward(warp(canonical, model._displacement(control, matrix)), rendered.images),
         "coil maps": lambda: _backward(model.coil_maps(), coil_maps),
         "data term": data_term,
-        "priors": lambda: objective._priors(model, shown, frames, PROGRESS, 1 / images.numel()).backward(),
+        "priors": lambda: objective._priors(model, shown, frames, batch, 1 / images.numel()).backward(),
     }
 
 

@@ -1,11 +1,12 @@
 """The warped field: canonical space rendered once, then carried to every frame.
 
-    x(r, t) = C(r + D(r, t), t),    C(q, t) = sum_k b_k(t) M_k(q) + R(q, t)
+    x(r, t) = C(r + D(r, t), t),    C(q, t) = sum_k (b_k(t) + c_k(t)) M_k(q) + R(q, t)
 
 M_k: a few complex canonical maps, a multiresolution hash grid and a small network. b_k: their temporal basis, a small
-network of the time. D: deformation, cubic B-splines in space times a temporal basis. R: innovation, what no warp of the
-maps explains (through-plane motion, contrast); it lives in canonical space, where it moves with the tissue, at the
-pixels and frames of the scan, and is interpolated between them. The form follows DA-INR (Baik & Yoo, arXiv 2501.09049)
+network of the time. c_k: courses of the contrast that the fit started from, zero where there were none. D: deformation,
+cubic B-splines in space times a temporal basis. R: innovation, what no warp of the maps explains (through-plane motion,
+contrast); it lives in canonical space, where it moves with the tissue, at the pixels and frames of the scan, and is
+interpolated between them, as the courses are. The form follows DA-INR (Baik & Yoo, arXiv 2501.09049)
 with the canonical space rendered once a step for all frames.
 """
 
@@ -67,6 +68,7 @@ class WarpedCine(DynamicField):
     """The field whose canonical space is rendered once for all frames. `cyclic`: the last frame precedes the first."""
 
     base_maps: Tensor
+    course: Tensor
 
     def __init__(
         self,
@@ -83,6 +85,8 @@ class WarpedCine(DynamicField):
         n_frames = len(frame_times)
         self.register_buffer("is_cyclic", torch.tensor(cyclic))  # so that it is saved with the rest
         self.register_buffer("base_maps", coil_maps, persistent=False)
+        self.register_buffer("course", torch.zeros(n_frames, 2 * config.maps))  # of the maps: real, then imaginary
+        self.register_load_state_dict_pre_hook(_without_course)
         self.grid = HashGrid(
             GridConfig(
                 levels=config.levels,
@@ -121,7 +125,7 @@ class WarpedCine(DynamicField):
         """
         k, last = self.config.maps, len(self.frame_times) - 1
         frames = frames if self.cyclic else [min(max(frame, 0.0), float(last)) for frame in frames]
-        basis = self._over_time(self.basis, frames)
+        basis = self._over_time(self.basis, frames) + self._between(self.course, frames)
         mixing = torch.complex(basis[:, :k] + (torch.arange(k, device=basis.device) == 0), basis[:, k:])
         canonical = torch.einsum("tk,kyx->tyx", mixing, self.canonical_maps(matrix))
         if innovate:
@@ -135,6 +139,14 @@ class WarpedCine(DynamicField):
         real, imaginary = self.values().T.reshape(2, self.config.maps, *self.matrix)
         maps = GAIN * torch.complex(real, imaginary)
         return maps if matrix == self.matrix else resample(maps, matrix)
+
+    @torch.no_grad()
+    def start_courses(self, courses: Complex[Tensor, "frame map"]) -> None:
+        """The maps' temporal basis is to be these courses; what the network gives now is taken off."""
+        k = self.config.maps
+        now = self._over_time(self.basis, [float(frame) for frame in range(len(courses))])
+        first = (torch.arange(k, device=now.device) == 0).to(now.dtype)
+        self.course.copy_(torch.cat([courses.real - first, courses.imag], 1) - now)
 
     @torch.no_grad()
     def continue_from(self, coarse: "WarpedCine") -> None:
@@ -185,6 +197,17 @@ class WarpedCine(DynamicField):
             return before
         return torch.lerp(before, network([self._harmonics(number.ceil())]), (number - number.floor())[:, None])
 
+    def _between(self, values: Tensor, frames: Sequence[float]) -> Tensor:
+        """Values of the frames of the scan at fractional frame numbers, linear between frames."""
+        n = len(values)
+        if list(frames) == list(range(n)):
+            return values
+        before = [math.floor(f) for f in frames]
+        part = torch.tensor([f - b for f, b in zip(frames, before, strict=True)], device=values.device)
+        after = [(b + 1) % n if self.cyclic else min(b + 1, n - 1) for b in before]
+        part = part.view(-1, *[1] * (values.dim() - 1)).to(values.dtype)
+        return torch.lerp(values[[b % n for b in before]], values[after], part)
+
     def _harmonics(self, number: Float[Tensor, " frame"]) -> Float[Tensor, "frame harmonic"]:
         n_frames = len(self.frame_times)
         turn = number * (2 * math.pi / n_frames if self.cyclic else math.pi / max(n_frames - 1, 1))
@@ -193,13 +216,7 @@ class WarpedCine(DynamicField):
 
     def _innovation(self, frames: Sequence[float], matrix: tuple[int, int]) -> Complex[Tensor, "frame y x"]:
         """The innovation, before GAIN: linear between frames, by its Fourier series between pixels."""
-        whole = [math.floor(f) for f in frames]
-        chosen = torch.view_as_complex(self.innovation)
-        if list(frames) != list(range(len(chosen))):
-            part = torch.tensor([f - w for f, w in zip(frames, whole, strict=True)], device=chosen.device)
-            n = len(chosen)
-            after = [(w + 1) % n if self.cyclic else min(w + 1, n - 1) for w in whole]
-            chosen = torch.lerp(chosen[[w % n for w in whole]], chosen[after], part[:, None, None].to(chosen.dtype))
+        chosen = self._between(torch.view_as_complex(self.innovation), frames)
         return chosen if matrix == self.matrix else resample(chosen, matrix)
 
     def _control(self, frames: Sequence[float]) -> Float[Tensor, "frame 2 row column"]:
@@ -215,3 +232,8 @@ class WarpedCine(DynamicField):
     def _splines(self, matrix: tuple[int, int], n_control: int) -> tuple[Tensor, Tensor]:
         device = self.frame_times.device
         return spline_matrix(matrix[0], n_control, device), spline_matrix(matrix[1], n_control, device)
+
+
+def _without_course(model: WarpedCine, state: dict[str, Tensor], prefix: str, *_: Any) -> None:
+    """A field saved before there were courses has none."""
+    state.setdefault(f"{prefix}course", torch.zeros_like(model.course))

@@ -14,9 +14,9 @@ from torch import Tensor
 from dainr.kernels.compiling import as_lanes, inner, kernel, share_threads
 
 
-def temporal_cpu(series: Tensor, cyclic: bool, rounding: float, weight: float) -> tuple[Tensor, Tensor]:
-    """The weighted temporal variation of `frame y x` and its gradient."""
-    return _run(_temporal, series, rounding, weight, cyclic)
+def temporal_cpu(series: Tensor, cyclic: bool, rounding: float, weight: Tensor) -> tuple[Tensor, Tensor]:
+    """The temporal variation of `frame y x` and its gradient; `weight`: of every step to the next frame."""
+    return _run(_temporal, series, rounding, weight.numpy(), cyclic)
 
 
 def spatial_cpu(series: Tensor, rounding: float, weight: float) -> tuple[Tensor, Tensor]:
@@ -29,13 +29,15 @@ def magnitude_cpu(series: Tensor, rounding: float, weight: float) -> tuple[Tenso
     return _run(_magnitude, series, rounding, weight)
 
 
-def _run(kernel: Any, series: Tensor, rounding: float, weight: float, *options: bool) -> tuple[Tensor, Tensor]:
+def _run(
+    kernel: Any, series: Tensor, rounding: float, weight: float | np.ndarray, *options: bool
+) -> tuple[Tensor, Tensor]:
     x = as_lanes(series)
     gradient = torch.empty_like(series, memory_format=torch.contiguous_format)
-    numbers = x.dtype.type(rounding**2), x.dtype.type(weight)
+    weight = x.dtype.type(weight) if isinstance(weight, float) else weight.astype(x.dtype)
     share_threads()
-    sums = kernel(x, *numbers, as_lanes(gradient), *options)
-    return torch.tensor(weight * sums.sum(dtype=np.float64), dtype=series.real.dtype), gradient
+    sums = kernel(x, x.dtype.type(rounding**2), weight, as_lanes(gradient), *options)
+    return torch.tensor(sums.sum(dtype=np.float64), dtype=series.real.dtype), gradient
 
 
 @kernel
@@ -47,7 +49,7 @@ def _temporal(series, square, weight, gradient, cyclic):  # type: ignore[no-unty
         for t in range(n_frames):
             after = t + 1 if t + 1 < n_frames else 0
             if after or cyclic:
-                _unit(series[after, y], series[t, y], square, weight, step, size, sums[y])
+                _unit(series[after, y], series[t, y], square, weight[t], step, size, sums[y])
             else:
                 step[:] = 0
             for x in range(n):
@@ -60,14 +62,14 @@ def _temporal(series, square, weight, gradient, cyclic):  # type: ignore[no-unty
 
 @inner
 def _unit(there, here, square, weight, step, size, sums):  # type: ignore[no-untyped-def]
-    """Weighted differences over their magnitudes, which are summed; one idea a loop: each is vectorised."""
+    """Weighted differences over their magnitudes, which are summed, weighted; one idea a loop: each is vectorised."""
     for x in range(len(step)):
         step[x] = there[x] - here[x]
     for x in range(len(size)):
         size[x] = step[2 * x] * step[2 * x] + step[2 * x + 1] * step[2 * x + 1] + square
     for x in range(len(size)):
         size[x] = np.sqrt(size[x])
-        sums[x] += size[x]
+        sums[x] += weight * size[x]
         size[x] = weight / size[x]
     for x in range(len(size)):
         step[2 * x] *= size[x]
@@ -103,7 +105,7 @@ def _spatial(series, square, weight, gradient):  # type: ignore[no-untyped-def]
                 size[x] += across[2 * x] * across[2 * x] + across[2 * x + 1] * across[2 * x + 1]
             for x in range(len(size)):
                 size[x] = np.sqrt(size[x])
-                sums[t, x] += size[x]
+                sums[t, x] += weight * size[x]
                 size[x] = weight / size[x]
             for x in range(len(size)):
                 down[2 * x] *= size[x]

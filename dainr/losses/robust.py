@@ -25,27 +25,42 @@ def huber_data(
     batch: Batch,
     weight: Float[Tensor, " point"],
     noise_std: float,
-    threshold: float,
+    threshold: float | Float[Tensor, " point"],
+    squares: Float[Tensor, " point"] | None = None,
 ) -> Float[Tensor, ""]:
-    """The loss of images measured with these coil maps; `threshold` is c, in noise standard deviations."""
-    terms = partial(_terms, batch, weight / noise_std**2, threshold * noise_std)
+    """The loss of images measured with these coil maps; `threshold` is c, in noise standard deviations, of all points
+    or of each.
+
+    `squares` takes what is missed at each point: sum_c |A x - y|^2 / sigma^2.
+    """
+    if isinstance(threshold, float):
+        threshold = torch.full_like(weight, threshold)
+    terms = partial(_terms, batch, weight / noise_std**2, threshold * noise_std, noise_std, squares)
     return computed(terms, images, coil_maps)
 
 
 def _terms(
-    batch: Batch, weight: Tensor, threshold: float, images: Tensor, maps: Tensor
+    batch: Batch,
+    weight: Tensor,
+    threshold: Tensor,
+    noise_std: float,
+    squares: Tensor | None,
+    images: Tensor,
+    maps: Tensor,
 ) -> tuple[Tensor, Tensor, Tensor]:
     """The loss and its gradients with respect to images and coil maps."""
     samples = batch.operator.measure(images, maps).contiguous()
-    value = chosen(samples.device, _huber, cpu=huber_cpu)(samples, batch.kspace, weight, threshold)
+    value, missed = chosen(samples.device, _huber, cpu=huber_cpu)(samples, batch.kspace, weight, threshold)
+    if squares is not None:
+        torch.div(missed, noise_std**2, out=squares)
     of_images, of_maps = batch.operator.measure_adjoint(samples, maps, images)
     assert of_maps is not None
     return value, of_images, of_maps
 
 
-def _huber(samples: Tensor, kspace: Tensor, weight: Tensor, threshold: float) -> Tensor:
-    """The value; the gradient of the residual takes the samples' place."""
+def _huber(samples: Tensor, kspace: Tensor, weight: Tensor, threshold: Tensor) -> tuple[Tensor, Tensor]:
+    """The value, and what is missed at each point; the gradient of the residual takes the samples' place."""
     size = samples.sub_(kspace).abs()
-    near = size.clamp(max=threshold)
+    near = size.minimum(threshold)
     samples *= weight * (near / size.clamp(min=torch.finfo(size.dtype).tiny))
-    return (weight * near * (size - 0.5 * near)).sum()
+    return (weight * near * (size - 0.5 * near)).sum(), size.square().sum(0)

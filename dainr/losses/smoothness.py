@@ -16,12 +16,17 @@ from dainr.kernels.variation_cpu import magnitude_cpu, spatial_cpu, temporal_cpu
 
 
 def temporal_variation(
-    series: Complex[Tensor, "frame y x"], cyclic: bool, rounding: float, weight: float = 1.0
+    series: Complex[Tensor, "frame y x"],
+    cyclic: bool,
+    rounding: float,
+    weight: float | Float[Tensor, " step"] = 1.0,
 ) -> Float[Tensor, ""]:
-    """weight * sum_t,r |x_t+1 - x_t|; the last frame is followed by the first where the series is cyclic.
+    """sum_t,r w_t |x_t+1 - x_t|; the last frame is followed by the first where the series is cyclic.
 
-    `rounding` is e, in the units of the series.
+    `rounding` is e, in the units of the series; `weight` is w, of all steps or of each.
     """
+    if isinstance(weight, float):
+        weight = torch.full((len(series),), weight, dtype=series.real.dtype, device=series.device)
     compute = chosen(series.device, _temporal, cpu=temporal_cpu)
     return computed(partial(compute, cyclic=cyclic, rounding=rounding, weight=weight), series)
 
@@ -45,16 +50,17 @@ def strain_energy(displacement: Float[Tensor, "frame 2 row column"]) -> Float[Te
     return down.square().sum() + across.square().sum()
 
 
-def _temporal(series: Tensor, cyclic: bool, rounding: float, weight: float) -> tuple[Tensor, Tensor]:
+def _temporal(series: Tensor, cyclic: bool, rounding: float, weight: Tensor) -> tuple[Tensor, Tensor]:
     step = torch.roll(series, -1, 0).sub_(series) if cyclic else series[1:] - series[:-1]
-    size = _size(step, rounding)
+    size, weight = _size(step, rounding), weight[: len(step), None, None]
+    value = (weight * size).sum()
     step *= weight / size
     if cyclic:
-        return weight * size.sum(), torch.roll(step, 1, 0).sub_(step)
+        return value, torch.roll(step, 1, 0).sub_(step)
     gradient = torch.zeros_like(series)
     gradient[1:] += step
     gradient[:-1] -= step
-    return weight * size.sum(), gradient
+    return value, gradient
 
 
 def _spatial(series: Tensor, rounding: float, weight: float) -> tuple[Tensor, Tensor]:

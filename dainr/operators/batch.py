@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import Protocol, runtime_checkable
 
 import torch
@@ -24,6 +25,7 @@ class Batch:
     density: Float[Tensor, " point"]
     operator: Acquisition  # image `frame y x` to `coil point`
     progress: float = 1.0  # share of the fit's budget spent before this step
+    counts: tuple[int, ...] = ()  # points of each frame
 
 
 @dataclass(frozen=True, eq=False)
@@ -39,8 +41,9 @@ class FrameData:
 
     def batch(self, positions: Sequence[int] | None = None, progress: float = 1.0) -> Batch:
         """Some frames by their positions among those that have readouts, or all of them."""
+        counts = [b - a for a, b in pairwise(self.starts)]
         if positions is None or list(positions) == list(range(len(self.frames))):
-            return Batch(self.frames, self.times, self.kspace, self.density, self.operator, progress)
+            return Batch(self.frames, self.times, self.kspace, self.density, self.operator, progress, tuple(counts))
         points = [slice(self.starts[p], self.starts[p + 1]) for p in positions]
         return Batch(
             frames=tuple(self.frames[p] for p in positions),
@@ -49,6 +52,7 @@ class FrameData:
             density=torch.cat([self.density[part] for part in points]),
             operator=self.operator.select(positions),
             progress=progress,
+            counts=tuple(counts[p] for p in positions),
         )
 
 

@@ -189,6 +189,25 @@ def test_saved_state_holds_all_but_the_coil_maps_it_was_given() -> None:
     assert torch.equal(again.render([0.2], MATRIX), field.render([0.2], MATRIX))
 
 
+def test_a_field_saved_before_there_were_courses_is_as_it_was() -> None:
+    field, again = make(), make(motion=False)
+    state = {name: value for name, value in field.state_dict().items() if name != "course"}
+    again.load_state_dict(state)
+    assert torch.equal(again.render([0.2], MATRIX), field.render([0.2], MATRIX))
+
+
+def test_the_maps_start_with_their_courses_and_are_half_way_between_them() -> None:
+    field = make(motion=False)
+    field.innovation.zero_()
+    courses = random_complex(len(TIMES), field.config.maps)
+    field.start_courses(courses)
+    expected = torch.einsum("tk,kyx->tyx", courses, field.canonical_maps(MATRIX))
+    canonical = field.series([0.0, 1.0, 2.0, 3.0, 4.0], MATRIX).canonical
+    torch.testing.assert_close(canonical, expected, rtol=1e-4, atol=1e-4)
+    between = field.series([2.5], MATRIX).canonical
+    torch.testing.assert_close(between[0], 0.5 * (canonical[2] + canonical[3]), rtol=1e-4, atol=1e-4)
+
+
 @pytest.mark.parametrize("times", [[0.0], [0.0, 0.0, 1.0]], ids=["one frame", "two at the same time"])
 def test_short_and_odd_series_can_be_rendered(times: list[float]) -> None:
     assert make(times=times).render([0.0, 0.5], MATRIX).isfinite().all()

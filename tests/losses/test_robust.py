@@ -124,16 +124,27 @@ def test_samples_of_no_weight_do_not_count() -> None:
 def test_compiled_and_plain_forms_agree(points: int) -> None:
     samples, kspace = (random_complex(3, points, seed=seed) for seed in (0, 1))
     kspace[:, 0] = samples[:, 0]
-    weight = torch.rand(points, generator=torch.Generator().manual_seed(3))
+    weight, threshold = torch.rand(2, points, generator=torch.Generator().manual_seed(3))
     ours, theirs = samples.clone(), samples.clone()
-    value = huber_cpu(ours, kspace, weight, THRESHOLD)
-    torch.testing.assert_close(value, robust._huber(theirs, kspace, weight, THRESHOLD))
+    value = huber_cpu(ours, kspace, weight, 2 * threshold)
+    torch.testing.assert_close(value, robust._huber(theirs, kspace, weight, 2 * threshold))
     torch.testing.assert_close(ours, theirs)
+
+
+def test_each_point_has_its_threshold_and_tells_what_is_missed_there() -> None:
+    batch, images = data("fft").batch(), random_complex(3, *MATRIX)
+    threshold, squares = torch.where(torch.arange(len(WEIGHT)) < 20, 0.5, 4.0), torch.empty(len(WEIGHT))
+    value = huber_data(images, MAPS, batch, WEIGHT, NOISE, threshold, squares)
+    a = (batch.operator.with_maps(MAPS)(images) - batch.kspace).abs() / NOISE
+    expected = WEIGHT * torch.where(a < threshold, a**2 / 2, threshold * a - threshold**2 / 2)
+    torch.testing.assert_close(value, expected.sum())
+    torch.testing.assert_close(squares, a.square().sum(0))
 
 
 def test_a_sample_that_is_not_finite_is_not_hidden() -> None:
     samples = random_complex(2, 5)
     samples[1, 3] = math.nan
-    value = huber_cpu(samples, random_complex(2, 5, seed=1), torch.ones(5), THRESHOLD)
+    value, squares = huber_cpu(samples, random_complex(2, 5, seed=1), torch.ones(5), torch.full((5,), THRESHOLD))
     assert value.isnan()
+    assert squares.isnan().nonzero().tolist() == [[3]]
     assert samples[1, 3].isnan()

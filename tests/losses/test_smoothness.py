@@ -1,6 +1,7 @@
 """The priors on a series against their formulas, forward and backward."""
 
 from collections.abc import Callable
+from contextlib import nullcontext
 from functools import partial
 
 import pytest
@@ -33,6 +34,19 @@ def test_temporal_variation_and_its_gradient_are_those_of_the_formula(cyclic: bo
     ours, theirs = temporal_variation(series, cyclic, ROUNDING), formula(steps(series, cyclic))
     torch.testing.assert_close(ours, theirs)
     torch.testing.assert_close(torch.autograd.grad(2 * ours, series), torch.autograd.grad(2 * theirs, series))
+
+
+@pytest.mark.parametrize("cyclic", [True, False])
+@pytest.mark.parametrize("plain", [True, False])
+def test_each_step_in_time_has_its_weight(cyclic: bool, plain: bool) -> None:
+    series = SERIES.clone().requires_grad_()
+    weight = torch.tensor([0.5, 2.0, 0.0, 1.0, 3.0], dtype=torch.float64)
+    theirs = sum(w * formula(step) for w, step in zip(weight, steps(series, cyclic), strict=False))
+    with plain_torch() if plain else nullcontext():
+        ours = temporal_variation(series, cyclic, ROUNDING, weight)
+        assert isinstance(theirs, Tensor)
+        torch.testing.assert_close(ours, theirs)
+        torch.testing.assert_close(torch.autograd.grad(ours, series), torch.autograd.grad(theirs, series))
 
 
 def test_magnitude_and_its_gradient_are_those_of_the_formula() -> None:

@@ -30,7 +30,6 @@ from dainr.methods.slices import Slice, SliceMethod, SliceResult
 from dainr.networks.condition import FeatureMaps
 from dainr.networks.restorer import Restorer
 from dainr.networks.weights import load_mdsr
-from dainr.operators.gridding import grid_average
 from dainr.prepare.frame_data import frame_data
 from dainr.scan import Scan
 
@@ -110,7 +109,7 @@ class Dainr(SliceMethod):
         elif begun is not None:
             fit.restore(begun)
         elif isinstance(model, WarpedCine):
-            start_warped(model, config, prepared, grid_average(part.data))
+            start_warped(model, config, part)
         prepare_seconds = time.perf_counter() - part.begun_at
         give_freed_memory_back()  # what preparing took
         fit.run(observers)

@@ -4,13 +4,15 @@
         + (l_x TV_t(x) + l_C TV_t(C) + l_S TV_r(C) + l_R |R|_1 + l_P m |x - P|_1) / sigma + l_D |grad D|^2
 
 TV_t: temporal total variation, of the frames and of canonical space, where it follows the tissue; TV_r: spatial total
-variation. R: innovation.
+variation. R: innovation. TV_r and |R| fight the noise of a pixel of A^H y, which grows with the root of the number of
+samples: so do l_S and l_R, where these are many. Frames that TV_t and the threshold hold back are eased (easing.py).
 P: the frames as a network restores them, once, from the fit part of the way, where they move (m, networks/restorer.py).
 |grad D|^2: squared strain of the deformation, summed over pixels and frames. w goes from the density to one during the
 fit: the density makes the beginning fast, at the end it would amplify the noise. Because the likelihood is that of the
 noise, one set of weights serves any number of coils, readouts and frames.
 """
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -22,10 +24,12 @@ from dainr.errors import BadRequest
 from dainr.fields.warped import GAIN, Series, WarpedCine
 from dainr.losses.robust import huber_data
 from dainr.losses.smoothness import magnitude, spatial_variation, strain_energy, temporal_variation
+from dainr.methods.dainr.easing import Easing
 from dainr.networks.restorer import Restorer
 from dainr.operators.batch import Batch, FrameModel
 
 ROUNDING = 1e-3  # of the noise standard deviation: what counts as zero in a magnitude
+FEW = 0.14  # samples a pixel and frame, up to which l_S and l_R are as they are set
 CENTRE = 0.02  # added to the density, so that the k-space centre counts from the first step
 
 
@@ -41,6 +45,7 @@ class ObjectiveConfig:
     strain: float = 1.0  # l_D
     prediction: float = 0.3  # l_P
     density_until: float = 0.67  # when the density weight is gone
+    ease_from: float = 0.4  # when frames that the priors hold back begin to be eased
     innovation_from: float = 0.1
     coil_maps_from: float = 0.2
     prediction_from: float = 0.6
@@ -49,7 +54,7 @@ class ObjectiveConfig:
         variations = (self.image_variation, self.canonical_variation, self.spatial_variation)
         if min(*variations, self.sparsity, self.strain, self.prediction) < 0 or not self.threshold > 0:
             raise BadRequest("the objective", "a weight is negative or the threshold not positive", "choose others")
-        shares = (self.innovation_from, self.coil_maps_from, self.prediction_from)
+        shares = (self.ease_from, self.innovation_from, self.coil_maps_from, self.prediction_from)
         if not all(0 <= share <= 1 for share in shares) or self.density_until <= 0:
             raise BadRequest("the objective", "a share of the budget is not between 0 and 1", "choose one that is")
 
@@ -62,14 +67,20 @@ class Objective:
         self.config, self.noise_std, self.restorer = config, noise_std, restorer
         self.prediction: Complex[Tensor, "frame y x"] | None = None
         self.motion: Float[Tensor, "y x"] | None = None
+        self.easing: Easing | None = None
 
     def state(self) -> dict[str, Tensor]:
         """What a fit that is resumed needs beside the model."""
-        return {} if self.prediction is None or self.motion is None else {"p": self.prediction, "m": self.motion}
+        state = {} if self.easing is None else {"squares": self.easing.squares, "share": self.easing.share}
+        if self.prediction is not None and self.motion is not None:
+            state |= {"p": self.prediction, "m": self.motion}
+        return state
 
     def load_state(self, state: dict[str, Tensor]) -> None:
-        """Go on with the P of a fit that was stopped."""
+        """Go on with the P and the easing of a fit that was stopped."""
         self.prediction, self.motion = state.get("p"), state.get("m")
+        if "share" in state:
+            self.easing = Easing(state["squares"], state["share"])
 
     def __call__(self, model: FrameModel, batch: Batch) -> Float[Tensor, ""]:
         """The objective of a warped field on a batch of neighbouring frames, or subframes."""
@@ -86,8 +97,27 @@ class Objective:
         if self.restorer is not None and self.prediction is None and progress >= config.prediction_from:
             self.prediction, self.motion = self.restorer(_all_frames(model, len(batch.frames)))
         scale = 1 / series.images.numel()
-        total = huber_data(images, maps, batch, scale * self._weight(batch), self.noise_std, config.threshold)
-        return total + self._priors(model, series, shown, progress, scale)
+        return self._data(model, images, maps, batch, scale) + self._priors(model, series, shown, batch, scale)
+
+    def _data(self, model: WarpedCine, images: Tensor, maps: Tensor, batch: Batch, scale: float) -> Float[Tensor, ""]:
+        """The likelihood; what it misses of each frame is seen."""
+        easing = self._easing(model)
+        number = torch.tensor([round(frame) for frame in batch.frames], device=images.device)
+        threshold = torch.full_like(batch.density, self.config.threshold)
+        if batch.progress >= self.config.ease_from:
+            counts = torch.tensor(batch.counts, device=images.device)
+            threshold *= easing.excess()[number].repeat_interleave(counts, output_size=len(threshold))
+            easing.ease(number)
+        squares = torch.empty_like(threshold)
+        weight = scale * self._weight(batch)
+        value = huber_data(images, maps, batch, weight, self.noise_std, threshold, squares)
+        easing.see(squares / len(batch.kspace), number, batch.counts)
+        return value
+
+    def _easing(self, model: WarpedCine) -> Easing:
+        if self.easing is None:
+            self.easing = Easing.none(len(model.frame_times), model.frame_times.device)
+        return self.easing
 
     def _weight(self, batch: Batch) -> Float[Tensor, " point"]:
         power = max(0.0, 1 - batch.progress / self.config.density_until)
@@ -95,7 +125,7 @@ class Objective:
         return weight / weight.mean()
 
     def _priors(
-        self, model: WarpedCine, series: Series, shown: Sequence[float], progress: float, scale: float
+        self, model: WarpedCine, series: Series, shown: Sequence[float], batch: Batch, scale: float
     ) -> Float[Tensor, ""]:
         """Those of differences in time are of what is shown, the others a mean over the subframes of every frame.
 
@@ -108,20 +138,27 @@ class Objective:
         cyclic, share = model.cyclic and n_frames == len(model.frame_times), n_frames / len(shown)
         pixels_per_control = model.matrix[0] * model.matrix[1] / (model.config.motion_control - 3) ** 2
         total = scale * share * config.strain * pixels_per_control * strain_energy(series.control)
-        unit = scale / noise
+        unit, still = scale / noise, scale / noise * _crowding(batch, n_frames * model.matrix[0] * model.matrix[1])
+        of_steps = self._easing(model).of_steps(frames, cyclic)
+        steps = unit * of_steps[torch.tensor(number, device=of_steps.device) - frames.start]  # to what is shown next
         if config.image_variation:
-            total = total + temporal_variation(series.images, cyclic, rounding, unit * config.image_variation)
+            total = total + temporal_variation(series.images, cyclic, rounding, steps * config.image_variation)
         if config.canonical_variation:
-            total = total + temporal_variation(series.canonical, cyclic, rounding, unit * config.canonical_variation)
+            total = total + temporal_variation(series.canonical, cyclic, rounding, steps * config.canonical_variation)
         if config.spatial_variation:
-            total = total + spatial_variation(series.canonical, rounding, share * unit * config.spatial_variation)
-        if config.sparsity and progress >= config.innovation_from:
-            total = total + magnitude(model.innovation_of(frames), rounding / GAIN, GAIN * unit * config.sparsity)
+            total = total + spatial_variation(series.canonical, rounding, share * still * config.spatial_variation)
+        if config.sparsity and batch.progress >= config.innovation_from:
+            total = total + magnitude(model.innovation_of(frames), rounding / GAIN, GAIN * still * config.sparsity)
         if self.prediction is not None and self.motion is not None:
             images = series.images if share == 1 else _means(series.images, [n - number[0] for n in number])
             missed = self.motion * (images - self.prediction[frames])
             total = total + magnitude(missed, rounding, unit * config.prediction)
         return total
+
+
+def _crowding(batch: Batch, pixels: int) -> float:
+    """How much stronger the noise of a pixel of A^H y is than where few samples are measured; at least one."""
+    return math.sqrt(max(1.0, batch.kspace.shape[1] / pixels / FEW))
 
 
 def _without_gaps(frames: Sequence[float]) -> list[float]:

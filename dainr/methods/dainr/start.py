@@ -20,6 +20,7 @@ from dainr.losses import Loss, l1_loss
 from dainr.methods.classical.grasp import GraspConfig, TemporalVariation
 from dainr.methods.classical.solvers import admm
 from dainr.methods.dainr.config import DainrConfig
+from dainr.methods.dainr.contrast import contrast_courses
 from dainr.methods.dainr.objective import Objective
 from dainr.methods.slices import Slice
 from dainr.networks.condition import FeatureMaps, mdsr_features, restored_features
@@ -98,11 +99,16 @@ def _features(config: DainrConfig, prepared: Prepared, data: FrameData, gridded:
     network = load_mdsr(config.mdsr_weights, config.seed).to(gridded.device)
     if config.mdsr_weights == RANDOM or not network.restores_frames:
         return mdsr_features(network, gridded.abs())
-    part, settings = Slice(prepared, data), GraspConfig()
-    variation = TemporalVariation(len(gridded), settings.weight * part.noise_std, settings.cyclic, gridded.device)
-    steps = admm(part, variation, settings.ridge, gridded)
-    iterated = next(itertools.islice(steps, CLASSICAL_ITERATIONS - 1, None)).images
+    iterated = _iterated(Slice(prepared, data), gridded, CLASSICAL_ITERATIONS)
     return restored_features(Restorer(network, _is_cyclic(config, prepared, gridded), "iterated"), iterated)
+
+
+@torch.no_grad()
+def _iterated(part: Slice, gridded: Complex[Tensor, "frame y x"], iterations: int) -> Complex[Tensor, "frame y x"]:
+    """The frames after a few iterations of temporal total variation."""
+    settings = GraspConfig()
+    variation = TemporalVariation(len(gridded), settings.weight * part.noise_std, settings.cyclic, gridded.device)
+    return next(itertools.islice(admm(part, variation, settings.ridge, gridded), iterations - 1, None)).images
 
 
 def _restorer(config: DainrConfig, cyclic: bool, index: int) -> Restorer | None:
@@ -112,27 +118,44 @@ def _restorer(config: DainrConfig, cyclic: bool, index: int) -> Restorer | None:
     return Restorer(load_mdsr(config.mdsr_weights, config.seed).to(config.device), cyclic)
 
 
-def start_warped(model: WarpedCine, config: DainrConfig, prepared: Prepared, average: Tensor) -> None:
-    """Bring a field near its scan: canonical image from the time average, the rest from half the resolution."""
-    maps = torch.zeros(config.warped.maps, *prepared.matrix, dtype=average.dtype, device=average.device)
+def start_warped(model: WarpedCine, config: DainrConfig, part: Slice) -> None:
+    """Bring a field near its scan: canonical image from the time average, the rest from half the resolution.
+
+    Where contrast changes in place, its courses and their maps take the place of the average there.
+    """
+    average, coarse = grid_average(part.data), halve(part.prepared) if config.coarse_steps else None
+    if coarse is None:
+        maps = average.new_zeros(config.warped.maps, *model.matrix)
+        maps[0] = average
+        return start_maps(model, maps, config.start_steps)
+    device = average.device
+    half = Slice(coarse, frame_data(coarse, ~coarse.held_out, config.nufft, device))
+    coils, times = torch.from_numpy(coarse.coil_maps).to(device), coarse.frame_times.tolist()
+    small = build_warped(config, times, coarse.matrix, coils, model.cyclic, max(model.matrix))
+    coarse_average = grid_average(half.data)
+    start_maps(small, _first_maps(small, half, coarse_average), config.start_steps)
+    course = replace(config.fit, iterations=config.coarse_steps, budget_s=0.0, validate_every=config.coarse_steps)
+    objective = Objective(replace(config.objective, ease_from=1.0), coarse.noise_std)  # it is too unsteady to ease
+    Fit(small, objective, half.data, None, course, config.seed).run()
+    model.continue_from(small)
+    with torch.no_grad():
+        maps = resample(small.canonical_maps(coarse.matrix), model.matrix)
+        maps[0] += average - resample(coarse_average[None], model.matrix)[0]
+    return start_maps(model, maps, config.start_steps)
+
+
+def _first_maps(model: WarpedCine, part: Slice, average: Complex[Tensor, "y x"]) -> Complex[Tensor, "map y x"]:
+    """The time average as the first map, or maps of courses, which the model then starts with."""
+    n_maps, n_frames = model.config.maps, len(model.frame_times)
+    if len(part.data.frames) == n_frames:
+        found = contrast_courses(_iterated(part, part.gridded, 1), n_maps)
+        if found is not None:
+            log.info("slice %d: contrast changes in place: the fit starts from its courses", part.place[0])
+            model.start_courses(found[1])
+            return found[0]
+    maps = average.new_zeros(n_maps, *average.shape)
     maps[0] = average
-    coarse = halve(prepared) if config.coarse_steps else None
-    if coarse is not None:
-        device = average.device
-        data = frame_data(coarse, ~coarse.held_out, config.nufft, device)
-        coils, times = torch.from_numpy(coarse.coil_maps).to(device), coarse.frame_times.tolist()
-        small = build_warped(config, times, coarse.matrix, coils, model.cyclic, max(model.matrix))
-        coarse_average = grid_average(data)
-        coarse_maps = maps.new_zeros(len(maps), *coarse.matrix)
-        coarse_maps[0] = coarse_average
-        start_maps(small, coarse_maps, config.start_steps)
-        course = replace(config.fit, iterations=config.coarse_steps, budget_s=0.0, validate_every=config.coarse_steps)
-        Fit(small, Objective(config.objective, coarse.noise_std), data, None, course, config.seed).run()
-        model.continue_from(small)
-        with torch.no_grad():
-            maps = resample(small.canonical_maps(coarse.matrix), model.matrix)
-            maps[0] += average - resample(coarse_average[None], model.matrix)[0]
-    start_maps(model, maps, config.start_steps)
+    return maps
 
 
 def start_maps(model: WarpedCine, maps: Complex[Tensor, "map y x"], steps: int) -> None:

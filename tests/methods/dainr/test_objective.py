@@ -1,6 +1,8 @@
 """The objective of the warped field: in units of the noise, lowest near the truth, and each part in its time."""
 
+import math
 from dataclasses import replace
+from unittest import mock
 
 import numpy as np
 import pytest
@@ -10,7 +12,8 @@ from torch import Tensor
 from dainr.errors import BadRequest
 from dainr.fields.warped import WarpedCine, WarpedConfig
 from dainr.losses.robust import huber_data
-from dainr.methods.dainr.objective import Objective, ObjectiveConfig
+from dainr.methods.dainr import objective
+from dainr.methods.dainr.objective import FEW, Objective, ObjectiveConfig
 from dainr.networks.restorer import Restorer
 from dainr.operators import FrameData, acquisition
 from tests.helper import random_complex
@@ -271,7 +274,7 @@ def test_the_prediction_is_made_once_from_its_time_on() -> None:
     data, objective = measure(field), Objective(CONFIG, NOISE, restorer)
     before = CONFIG.prediction_from - 0.01
     assert objective(field, data.batch(None, before)) == Objective(CONFIG, NOISE)(field, data.batch(None, before))
-    assert (restorer.calls, objective.state()) == (0, {})
+    assert (restorer.calls, "p" in objective.state()) == (0, False)
     for progress in (CONFIG.prediction_from, 0.9):
         batch = data.batch(None, progress)
         with torch.no_grad():
@@ -302,3 +305,60 @@ def test_a_resumed_objective_keeps_its_prediction() -> None:
     again.load_state(objective.state())
     assert torch.equal(again(field, data.batch()), first)
     assert restorer.calls == 0
+
+
+def test_where_many_samples_are_measured_what_fights_their_noise_weighs_more() -> None:
+    field = make()
+    data = measure(field)
+    samples = LINES * MATRIX[1] / (MATRIX[0] * MATRIX[1])  # a pixel and frame
+    base = per_frame(field, data, None, NO_PRIORS)
+    for name, factor in (("spatial_variation", math.sqrt(samples / FEW)), ("image_variation", 1.0)):
+        with_prior = replace(NO_PRIORS, **{name: 1.0})
+        with mock.patch.object(objective, "FEW", 10.0):
+            plain = per_frame(field, data, None, with_prior) - base
+        assert per_frame(field, data, None, with_prior) - base == pytest.approx(factor * plain, rel=1e-3)
+
+
+def misfitting(field: WarpedCine) -> FrameData:
+    """Samples of the field, but for its second frame, which is three times as bright."""
+    data = measure(field)
+    first, last = data.starts[1:3]
+    data.kspace[:, first:last] *= 3
+    return data
+
+
+def test_a_frame_that_is_held_back_is_eased_and_its_samples_are_not_clipped() -> None:
+    field = make()
+    data, ours = misfitting(field), Objective(CONFIG, NOISE)
+    values = [float(ours(field, data.batch(None, CONFIG.ease_from)).detach()) for _ in range(30)]
+    share = ours.state()["share"]
+    assert share[1] < 0.5
+    assert (share[[0, 2, 3]] == 1).all()
+    never = Objective(replace(CONFIG, ease_from=1.0), NOISE)
+    same = [float(never(field, data.batch(None, CONFIG.ease_from)).detach()) for _ in range(30)]
+    assert values[0] == same[0] == same[-1]
+    assert values[-1] > values[0]  # the misfit counts for more
+    assert (never.state()["share"] == 1).all()
+
+
+def test_parts_of_a_step_ease_only_their_own_frames() -> None:
+    field = make()
+    data, ours = misfitting(field), Objective(CONFIG, NOISE)
+    for _ in range(10):
+        ours(field, data.batch([0, 1], CONFIG.ease_from))
+    before = ours.state()["share"].clone()
+    ours(field, data.batch([2, 3], CONFIG.ease_from))
+    assert torch.equal(ours.state()["share"], before)
+    assert before[1] < 1
+
+
+def test_a_resumed_objective_goes_on_easing_as_it_was() -> None:
+    field = make()
+    data, whole, begun, resumed = misfitting(field), *(Objective(CONFIG, NOISE) for _ in range(3))
+    for _ in range(6):
+        begun(field, data.batch(None, CONFIG.ease_from))
+        whole(field, data.batch(None, CONFIG.ease_from))
+    resumed.load_state({name: value.clone() for name, value in begun.state().items()})
+    batch = data.batch(None, 0.5)
+    assert torch.equal(resumed(field, batch), whole(field, batch))
+    assert torch.equal(resumed.state()["share"], whole.state()["share"])
