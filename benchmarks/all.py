@@ -2,7 +2,7 @@
 
     python -m benchmarks.all [--data FOLDER] [--device cpu] [-o bench]
 
-quality.md and scaling.md stand for all scans, step_, heldout_ and continuity_ for one each. Without --data the scans
+quality.md, disturbed.md, trust.md and scaling.md stand for all scans, step_, heldout_ and continuity_ for one each. Without --data the scans
 are phantoms; step, heldout and continuity then take the radial one of 13 spokes.
 """
 
@@ -34,7 +34,12 @@ def main() -> None:
             subjects = find_subjects(asked.data, {}, work)
         data = [] if asked.data is None else ["--data", str(asked.data)]
         device = ["--device", asked.device]
-        scripts = [("quality", "quality.md", [*data, *device]), ("scaling", "scaling.md", device)]
+        scripts = [
+            ("quality", "quality.md", [*data, *device]),
+            ("disturbed", "disturbed.md", device),
+            ("trust", "trust.md", [*data, *device]),
+            ("scaling", "scaling.md", device),
+        ]
         for subject in subjects:
             scripts += of_one_scan(subject, device)
         failed = [name for script, name, options in scripts if not run(script, asked.output / name, options)]

@@ -1,6 +1,6 @@
 """What disturbs real scans, on phantoms: how a method does with it, and without what the program does about it.
 
-    python -m benchmarks.disturbed [--methods dainr,grasp,l+s] [-o disturbed.md]
+    python -m benchmarks.disturbed [--methods dainr,grasp] [-o disturbed.md]
 
 Fat beside the field of view, delays of the gradients, a phase that wraps, a frame without signal, which is not scored,
 no noise measurement, lines of tissue that crosses the edges of the field of view; and what is no steady heartbeat: a
@@ -51,7 +51,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     """Print a line for each scan, with and without what is done about it."""
     arguments = list(sys.argv[1:] if arguments is None else arguments)
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--methods", default=f"{DEFAULT_METHOD},grasp,l+s", help="separated by commas")
+    parser.add_argument("--methods", default=f"{DEFAULT_METHOD},grasp,l+s,cg-sense", help="separated by commas")
     parser.add_argument("--matrix", type=int, default=128, help="of the phantoms")
     add_common(parser)
     asked = parser.parse_args(arguments)
