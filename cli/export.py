@@ -22,6 +22,10 @@ def export(
         bool,
         typer.Option("--magnitude", help="Magnitudes, not complex numbers (.npy as float32, .h5, .cfl, .mrd)."),
     ] = False,
+    error_map: Annotated[
+        bool,
+        typer.Option("--error-map", help="The error map of the run in place of its cine (.npy as float32)."),
+    ] = False,
     force: Annotated[bool, typer.Option("--force", help="Replace the file if it exists.")] = False,
 ) -> None:
     """Write the cine of a run, in the format the suffix of OUT names.
@@ -39,7 +43,10 @@ def export(
     if frames is not None and times is not None:
         raise BadRequest("--frames and --times", "both say which frames to render", "give one of them")
     size, moments = parse_matrix(matrix), parse_times(times)
-    cine = load_run(run).render(frames, moments, size)
-    write(cine, out, magnitude)
+    if error_map and (frames, moments, size) != (None, None, None):
+        raise BadRequest("--error-map", "it is known at the frames and pixels of the scan", "give it without others")
+    recon = load_run(run)
+    cine = recon.error_cine if error_map else recon.render(frames, moments, size)
+    write(cine, out, magnitude or error_map)
     n_slices, n_frames, ny, nx = cine.data.shape
     typer.echo(f"{out}: {n_slices} slice{'s' * (n_slices > 1)}, {n_frames} frames of {ny} x {nx}", err=True)

@@ -41,12 +41,16 @@ SHARED: dict[str, Any] = {
     ],
     "device": Annotated[str | None, typer.Option(help="auto, cpu, cuda or cuda:1.  [default: auto]")],
     "seed": Annotated[int | None, typer.Option(help="Seed of all random numbers.  [default: 0]")],
+    "error_map": Annotated[
+        bool | None,
+        typer.Option("--error-map", help="Also say how large an error to expect in every pixel and frame (dainr)."),
+    ],
     "set": Annotated[
         list[str] | None, typer.Option(metavar="KEY=VALUE", help="Any setting: see dainr methods --settings.")
     ],
 }
 BINNING = ("spokes_per_frame", "every", "frames_per_cycle", "respiratory_bins", "frames", "slices", "matrix")
-METHOD = ("method", "preset", "iterations", "budget")
+METHOD = ("method", "preset", "iterations", "budget", "error_map")
 
 
 @dataclass(frozen=True)
@@ -65,7 +69,8 @@ class Asked:
         """The options that are settings, as key=value; a --set of the same key comes later and wins."""
         of_the_machine = [f"{name}={self.given[name]}" for name in ("device", "seed") if name in self.given]
         limits = limits_as_pairs(self.given.get("iterations"), self.given.get("budget"))
-        return limits + of_the_machine + self.given.get("set", [])
+        error_map = ["error_map=yes"] if self.given.get("error_map") else []
+        return limits + of_the_machine + error_map + self.given.get("set", [])
 
     @property
     def arguments(self) -> tuple[str, ...]:
@@ -74,8 +79,9 @@ class Asked:
         for name, value in self.given.items():
             if name == "preset" and value.endswith(".toml"):
                 value = Path(value).resolve()
+            option = f"--{name.replace('_', '-')}"
             for one in value if isinstance(value, list) else [value]:
-                arguments += [f"--{name.replace('_', '-')}", str(one)]
+                arguments += [option] if one is True else [option, str(one)]
         return tuple(arguments)
 
 

@@ -61,6 +61,10 @@ def configure(method: str, preset: str | None, pairs: Sequence[str] = ()) -> tup
     """
     kind = get_method(method)
     in_use = choose_preset(method, kind.presets, preset)
+    if any(pair.partition("=")[0].strip() == "error_map" for pair in pairs) and not hasattr(kind.Config, "error_map"):
+        raise BadRequest(
+            "--error-map", f"method {method} gives no error map", "leave it out, or fit with --method dainr"
+        )
     return in_use, build_config(kind.Config, read_preset(in_use, method), pairs)
 
 

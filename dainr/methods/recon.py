@@ -32,6 +32,7 @@ class Recon:
     fields: tuple[DynamicField, ...] = ()  # one per slice
     scales: tuple[float, ...] = ()  # image units per unit of each slice's field
     histories: tuple[FitState, ...] = field(default=())
+    error_map: Float[np.ndarray, "slice frame y x"] | None = None  # in 80 % of the pixels the error is below it
 
     def render(
         self,
@@ -59,6 +60,13 @@ class Recon:
             data = disk.stack(len(self.fields), lambda index: self._rendered(index, new_times, new_matrix))
         affine = None if self.cine.affine is None else resample_affine(self.cine.affine, old, new_matrix)
         return replace(self.cine, data=data, times=np.array(new_times), affine=affine)
+
+    @property
+    def error_cine(self) -> Cine:
+        """The error map in place of the images. Raises BadRequest when the run has none."""
+        if self.error_map is None:
+            raise BadRequest("--error-map", "the run has no error map", "fit the scan again with --error-map")
+        return replace(self.cine, data=self.error_map.astype(np.complex64))
 
     def _rendered(self, index: int, times: Sequence[float], matrix: tuple[int, int]) -> np.ndarray:
         images = [self.fields[index].render([time], matrix)[0].cpu() for time in times]

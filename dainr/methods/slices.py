@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 import torch
-from jaxtyping import Complex
+from jaxtyping import Complex, Float
 from torch import Tensor
 
 from dainr.cine import Cine
@@ -64,6 +64,24 @@ class SliceResult:
     record: dict[str, Any]  # how it went, beside how it was prepared
     model: DynamicField | None = None
     seconds: dict[str, float] = field(default_factory=dict)  # of stages, which are summed over the slices
+    error_map: Float[np.ndarray, "frame y x"] | None = None  # in the units of the fit
+
+
+class _ErrorMaps:
+    """The error maps of the slices in image units, on disk; none where no slice has one."""
+
+    def __init__(self, shape: tuple[int, ...]) -> None:
+        self.shape = shape
+        self.maps: np.ndarray | None = None
+
+    def add(self, index: int, error_map: np.ndarray | None, scale: float) -> None:
+        """Keep that of a slice, which is in the units of its fit."""
+        if error_map is None:
+            return
+        if self.maps is None:
+            self.maps = disk.zeros(self.shape, np.float32)
+        self.maps[index] = scale * error_map
+        disk.release(self.maps[index])
 
 
 class SliceMethod:
@@ -110,16 +128,17 @@ class SliceMethod:
         started, resume = time.perf_counter(), resume or RunState()
         images = disk.zeros((scan.n_slices, scan.n_frames, *scan.matrix), np.complex64)
         gridded, results, records = disk.zeros(images.shape, np.float32), list[SliceResult](), list[dict[str, Any]]()
-        scales, times = list[float](), np.zeros(0)
+        scales, times, errors = list[float](), np.zeros(0), _ErrorMaps(images.shape)
         for index in range(scan.n_slices):
             part = _prepared_slice(scan, index, config)
             gridded[index] = np.abs(part.prepared.scale * part.gridded.cpu().numpy())
             result = self.of_slice(part, config, observers, resume.of_slice(index))
             images[index] = part.prepared.scale * result.images.cpu().numpy()
+            errors.add(index, result.error_map, part.prepared.scale)
             if result.model is not None:
                 put_away(result.model)
             records.append({"prepare": part.prepared.record} | result.record)
-            results.append(replace(result, images=torch.empty(0)))
+            results.append(replace(result, images=torch.empty(0), error_map=None))
             scales.append(part.prepared.scale)
             times = part.prepared.frame_times if index == 0 else times
             del part, result
@@ -135,6 +154,7 @@ class SliceMethod:
             fields=models,
             scales=tuple(scales) if models else (),
             histories=tuple(r.state for r in results) if models else (),
+            error_map=None if errors.maps is None else errors.maps[:n],
         )
 
     def restore(

@@ -7,6 +7,7 @@ from markupsafe import Markup
 
 from dainr.methods import get_method
 from dainr.methods.recon import Recon
+from dainr.report.errors import error_gradient, error_pictures
 from dainr.report.figures import fit_curves, frame_error_bars, player_data
 from dainr.report.page import render
 
@@ -26,6 +27,9 @@ def build_report(recon: Recon, config: dict[str, Any], record: dict[str, Any]) -
         prepared=[s["prepare"] for s in record["slices"]],
         curves=[Markup(fit_curves(history)) for history in recon.histories],
         errors=[Markup(frame_error_bars(fit["frame_errors"])) for fit in fits if len(fit["frame_errors"]) > 2],
+        aspect=round(record["scan"]["fov_mm"][1] / record["scan"]["fov_mm"][0], 4),
+        error_maps=(maps := error_pictures(recon)),
+        error_gradient=Markup(error_gradient()) if maps else "",
         settings=tomli_w.dumps(config["config"]),
         run=config["run"],
         methods_text=citation.replace("{version}", record["versions"]["dainr"]),

@@ -85,7 +85,8 @@ def finish(folder: RunFolder, recon: Recon, record: dict[str, Any]) -> None:
     """Write the result, the verdict and the report; the record comes last and calls the run done."""
     record = record | recon.record | {"status": "done"}
     record["verdict"] = [{"level": f.level, "text": f.text} for f in judge(record)]
-    write_cine(recon.cine, folder.file(CINE), gridded=recon.gridded, scales=np.array(recon.scales))
+    maps_of_errors = {} if recon.error_map is None else {"error_map": recon.error_map}
+    write_cine(recon.cine, folder.file(CINE), gridded=recon.gridded, scales=np.array(recon.scales), **maps_of_errors)
     folder.write_text(REPORT, build_report(recon, folder.read_config(), record))  # before the fields come into memory
     if recon.fields:
         pairs = enumerate(zip(recon.fields, recon.histories, strict=True))
@@ -114,6 +115,8 @@ def load_run(path: Path) -> Recon:
     matrix = cine.data.shape[2], cine.data.shape[3]
     if not {"gridded", "scales"} <= extra.keys() or len(state.finished) != len(extra["scales"]):
         raise BadScan(str(path), "its cine or its state is not that of the run", "fit the scan again with --force")
+    if "error_map" in extra and extra["error_map"].shape != cine.data.shape:
+        raise BadScan(str(path), "its error map is not that of its cine", "fit the scan again with --force")
     return Recon(
         method=stored["run"]["method"],
         cine=cine,
@@ -122,6 +125,7 @@ def load_run(path: Path) -> Recon:
         fields=method.restore(config, matrix, state.finished, folder.load_features()),
         scales=tuple(extra["scales"].tolist()),
         histories=tuple(state.finished[i].state for i in sorted(state.finished)),
+        error_map=extra.get("error_map"),
     )
 
 

@@ -7,7 +7,9 @@ import nibabel
 import numpy as np
 import pytest
 
-from . import GRIDDING, assert_one_error, invoke, succeed
+from dainr.runs.run import load_run
+
+from . import GRIDDING, TINY_OPTIONS, assert_one_error, invoke, succeed
 from .conftest import FinishedRun
 
 
@@ -141,3 +143,47 @@ def test_gridding_is_exported_as_it_is_and_not_between_its_frames(radial_file: P
     assert np.load(tmp_path / "cine.npy").shape == (1, 6, 32, 32)
     assert_one_error(invoke("export", tmp_path / "run", tmp_path / "more.npy", "--frames", 12), 2)
     assert not (tmp_path / "more.npy").exists()
+
+
+@pytest.fixture(scope="module")
+def mapped(finished: FinishedRun, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The folder of the same run with an error map."""
+    folder = tmp_path_factory.mktemp("mapped") / "run"
+    succeed("fit", finished.scan, "-o", folder, "--error-map", *TINY_OPTIONS)
+    return folder
+
+
+def test_the_error_map_is_exported_in_place_of_the_cine(mapped: Path, finished: FinishedRun, tmp_path: Path) -> None:
+    succeed("export", mapped, tmp_path / "map.npy", "--error-map")
+    succeed("export", mapped, tmp_path / "map.nii.gz", "--error-map")
+    data = np.load(tmp_path / "map.npy")
+    assert data.dtype == np.float32
+    with h5py.File(mapped / "cine.h5") as file, h5py.File(finished.folder / "cine.h5") as other:
+        assert np.array_equal(file["error_map"][()], data)
+        assert file["error_map"].dtype == np.float32
+        assert np.array_equal(file["cine"][()], other["cine"][()])
+        assert "error_map" not in other
+    image = nibabel.load(tmp_path / "map.nii.gz")
+    np.testing.assert_allclose(np.asarray(image.dataobj).transpose(2, 3, 1, 0), data, rtol=1e-6)
+    assert np.array_equal(load_run(mapped).error_map, data)
+
+
+def test_a_run_without_an_error_map_says_so(finished: FinishedRun, tmp_path: Path) -> None:
+    result = invoke("export", finished.folder, tmp_path / "map.npy", "--error-map")
+    assert_one_error(result, 2)
+    assert "the run has no error map" in result.stderr
+    assert not (tmp_path / "map.npy").exists()
+
+
+def test_an_error_map_is_not_rendered_elsewhere(mapped: Path, tmp_path: Path) -> None:
+    result = invoke("export", mapped, tmp_path / "map.npy", "--error-map", "--frames", 12)
+    assert_one_error(result, 2)
+    assert "it is known at the frames and pixels of the scan" in result.stderr
+
+
+@pytest.mark.parametrize("options", [("--method", "grasp"), ("--method", "gridding"), ("--preset", "paper")])
+def test_what_gives_no_error_map_refuses_it(finished: FinishedRun, tmp_path: Path, options: tuple[str, ...]) -> None:
+    result = invoke("fit", finished.scan, "-o", tmp_path / "run", "--error-map", *options)
+    assert_one_error(result, 2)
+    assert "error map" in result.stderr or "error_map" in result.stderr
+    assert not (tmp_path / "run").exists()

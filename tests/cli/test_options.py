@@ -17,7 +17,7 @@ from dainr.prepare.binning import Binning
 
 ALL = [
     *("--method", "dainr", "--preset", "fast", "--iterations", "9", "--budget", "2m", "--spokes-per-frame", "7"),
-    *("--every", "3", "--slices", "0-2", "--matrix", "64x48", "--device", "cpu", "--seed", "0"),
+    *("--every", "3", "--slices", "0-2", "--matrix", "64x48", "--device", "cpu", "--seed", "0", "--error-map"),
     *("--set", "prior=none", "--set", "fit.iterations=3"),
 ]
 
@@ -42,7 +42,15 @@ def asked(*arguments: str, **how: object) -> options.Asked:
 def test_they_come_as_binning_settings_and_the_arguments_they_were() -> None:
     found = asked(*ALL)
     assert found.binning == Binning(spokes_per_frame=7, every=3, slices=(0, 1, 2), matrix=(64, 48))
-    expected = ["iterations=9", "budget_s=120.0", "device=cpu", "seed=0", "prior=none", "fit.iterations=3"]
+    expected = [
+        "iterations=9",
+        "budget_s=120.0",
+        "device=cpu",
+        "seed=0",
+        "error_map=yes",
+        "prior=none",
+        "fit.iterations=3",
+    ]
     assert found.pairs == expected
     assert found.arguments == tuple(ALL)
     assert asked().arguments == () and asked().pairs == [] and asked().binning == Binning()

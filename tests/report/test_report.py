@@ -189,3 +189,12 @@ def test_the_methods_text_names_the_pretrained_network_where_one_was_used(
     text = Page(build_report(recon, config | {"config": settings}, record)).text
     assert ("a pretrained network (MDSR" in text) is said
     assert ("weights mdsr_cine" in " ".join(text.split())) is said
+
+
+def test_an_error_map_is_shown_beside_the_image(radial_scan: Scan, tmp_path: Path, fitted: Run) -> None:
+    run = reconstruct(radial_scan, tmp_path / "run", "dainr", *TINY, "iterations=12", "error_map=yes")
+    page = Page(build_report(*run))
+    assert "In four of five pixels the magnitude should be off by less" in page.text
+    assert "% of the image's maximum" in page.text
+    assert page.tags.count("img") == Page(build_report(*fitted)).tags.count("img") + 3
+    assert "The error to expect" not in Page(build_report(*fitted)).text

@@ -13,7 +13,7 @@ from dainr.methods.common import MethodConfig
 from dainr.methods.dainr.objective import ObjectiveConfig
 
 # settings that only one form of the field has
-WARPED = ("cyclic", "start_steps", "coarse_steps", "warped", "objective")
+WARPED = ("cyclic", "start_steps", "coarse_steps", "warped", "objective", "error_map")
 POINTWISE = ("grid", "deformation", "canonical")
 
 
@@ -34,6 +34,7 @@ class DainrConfig(MethodConfig):
     coarse_steps: int = 80  # steps at half the resolution before the fit proper
     warped: WarpedConfig = dataclasses.field(default_factory=WarpedConfig)
     objective: ObjectiveConfig = dataclasses.field(default_factory=ObjectiveConfig)
+    error_map: bool = False  # the error expected of every pixel and frame, by a few short refits of each slice
     # of the pointwise field
     grid: Literal["auto", "native", "tinycudann"] = "auto"
     deformation: DeformationConfig = dataclasses.field(default_factory=DeformationConfig)

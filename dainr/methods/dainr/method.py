@@ -24,6 +24,7 @@ from dainr.fit.state import Checkpoint, Observer
 from dainr.machine.memory import give_freed_memory_back
 from dainr.methods.common import frames_that_fit, resolve_common
 from dainr.methods.dainr.config import DainrConfig
+from dainr.methods.dainr.error_map import error_map
 from dainr.methods.dainr.start import build_pointwise, build_warped, start_fit, start_warped
 from dainr.methods.dainr.summary import summary
 from dainr.methods.slices import Slice, SliceMethod, SliceResult
@@ -118,7 +119,13 @@ class Dainr(SliceMethod):
         model.zero_grad(set_to_none=True)
         record = {"fit": summary(fit.state, model, data, heldout, prepared, config.subframes)}
         seconds = {"fit": fit.state.seconds, "prepare": prepare_seconds}
-        return SliceResult(render_series(model), fit.state, record, model, seconds)
+        errors = None
+        if config.error_map and isinstance(model, WarpedCine):
+            log.info("slice %d: error map, by short refits", part.place[0])
+            begun_at = time.perf_counter()
+            errors = error_map(model, data, prepared, config, part.place, record["fit"].get("image_error"))
+            seconds["error_map"] = time.perf_counter() - begun_at
+        return SliceResult(render_series(model), fit.state, record, model, seconds, errors)
 
     def restore(
         self,
