@@ -2,8 +2,8 @@
 
     python -m benchmarks.all [--data FOLDER] [--device cpu] [-o bench]
 
-quality.md, disturbed.md, trust.md and scaling.md stand for all scans, step_, heldout_ and continuity_ for one each. Without --data the scans
-are phantoms; step, heldout and continuity then take the radial one of 13 spokes.
+quality.md, disturbed.md, trust.md, error_map.md and scaling.md stand for all scans, step_, heldout_ and continuity_ for
+one each. Without --data the scans are phantoms; step, heldout and continuity then take the radial one of 13 spokes.
 """
 
 import argparse
@@ -38,6 +38,7 @@ def main() -> None:
             ("quality", "quality.md", [*data, *device]),
             ("disturbed", "disturbed.md", device),
             ("trust", "trust.md", [*data, *device]),
+            ("error_map", "error_map.md", [*data, *device]),
             ("scaling", "scaling.md", device),
         ]
         for subject in subjects:
