@@ -36,7 +36,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     report.add(table(("residual over noise", "against the noisy reference", "against the truth"), rows(asked.snr)))
 
 
-def rows(snr: float) -> list[tuple[str, str, str]]:
+def rows(snr: float) -> list[tuple[str, ...]]:
     """Scores of the truth with shares of the noise of the lines seen."""
     phantom = PHANTOMS[PHANTOM]
     times = frame_centres(phantom.frames)
