@@ -20,7 +20,7 @@ from dainr.prepare.average import average_images, average_kspace, coarse_size, w
 CLEAR, FAINT = 0.2, 0.1  # of the brightness inside: what shows that there is signal, and what then belongs to it
 BRIGHT_PERCENTILE = 99.0
 MARGIN = 2  # coarse pixels: the blur of the low resolution
-ITERATIONS = 12
+ITERATIONS = 6  # more fit the noise of the readouts, and others worse
 PRECISION = 1e-4
 
 
