@@ -26,7 +26,7 @@ import dainr
 from benchmarks.common import Report, add_common, heading, table
 from benchmarks.fully_sampled import phantom_with_truth
 from benchmarks.scans import Subject, find_subjects
-from benchmarks.trust import Case, describe, draw_protocol
+from benchmarks.trust import Case, add_drawn, describe, draw_protocol
 from dainr.io import load
 from dainr.io.images.series import read_series
 from dainr.methods.dainr.error_map import BLUR
@@ -156,12 +156,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     """Print a row for each scan as soon as it is there, then what they come to."""
     arguments = list(sys.argv[1:] if arguments is None else arguments)
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--seed", type=int, default=2, help="of the protocols; the map was calibrated on 1")
-    parser.add_argument("--scans", type=int, default=24)
-    parser.add_argument("--data", type=Path, help="folder of scans with references")
-    parser.add_argument("--preset", default="default")
-    parser.add_argument("--matrix", type=int, default=72, help="pixels a side of the phantoms")
-    parser.add_argument("--frames", type=int, default=16, help="of a phantom, at most")
+    add_drawn(parser, seed=2, scans=24)
     add_common(parser)
     asked = parser.parse_args(arguments)
     report = Report(asked.output)

@@ -183,16 +183,21 @@ def sums(rows: Sequence[Row]) -> str:
     )
 
 
-def main(arguments: Sequence[str] | None = None) -> None:
-    """Print a row for each scan as soon as it is there, then what they come to."""
-    arguments = list(sys.argv[1:] if arguments is None else arguments)
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--seed", type=int, default=3, help="of the protocols; the estimate was calibrated on 1")
-    parser.add_argument("--scans", type=int, default=48, help="phantoms by protocols drawn at random")
+def add_drawn(parser: argparse.ArgumentParser, seed: int, scans: int) -> None:
+    """Options of the scans that are drawn, and of a folder's."""
+    parser.add_argument("--seed", type=int, default=seed, help="of the protocols; calibrated on 1")
+    parser.add_argument("--scans", type=int, default=scans, help="phantoms by protocols drawn at random")
     parser.add_argument("--data", type=Path, help="folder of scans with references")
     parser.add_argument("--preset", default="default")
     parser.add_argument("--matrix", type=int, default=72, help="pixels a side of the phantoms")
     parser.add_argument("--frames", type=int, default=16, help="of a phantom, at most")
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Print a row for each scan as soon as it is there, then what they come to."""
+    arguments = list(sys.argv[1:] if arguments is None else arguments)
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    add_drawn(parser, seed=3, scans=48)
     parser.add_argument("--no-disturbed", action="store_true", help="leave out the scans of benchmarks.disturbed")
     add_common(parser)
     asked = parser.parse_args(arguments)

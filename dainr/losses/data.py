@@ -1,6 +1,7 @@
 """Data consistency in the NUFFT domain."""
 
 import math
+from itertools import pairwise
 
 import numpy as np
 import torch
@@ -24,21 +25,15 @@ def l1_loss(model: FrameModel, batch: Batch) -> Float[Tensor, ""]:
     return (batch.density * (r.real.abs() + r.imag.abs())).mean()
 
 
+@torch.no_grad()
 def relative_error(model: FrameModel, data: FrameData) -> float:
     """Density-weighted root mean square residual over that of the data: by Parseval, an error in the image."""
-    error, signal = frame_energies(model, data)
+    error, signal = energies(residual(model, data.batch()), data), energies(data.kspace, data)
     return math.sqrt(error.sum() / max(signal.sum(), np.finfo(np.float32).tiny))
 
 
-@torch.no_grad()
-def frame_energies(
-    model: FrameModel, data: FrameData
-) -> tuple[Float[np.ndarray, " frame"], Float[np.ndarray, " frame"]]:
-    """Density-weighted energy of the residual and of the data, each `frame`."""
-    batch = data.batch()
-    sizes = [b - a for a, b in zip(data.starts, data.starts[1:], strict=False)]
-    error, signal = (
-        torch.stack([part.double().sum() for part in (batch.density * z.abs().square()).sum(0).split(sizes)])
-        for z in (residual(model, batch), batch.kspace)
-    )
-    return error.cpu().numpy(), signal.cpu().numpy()
+def energies(samples: Complex[Tensor, "coil point"], data: FrameData) -> Float[np.ndarray, " frame"]:
+    """Density-weighted energy of samples at the places of the data."""
+    weighted = (data.density * samples.abs().square()).sum(0)
+    sizes = [b - a for a, b in pairwise(data.starts)]
+    return torch.stack([part.double().sum() for part in weighted.split(sizes)]).cpu().numpy()

@@ -8,7 +8,6 @@ norm over the coils.
 """
 
 import logging
-from dataclasses import dataclass
 
 import numpy as np
 import torch
@@ -17,7 +16,7 @@ from jaxtyping import Complex, Float
 from dainr.prepare.average import CALIBRATION_WIDTH, average_images, average_kspace, coarse_size, widening
 from dainr.prepare.espirit import espirit
 from dainr.prepare.few_spokes import KERNEL_WIDTH, fill_kspace, filled_width
-from dainr.prepare.smooth_maps import smooth_maps
+from dainr.prepare.smooth_maps import CoilMaps, smooth_maps
 from dainr.prepare.whiten import unit_norm
 
 log = logging.getLogger(__name__)
@@ -25,15 +24,6 @@ log = logging.getLogger(__name__)
 SINGULAR_THRESHOLD = 0.02
 WALSH_WINDOW = 5
 RESIDUAL_LIMIT = 0.2  # of the low-resolution signal's norm unexplained by the maps
-
-
-@dataclass(frozen=True, eq=False)
-class CoilMaps:
-    """Estimated maps, how they were made, and the share of the low-resolution signal they leave unexplained."""
-
-    maps: Complex[np.ndarray, "coil y x"]
-    method: str
-    residual: float
 
 
 def estimate_coil_maps(
@@ -45,8 +35,7 @@ def estimate_coil_maps(
 ) -> CoilMaps:
     """Maps `coil y x` of the given matrix from all readouts together."""
     if cartesian:
-        smooth = smooth_maps(kspace, trajectory, matrix)
-        return CoilMaps(smooth.maps, smooth.method, smooth.residual)
+        return smooth_maps(kspace, trajectory, matrix)
     widen = widening(trajectory, matrix)
     coarse = coarse_size(matrix, widen)
     if len(kspace) > 1 and filled_width(trajectory, matrix) < CALIBRATION_WIDTH:

@@ -17,7 +17,7 @@ class PrepareConfig:
     virtual_coils: int = 0  # 0: as few as coil_loss allows
     coil_loss: float = 1e-3  # share of the signal that the coils left out may hold; 0 keeps all coils as they are
     holdout: float = 0.03  # share of the readouts that only validate
-    delays: Literal["auto", "no", "estimate"] = "auto"  # gradient delays of spokes; auto: where they are clearly there
+    delays: Literal["auto", "no", "estimate"] = "auto"  # and phases of spokes; auto: where they are clearly there
     outside: Literal["auto", "keep"] = "auto"  # signal of spokes from outside; auto: taken out where clearly there
 
     def __post_init__(self) -> None:

@@ -41,8 +41,8 @@ LOW_WIDTH = 16  # samples a side of the low resolution: at their edge a Gaussian
 
 
 @dataclass(frozen=True, eq=False)
-class SmoothMaps:
-    """Maps of unit norm over the coils, what they are called, and the unexplained share of the smoothed coil images."""
+class CoilMaps:
+    """Maps of unit norm over the coils, how they were made, and what share of the smoothed coil images they leave."""
 
     maps: Complex[np.ndarray, "coil y x"]
     method: str
@@ -53,7 +53,7 @@ def smooth_maps(
     kspace: Complex[np.ndarray, "coil readout sample"],
     trajectory: Float[np.ndarray, "readout sample 2"],
     matrix: tuple[int, int],
-) -> SmoothMaps:
+) -> CoilMaps:
     """Maps on the pixels of the matrix from all samples on its grid; finer ones where they explain clearly more.
 
     Where tissue wraps around, two places with maps of their own share a pixel, and what the coils see of both together
@@ -63,13 +63,13 @@ def smooth_maps(
     strongest = _strongest(average)
     constant = strongest[:, :1, None]
     if not average.any():
-        return SmoothMaps(constant * np.ones(matrix, np.float32), "constant maps: there is no signal", 0.0)
+        return CoilMaps(constant * np.ones(matrix, np.float32), "constant maps: there is no signal", 0.0)
     found = _Fit(average, measured, SMOOTH, np.broadcast_to(constant, average.shape))
     if found.unexplained_low() > SUSPECT:
         finer = _Fit(average, measured, FINE, found.maps, found.images)
         if finer.unexplained(strongest) ** 2 < CLEARLY_LESS * found.unexplained(strongest) ** 2:
             found = finer
-    return SmoothMaps(found.on(matrix), found.detail.method, found.unexplained_low())
+    return CoilMaps(found.on(matrix), found.detail.method, found.unexplained_low())
 
 
 def time_average(

@@ -117,7 +117,8 @@ class Dainr(SliceMethod):
         if fit.best:
             model.load_state_dict(fit.best)
         model.zero_grad(set_to_none=True)
-        record = {"fit": summary(fit.state, model, data, heldout, prepared, config.subframes)}
+        images = render_series(model)
+        record = {"fit": summary(fit.state, model, images, data, heldout, prepared, config.subframes)}
         seconds = {"fit": fit.state.seconds, "prepare": prepare_seconds}
         errors = None
         if config.error_map and isinstance(model, WarpedCine):
@@ -125,7 +126,7 @@ class Dainr(SliceMethod):
             begun_at = time.perf_counter()
             errors = error_map(model, data, prepared, config, part.place, record["fit"].get("image_error"))
             seconds["error_map"] = time.perf_counter() - begun_at
-        return SliceResult(render_series(model), fit.state, record, model, seconds, errors)
+        return SliceResult(images, fit.state, record, model, seconds, errors)
 
     def restore(
         self,

@@ -7,12 +7,13 @@ from typing import Any
 
 import numpy as np
 import torch
+from jaxtyping import Complex
+from torch import Tensor
 
 from dainr.assess.image_error import Fitted, Residuals, image_error
 from dainr.fields.field import DynamicField
 from dainr.fit.state import FitState
-from dainr.losses import frame_energies
-from dainr.losses.data import residual
+from dainr.losses import energies, residual
 from dainr.operators.batch import FrameData, RefinesCoilMaps
 from dainr.prepare import Prepared
 from dainr.prepare.frame_data import readouts_in_order
@@ -25,9 +26,11 @@ def _frame_errors(error: np.ndarray, signal: np.ndarray, frames: Sequence[float]
     return np.sqrt(wrong / np.maximum(measured, 0.01 * np.median(measured))).round(5).tolist()
 
 
+@torch.no_grad()
 def summary(
     state: FitState,
     model: DynamicField,
+    images: Complex[Tensor, "frame y x"],
     data: FrameData,
     heldout: FrameData | None,
     prepared: Prepared,
@@ -35,13 +38,13 @@ def summary(
 ) -> dict[str, Any]:
     """How well the chosen state explains the readouts it saw and those it did not, and what noise alone would leave.
 
-    With held-out readouts also the error of its images that these make expect.
+    `images` are its own at the frames of the scan. With held-out readouts also the error these make expect.
     """
-    error, signal = frame_energies(model, data)
+    seen = residual(model, data.batch())
+    error, signal = energies(seen, data), energies(data.kspace, data)
     noise = float(data.density.sum()) * len(data.kspace) * prepared.noise_std**2
-    with torch.no_grad():
-        frames = range(len(prepared.frame_times))
-        moved = [model.displacement([float(f)], prepared.matrix).norm(dim=1).flatten() for f in frames]
+    frames = range(len(prepared.frame_times))
+    moved = [model.displacement([float(f)], prepared.matrix).norm(dim=1).flatten() for f in frames]
     found = {
         "steps": state.step,
         "stopped": state.stopped,
@@ -54,27 +57,26 @@ def summary(
         "validations": [asdict(v) for v in state.validations],
     }
     if heldout is not None:
-        error, signal = frame_energies(model, heldout)
+        unseen = residual(model, heldout.batch())
+        error, signal = energies(unseen, heldout), energies(heldout.kspace, heldout)
         noise = float(heldout.density.sum()) * len(heldout.kspace) * prepared.noise_std**2
         found["heldout_error"] = math.sqrt(error.sum() / signal.sum())
         found["heldout_noise_error"] = math.sqrt(noise / signal.sum())
-        found |= _image_error(model, data, heldout, prepared, subframes)
+        found |= _image_error(model, images, seen, unseen, prepared, subframes)
     return found
 
 
-@torch.no_grad()
 def _image_error(
-    model: DynamicField, data: FrameData, heldout: FrameData, prepared: Prepared, subframes: int
+    model: DynamicField, images: Tensor, seen: Tensor, unseen: Tensor, prepared: Prepared, subframes: int
 ) -> dict[str, Any]:
     """The expected error of the images; see dainr/assess/image_error.py."""
-    images = model.render(model.frame_times.tolist(), prepared.matrix).cpu().numpy()
     maps = model.coil_maps().cpu().numpy() if isinstance(model, RefinesCoilMaps) else prepared.coil_maps
-    fitted = Fitted(images, maps, prepared.noise_std, prepared.cartesian)
+    fitted = Fitted(images.cpu().numpy(), maps, prepared.noise_std, prepared.cartesian)
 
-    def residuals(of: FrameData, readouts: np.ndarray) -> Residuals:
+    def residuals(samples: Tensor, readouts: np.ndarray) -> Residuals:
         chosen = readouts_in_order(prepared, readouts, subframes)
-        samples = residual(model, of.batch()).cpu().numpy()
         trajectory = prepared.trajectory[chosen]
-        return Residuals(samples.reshape(-1, *trajectory.shape[:2]), trajectory, prepared.density[chosen])
+        by_readout = samples.cpu().numpy().reshape(-1, *trajectory.shape[:2])
+        return Residuals(by_readout, trajectory, prepared.density[chosen])
 
-    return image_error(fitted, residuals(data, ~prepared.held_out), residuals(heldout, prepared.held_out))
+    return image_error(fitted, residuals(seen, ~prepared.held_out), residuals(unseen, prepared.held_out))

@@ -1,8 +1,14 @@
 """Which frames are eased, how far, and that they get their weight back."""
 
+from dataclasses import replace
+
 import torch
 
+from dainr.fields.warped import WarpedCine
 from dainr.methods.dainr.easing import ABOVE, LEAST, Easing
+from dainr.methods.dainr.objective import Objective
+from dainr.operators import FrameData
+from tests.methods.dainr.test_objective import CONFIG, NOISE, make, measure
 
 CPU = torch.device("cpu")
 
@@ -51,3 +57,48 @@ def test_a_step_between_two_frames_has_the_share_of_the_one_that_is_eased_more()
     assert easing.of_steps(slice(0, 4), cyclic=True).tolist() == torch.tensor([0.1, 0.5, 0.5, 0.1]).tolist()
     assert easing.of_steps(slice(0, 4), cyclic=False).tolist() == torch.tensor([0.1, 0.5, 0.5, 1.0]).tolist()
     assert easing.of_steps(slice(1, 3), cyclic=False).tolist() == torch.tensor([0.5, 0.5]).tolist()
+
+
+def misfitting(field: WarpedCine) -> FrameData:
+    """Samples of the field, but for its second frame, which is three times as bright."""
+    data = measure(field)
+    first, last = data.starts[1:3]
+    data.kspace[:, first:last] *= 3
+    return data
+
+
+def test_a_frame_that_is_held_back_is_eased_and_its_samples_are_not_clipped() -> None:
+    field = make()
+    data, ours = misfitting(field), Objective(CONFIG, NOISE)
+    values = [float(ours(field, data.batch(None, CONFIG.ease_from)).detach()) for _ in range(30)]
+    share = ours.state()["share"]
+    assert share[1] < 0.5
+    assert (share[[0, 2, 3]] == 1).all()
+    never = Objective(replace(CONFIG, ease_from=1.0), NOISE)
+    same = [float(never(field, data.batch(None, CONFIG.ease_from)).detach()) for _ in range(30)]
+    assert values[0] == same[0] == same[-1]
+    assert values[-1] > values[0]  # the misfit counts for more
+    assert (never.state()["share"] == 1).all()
+
+
+def test_parts_of_a_step_ease_only_their_own_frames() -> None:
+    field = make()
+    data, ours = misfitting(field), Objective(CONFIG, NOISE)
+    for _ in range(10):
+        ours(field, data.batch([0, 1], CONFIG.ease_from))
+    before = ours.state()["share"].clone()
+    ours(field, data.batch([2, 3], CONFIG.ease_from))
+    assert torch.equal(ours.state()["share"], before)
+    assert before[1] < 1
+
+
+def test_a_resumed_objective_goes_on_easing_as_it_was() -> None:
+    field = make()
+    data, whole, begun, resumed = misfitting(field), *(Objective(CONFIG, NOISE) for _ in range(3))
+    for _ in range(6):
+        begun(field, data.batch(None, CONFIG.ease_from))
+        whole(field, data.batch(None, CONFIG.ease_from))
+    resumed.load_state({name: value.clone() for name, value in begun.state().items()})
+    batch = data.batch(None, 0.5)
+    assert torch.equal(resumed(field, batch), whole(field, batch))
+    assert torch.equal(resumed.state()["share"], whole.state()["share"])
