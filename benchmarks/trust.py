@@ -118,7 +118,7 @@ def of_disturbed(matrix: int) -> Iterator[Case]:
     with patch.object(disturbed, "simulate_phantom", phantom_with_truth):
         cases = disturbed.cases(matrix)
     for case in cases:
-        yield Case(case.name, lambda case=case: case.scan, case.silent)  # type: ignore[misc]
+        yield Case(case.name, partial(getattr, case, "scan"), case.silent)
 
 
 def of_folder(folder: Path, work: Path, seed: int, matrix: int) -> Iterator[Case]:
