@@ -26,6 +26,13 @@ def export(
         bool,
         typer.Option("--error-map", help="The error map of the run in place of its cine (.npy as float32)."),
     ] = False,
+    one_series_per_slice: Annotated[
+        bool, typer.Option("--one-series-per-slice", help="DICOM: each slice is a series of its own.")
+    ] = False,
+    like: Annotated[
+        Path | None,
+        typer.Option(help="DICOM: take patient, study and frame of reference from this image of the scanner's."),
+    ] = None,
     force: Annotated[bool, typer.Option("--force", help="Replace the file if it exists.")] = False,
 ) -> None:
     """Write the cine of a run, in the format the suffix of OUT names.
@@ -34,12 +41,15 @@ def export(
     """
     from dainr.export import check_target
     from dainr.export import export as write
+    from dainr.io.images.dicom import FOLDER, DicomOptions
     from dainr.runs.folder import FILES
     from dainr.runs.run import load_run
 
     check_target(out, force)
     if out.resolve() in {run.resolve() / name for name in FILES}:
         raise BadRequest(str(out), "it is a file of the run itself", "choose another name")
+    if (like is not None or one_series_per_slice) and not out.name.endswith(FOLDER):
+        raise BadRequest(str(out), "--like and --one-series-per-slice are for DICOM", f"end its name with {FOLDER}")
     if frames is not None and times is not None:
         raise BadRequest("--frames and --times", "both say which frames to render", "give one of them")
     size, moments = parse_matrix(matrix), parse_times(times)
@@ -47,6 +57,6 @@ def export(
         raise BadRequest("--error-map", "it is known at the frames and pixels of the scan", "give it without others")
     recon = load_run(run)
     cine = recon.error_cine if error_map else recon.render(frames, moments, size)
-    write(cine, out, magnitude or error_map)
+    write(cine, out, magnitude or error_map, DicomOptions(one_series_per_slice, like))
     n_slices, n_frames, ny, nx = cine.data.shape
     typer.echo(f"{out}: {n_slices} slice{'s' * (n_slices > 1)}, {n_frames} frames of {ny} x {nx}", err=True)

@@ -31,9 +31,8 @@ WRITERS: dict[str, Callable[[Cine, Path], None]] = {
     ".png": write_sheet,
     ".cfl": bart.write_images,
     ".mrd": mrd.write_images,
-    dicom.FOLDER: dicom.write_dicom,
 }
-SUFFIXES = (".npy", *WRITERS)
+SUFFIXES = (".npy", *WRITERS, dicom.FOLDER)
 
 
 def check_target(path: Path, force: bool, suffixes: tuple[str, ...] = SUFFIXES) -> None:
@@ -59,12 +58,18 @@ def check_target(path: Path, force: bool, suffixes: tuple[str, ...] = SUFFIXES) 
         raise BadRequest(str(path), "it is a scan, which must not be replaced", "choose another name")
 
 
-def export(cine: Cine, path: Path, magnitude: bool = False) -> None:
+def export(
+    cine: Cine, path: Path, magnitude: bool = False, dicom_options: dicom.DicomOptions = dicom.DicomOptions()
+) -> None:
     """Write a cine as .npy (complex64 `slice frame y x`; float32 with `magnitude`), .h5, NIfTI, .mp4, .gif, .png,
     BART's .cfl with .hdr, ISMRMRD images (.mrd), or as a folder of DICOM images.
 
-    NIfTI, films, pictures and DICOM always hold magnitudes; the others do with `magnitude`.
+    NIfTI, films, pictures and DICOM always hold magnitudes; the others do with `magnitude`. Raises BadScan where DICOM
+    is to be like an image that cannot be read.
     """
+    if path.name.endswith(dicom.FOLDER):
+        dicom.write_dicom(cine, path, dicom_options)
+        return
     if path.suffix == ".npy":
         with write_whole(path) as temporary:
             data = np.abs(cine.data) if magnitude else cine.data

@@ -187,3 +187,16 @@ def test_what_gives_no_error_map_refuses_it(finished: FinishedRun, tmp_path: Pat
     assert_one_error(result, 2)
     assert "error map" in result.stderr or "error_map" in result.stderr
     assert not (tmp_path / "run").exists()
+
+
+def test_options_of_dicom_are_refused_for_other_files(finished: FinishedRun, tmp_path: Path) -> None:
+    result = invoke("export", finished.folder, tmp_path / "cine.nii", "--one-series-per-slice")
+    assert_one_error(result, 2)
+    assert "are for DICOM" in result.stderr
+
+
+def test_dicom_like_a_scanners_image_says_that_it_holds_patient_data(finished: FinishedRun, tmp_path: Path) -> None:
+    exported(finished, tmp_path / "scanner_dicom")
+    scanner = next((tmp_path / "scanner_dicom").iterdir())
+    exported(finished, tmp_path / "dicom", "--like", scanner, "--one-series-per-slice")
+    assert len(list((tmp_path / "dicom").iterdir())) == 6

@@ -2,6 +2,7 @@
 
 import shutil
 import tempfile
+from dataclasses import dataclass
 from pathlib import Path
 
 from dainr.cine import Cine
@@ -10,10 +11,19 @@ from dainr.errors import BadRequest
 FOLDER = "dicom"  # how the name of such a folder ends
 
 
-def write_dicom(cine: Cine, path: Path) -> None:
+@dataclass(frozen=True)
+class DicomOptions:
+    """How images are written as DICOM."""
+
+    one_series_per_slice: bool = False  # for viewers that play a series as one film
+    like: Path | None = None  # an image of the scanner's, whose patient, study and frame of reference they get
+
+
+def write_dicom(cine: Cine, path: Path, options: DicomOptions = DicomOptions()) -> None:
     """Write the magnitude of a cine as a folder of .dcm files, slice by slice; it appears only once it is complete.
 
-    A folder of .dcm files that is there already is replaced. Raises BadRequest where the folder cannot be written.
+    A folder of .dcm files that is there already is replaced. Raises BadRequest where the folder cannot be written,
+    BadScan where the scanner's image cannot be read or names no study.
     """
     from dainr.io.images.dicom_image import write_images  # here, for pydicom takes a while and few results are DICOM
 
@@ -24,7 +34,7 @@ def write_dicom(cine: Cine, path: Path) -> None:
     try:
         images = temporary / "images"
         images.mkdir()
-        write_images(cine, images)
+        write_images(cine, images, options.one_series_per_slice, options.like)
         if path.is_dir():
             path.rename(temporary / "replaced")
         images.rename(path)

@@ -1,7 +1,8 @@
 """A cine's DICOM images.
 
-MR Image Storage (PS3.3 A.4), derived images of unnamed patients: what a run does not know is left empty, as the
-standard has it for such attributes. Every export is a new series of a new study.
+MR Image Storage (PS3.3 A.4), derived images: what a run does not know is left empty, as the standard has it for such
+attributes. Every export is a new series, of a new study and an unnamed patient, or of the study of a scanner's image.
+The pace of the film stands in the attributes that viewers look for, also those of the standard's cine module (C.7.6.5).
 """
 
 from datetime import datetime
@@ -15,6 +16,7 @@ from pydicom.uid import ExplicitVRLittleEndian, MRImageStorage, generate_uid
 
 from dainr import __version__
 from dainr.cine import Cine
+from dainr.io.images.dicom_like import read_like
 
 LARGEST = 4095  # of the stored values: 12 bits, which every viewer windows well
 WHITE_PERCENTILE = 99.7
@@ -25,21 +27,39 @@ EMPTY = (
 )
 
 
-def write_images(cine: Cine, folder: Path) -> None:
-    """Write the magnitude of a cine into a folder, one .dcm file per slice and frame."""
+def write_images(cine: Cine, folder: Path, one_series_per_slice: bool, like: Path | None) -> None:
+    """Write the magnitude of a cine into a folder, one .dcm file per slice and frame; as `DicomOptions`."""
     magnitude = np.abs(cine.data)
     step = float(magnitude.max()) / LARGEST or 1.0
-    uids = {name: generate_uid() for name in ("StudyInstanceUID", "SeriesInstanceUID", "FrameOfReferenceUID")}
     white = float(np.percentile(magnitude, WHITE_PERCENTILE))
     n_slices, n_frames = magnitude.shape[:2]
+    series = _series(n_slices if one_series_per_slice else 1)
+    uids = {name: generate_uid() for name in ("StudyInstanceUID", "FrameOfReferenceUID")}
+    taken = None if like is None else read_like(like, is_placed=cine.affine is not None)
     for index in range(n_slices):
+        of_series = series[index % len(series)]
         for frame in range(n_frames):
             image = _image(cine, index, frame, np.round(magnitude[index, frame] / step).astype(np.uint16))
-            for name, uid in uids.items():
-                setattr(image, name, uid)
+            image.InstanceNumber = str((0 if len(series) > 1 else index * n_frames) + frame + 1)
+            for name, value in {**uids, **of_series}.items():
+                setattr(image, name, value)
             image.RescaleSlope, image.RescaleIntercept, image.RescaleType = f"{step:.10g}", "0", "US"
             image.WindowCenter, image.WindowWidth = f"{0.5 * white:.10g}", f"{max(white, step):.10g}"
+            if taken is not None:
+                image.update(taken)
             image.save_as(folder / f"slice{index:03d}_frame{frame:04d}.dcm", enforce_file_format=True)
+
+
+def _series(count: int) -> list[dict[str, str]]:
+    """What tells the series apart: one for all slices, or one a slice."""
+    return [
+        {
+            "SeriesInstanceUID": generate_uid(),
+            "SeriesNumber": str(number + 1),
+            "SeriesDescription": f"dainr cine, slice {number}" if count > 1 else "dainr cine",
+        }
+        for number in range(count)
+    ]
 
 
 def _image(cine: Cine, index: int, frame: int, stored: np.ndarray) -> FileDataset:
@@ -53,8 +73,7 @@ def _image(cine: Cine, index: int, frame: int, stored: np.ndarray) -> FileDatase
     now = datetime.now()
     image.SOPClassUID, image.SOPInstanceUID = meta.MediaStorageSOPClassUID, meta.MediaStorageSOPInstanceUID
     image.InstanceCreationDate, image.InstanceCreationTime = now.strftime("%Y%m%d"), now.strftime("%H%M%S")
-    image.Modality, image.SeriesNumber, image.InstanceNumber = "MR", "1", str(index * len(cine.times) + frame + 1)
-    image.SeriesDescription = "dainr cine"
+    image.Modality = "MR"
     image.ImageType = ["DERIVED", "SECONDARY", "OTHER"]
     image.DerivationDescription = f"reconstructed from raw data by dainr {__version__}"
     image.ScanningSequence, image.SequenceVariant, image.ScanOptions, image.MRAcquisitionType = "RM", "NONE", "CG", "2D"
@@ -77,17 +96,23 @@ def _place(image: pydicom.Dataset, cine: Cine, index: int) -> None:
     image.PixelSpacing = _decimals(lengths[[1, 0]])  # between rows, between columns
     image.SliceThickness = f"{cine.slice_thickness_mm:.10g}"
     image.SpacingBetweenSlices = f"{lengths[2]:.10g}"
+    image.SliceLocation = f"{np.cross(*directions.T) @ affine[:3] @ np.array([0, 0, index, 1.0]):.10g}"
 
 
 def _time(image: pydicom.Dataset, cine: Cine, frame: int) -> None:
-    """When in the cycle: ms after the first frame. The times belong to images gated to the heart (scan option CG)."""
-    n_frames = len(cine.times)
+    """When in the cycle, ms after the first frame, and how fast to play.
+
+    The times belong to images gated to the heart (scan option CG). The repetition time is that from frame to frame,
+    as scanners have it in cines and as converters to NIfTI read it; the sequence's own is not known.
+    """
+    n_frames, step_ms = len(cine.times), 1e3 * cine.frame_spacing
     image.TriggerTime = f"{1e3 * (cine.times[frame] - cine.times[0]):.10g}"
     image.CardiacNumberOfImages = str(n_frames)
     image.TemporalPositionIdentifier, image.NumberOfTemporalPositions = str(frame + 1), str(n_frames)
-    if cine.frame_spacing > 0:
-        image.TemporalResolution = f"{1e3 * cine.frame_spacing:.10g}"
-        image.NominalInterval = str(round(1e3 * cine.frame_spacing * n_frames))
+    if step_ms > 0:
+        image.TemporalResolution = image.FrameTime = image.RepetitionTime = f"{step_ms:.10g}"
+        image.CineRate = image.RecommendedDisplayFrameRate = str(max(1, round(1e3 / step_ms)))
+        image.NominalInterval = str(round(step_ms * n_frames))
 
 
 def _decimals(values: Float[np.ndarray, " value"]) -> list[str]:

@@ -1,7 +1,10 @@
 """DICOM: the images of a cine, in their places and times, valid by the standard."""
 
+import importlib.util
+import logging
 import shutil
 import subprocess
+from dataclasses import replace
 from pathlib import Path
 
 import nibabel
@@ -10,7 +13,8 @@ import pydicom
 import pytest
 
 from dainr.cine import Cine
-from dainr.io.images.dicom import write_dicom
+from dainr.errors import BadScan
+from dainr.io.images.dicom import DicomOptions, write_dicom
 from dainr.io.images.nifti import write_nifti
 from tests.io import AFFINE
 
@@ -61,6 +65,11 @@ def test_frames_follow_the_cycle(images: list[pydicom.FileDataset]) -> None:
     assert [int(i.TemporalPositionIdentifier) for i in images] == [1, 2, 3] * SLICES
     assert [float(i.SpacingBetweenSlices) for i in images] == pytest.approx([np.linalg.norm(AFFINE[:3, 2])] * 6)
     assert {float(i.SliceThickness) for i in images} == {6}
+    assert {(float(i.FrameTime), float(i.RepetitionTime), float(i.TemporalResolution)) for i in images} == {
+        (40, 40, 40)
+    }
+    assert {(int(i.CineRate), int(i.RecommendedDisplayFrameRate)) for i in images} == {(25, 25)}
+    assert [int(i.InstanceNumber) for i in images] == [1, 2, 3, 4, 5, 6]
 
 
 def test_each_export_is_a_series_of_its_own_and_names_no_patient(
@@ -75,11 +84,93 @@ def test_each_export_is_a_series_of_its_own_and_names_no_patient(
     assert all(list(i.ImageType)[:2] == ["DERIVED", "SECONDARY"] for i in images)
 
 
+def test_each_slice_can_be_a_series_of_its_own(tmp_path: Path) -> None:
+    write_dicom(make(), tmp_path / "dicom", DicomOptions(one_series_per_slice=True))
+    images = [pydicom.dcmread(p) for p in sorted((tmp_path / "dicom").iterdir())]
+    assert [int(i.SeriesNumber) for i in images] == [1, 1, 1, 2, 2, 2]
+    assert [int(i.InstanceNumber) for i in images] == [1, 2, 3, 1, 2, 3]
+    assert [len({getattr(i, name) for i in images}) for name in ("SeriesInstanceUID", "StudyInstanceUID")] == [2, 1]
+    assert images[-1].SeriesDescription == "dainr cine, slice 1"
+
+
+@pytest.fixture
+def scanner_image(tmp_path: Path) -> Path:
+    """An image as a scanner has it, of a named patient."""
+    write_dicom(make(), tmp_path / "scanner_dicom")
+    image = pydicom.dcmread(next((tmp_path / "scanner_dicom").iterdir()))
+    image.SpecificCharacterSet, image.PatientName, image.PatientID = "ISO_IR 100", "Müller^Ännchen", "4711"
+    image.PatientPosition, image.StudyID, image.Manufacturer, image.StudyDate = "HFS", "2", "a vendor", "20260101"
+    image.save_as(tmp_path / "scanner.dcm")
+    return tmp_path / "scanner.dcm"
+
+
+def test_patient_study_and_place_come_from_an_image_of_the_scanner(
+    scanner_image: Path, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    with caplog.at_level(logging.WARNING):
+        write_dicom(make(), tmp_path / "dicom", DicomOptions(like=scanner_image))
+    theirs, mine = pydicom.dcmread(scanner_image), pydicom.dcmread(next((tmp_path / "dicom").iterdir()))
+    same = ("PatientName", "PatientID", "StudyInstanceUID", "StudyDate", "FrameOfReferenceUID", "PatientPosition")
+    assert all(mine[name].value == theirs[name].value for name in same)
+    assert mine.PatientName.family_name == "Müller"
+    assert mine.SeriesInstanceUID != theirs.SeriesInstanceUID and not mine.Manufacturer
+    assert "the images hold patient data" in caplog.text
+
+
+def test_images_whose_place_is_not_known_get_no_frame_of_reference(
+    scanner_image: Path, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    write_dicom(make(None), tmp_path / "dicom", DicomOptions(like=scanner_image))
+    theirs, mine = pydicom.dcmread(scanner_image), pydicom.dcmread(next((tmp_path / "dicom").iterdir()))
+    assert mine.PatientID == "4711" and mine.FrameOfReferenceUID != theirs.FrameOfReferenceUID
+    assert "frame of reference" in caplog.text
+
+
+@pytest.mark.parametrize(("content", "why"), [(None, "no such file"), (b"no image" * 40, "it is no DICOM image")])
+def test_what_is_no_image_of_a_scanner_is_refused(content: bytes | None, why: str, tmp_path: Path) -> None:
+    if content is not None:
+        (tmp_path / "scanner.dcm").write_bytes(content)
+    with pytest.raises(BadScan, match=why):
+        write_dicom(make(), tmp_path / "dicom", DicomOptions(like=tmp_path / "scanner.dcm"))
+    assert not (tmp_path / "dicom").exists()
+
+
+def orthogonal() -> Cine:
+    """A cine in oblique slices with right angles between its axes, as a converter can keep them."""
+    directions = np.linalg.qr(AFFINE[:3, :3])[0] @ np.diag([1.5, 1.4, 9.0])
+    affine = np.vstack([np.column_stack([directions, AFFINE[:3, 3]]), [0, 0, 0, 1]])
+    return replace(make(affine), fov_mm=(1.4 * NY, 1.5 * NX))
+
+
+@pytest.mark.skipif(importlib.util.find_spec("dcm2niix") is None, reason="dcm2niix is not installed")
+@pytest.mark.parametrize("like", [False, True])
+def test_an_independent_converter_makes_the_same_nifti(scanner_image: Path, tmp_path: Path, like: bool) -> None:
+    import dcm2niix
+
+    write_dicom(orthogonal(), tmp_path / "dicom", DicomOptions(like=scanner_image if like else None))
+    write_nifti(orthogonal(), tmp_path / "mine.nii")
+    (tmp_path / "out").mkdir()
+    command = [dcm2niix.bin, "-f", "theirs", "-o", tmp_path / "out", tmp_path / "dicom"]
+    subprocess.run(command, capture_output=True, check=True)
+    mine = nibabel.loadsave.load(tmp_path / "mine.nii")
+    theirs = nibabel.loadsave.load(tmp_path / "out" / "theirs.nii")
+    assert theirs.shape == mine.shape == (NX, NY, SLICES, FRAMES)
+    np.testing.assert_allclose(theirs.header.get_zooms(), mine.header.get_zooms(), rtol=1e-5)
+    index = np.stack([*np.indices(mine.shape[:3]).reshape(3, -1), np.ones(NX * NY * SLICES)])
+    there = np.linalg.inv(theirs.affine) @ mine.affine @ index  # it turns the rows round
+    np.testing.assert_allclose(there, np.rint(there), atol=1e-3)
+    x, y, z = np.rint(there[:3]).astype(int)
+    expected = mine.get_fdata().reshape(-1, FRAMES)
+    np.testing.assert_allclose(theirs.get_fdata()[x, y, z], expected, atol=0.51 * expected.max() / 4095)
+
+
 @pytest.mark.parametrize("frames", [1, FRAMES])
+@pytest.mark.parametrize("like", [False, True])
 @pytest.mark.skipif(shutil.which("dciodvfy") is None, reason="dciodvfy (dicom3tools) is not installed")
-def test_an_independent_validator_finds_no_error(frames: int, tmp_path: Path) -> None:
-    cine = make(None)
-    write_dicom(Cine(cine.data[:, :frames], cine.times[:frames], cine.fov_mm, 6.0), tmp_path / "dicom")
+def test_an_independent_validator_finds_no_error(frames: int, like: bool, scanner_image: Path, tmp_path: Path) -> None:
+    cine = orthogonal()
+    cine = replace(cine, data=cine.data[:, :frames], times=cine.times[:frames])
+    write_dicom(cine, tmp_path / "dicom", DicomOptions(like=scanner_image if like else None))
     for path in (tmp_path / "dicom").iterdir():
         found = subprocess.run(["dciodvfy", path], capture_output=True, text=True, check=False)
         assert "Error" not in found.stderr, found.stderr
