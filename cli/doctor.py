@@ -1,13 +1,48 @@
 """`dainr doctor`: what is installed here, and what a fit would use."""
 
+from typing import Annotated
+
 import typer
 
+from dainr.errors import BadRequest, DainrError
 
-def doctor() -> None:
+
+def doctor(
+    gpu: Annotated[
+        bool, typer.Option("--gpu", help="Also check a GPU: its arithmetic, NUFFT and a small fit, beside the CPU's.")
+    ] = False,
+    device: Annotated[
+        str | None, typer.Option(help="With --gpu: which one, cuda:1; cpu shows what is checked.  [default: cuda]")
+    ] = None,
+) -> None:
     """Say which devices, backends and versions are here.
 
-    Example: dainr doctor
+    Example: dainr doctor --gpu
     """
+    if device is not None and not gpu:
+        raise BadRequest(f"--device {device}", "it says what --gpu checks", "add --gpu")
+    _say_what_is_here()
+    if gpu:
+        _check(device or "cuda")
+
+
+def _check(device: str) -> None:
+    """Say what the check of a device finds, as it comes; the exit code tells if something is wrong."""
+    from dainr.studies.self_check import self_check
+
+    wrong = 0
+    typer.echo("")
+    for finding in self_check(device):
+        wrong += not finding.right
+        typer.echo(f"{finding.name}: {finding.text}{'' if finding.right else '  <- wrong'}")
+    typer.echo("")
+    if wrong:
+        typer.echo(f"{wrong} of this is wrong: do not fit on {device}.", err=True)
+        raise typer.Exit(DainrError.exit_code)
+    typer.echo(f"{device} computes what the CPU does.")
+
+
+def _say_what_is_here() -> None:
     import importlib.util
     import os
 
