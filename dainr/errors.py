@@ -29,6 +29,12 @@ class BadScan(DainrError):
     exit_code = 3
 
 
+class LockedScan(BadScan):
+    """Another program has the file open for writing: later it may be read."""
+
+    exit_code = 6
+
+
 class MissingBackend(DainrError):
     """A device or an optional package was asked for by name and is not here."""
 

@@ -1,7 +1,11 @@
 """What every HDF5 reader shares: opening a file with a clear error, reading a dataset, writing without half a file."""
 
+import errno
+import fcntl
 import os
+import re
 import tempfile
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -9,9 +13,12 @@ from pathlib import Path
 import h5py
 import numpy as np
 
-from dainr.errors import BadRequest, BadScan
+from dainr.errors import BadRequest, BadScan, LockedScan
 
 SIGNATURE = b"\x89HDF\r\n\x1a\n"
+LOCKED = "unable to lock file", "already open for write"  # in HDF5's own words
+STILL_S = 2.0  # a file that does not change for so long is taken as it is, though another program holds its lock
+NOT_THE_CONTENT = (errno.EACCES, errno.EPERM, errno.EIO, errno.ESTALE, errno.ETIMEDOUT, errno.ENODEV, errno.ENXIO)
 
 
 def is_hdf5(path: Path) -> bool:
@@ -22,14 +29,81 @@ def is_hdf5(path: Path) -> bool:
 
 @contextmanager
 def open_hdf5(path: Path) -> Iterator[h5py.File]:
-    """An HDF5 file open for reading. Raises BadScan when it is truncated or damaged, also while it is read."""
+    """An HDF5 file open for reading, without its lock where that cannot be had.
+
+    Raises BadScan when it is truncated, damaged or cannot be read, also while it is read, and LockedScan where another
+    program is writing it.
+    """
+    before = None  # of a file that another program may be writing
     try:
-        with h5py.File(path, "r") as file:
+        try:
+            file = h5py.File(path, "r")
+        except OSError as error:
+            if not _is_lock(error):
+                raise
+            before = _once_still(path)
+            file = h5py.File(path, "r", locking=False)
+        with file:
             yield file
     except (OSError, RuntimeError, KeyError, ValueError, TypeError) as error:  # of structure, of names, of types
+        if before is not None or _is_lock(error):
+            raise _locked(path) from error
+        if (why := _why_not_read(error)) is not None:
+            raise unreadable(path, why) from error
         raise BadScan(
             str(path), f"the file is truncated or damaged ({_first_line(error)})", "copy or export it again"
         ) from error
+    if before is not None and _state(path) != before:
+        raise _locked(path)
+
+
+def is_held(path: Path) -> bool:
+    """Whether another program holds the lock of this file, as one that writes it does."""
+    with path.open("rb") as file:
+        try:
+            fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
+        except BlockingIOError:
+            return True
+        except OSError:  # the file system knows no locks
+            return False
+    return False
+
+
+def unreadable(path: Path, why: str) -> BadScan:
+    """The error of a file that the system does not let read."""
+    return BadScan(str(path), f"it cannot be read ({why})", "check its permissions and the disk")
+
+
+def _is_lock(error: BaseException) -> bool:
+    return isinstance(error, OSError) and any(words in str(error) for words in LOCKED)
+
+
+def _state(path: Path) -> tuple[int, int]:
+    status = path.stat()
+    return status.st_size, status.st_mtime_ns
+
+
+def _once_still(path: Path) -> tuple[int, int]:
+    """Size and time of the last change of a file, once it has not changed for a while. Raises LockedScan if it does."""
+    before = _state(path)
+    if is_held(path):
+        time.sleep(max(0.0, min(STILL_S, STILL_S - (time.time() - before[1] * 1e-9))))
+    if _state(path) != before:
+        raise _locked(path)
+    return before
+
+
+def _locked(path: Path) -> LockedScan:
+    return LockedScan(
+        str(path), "it is locked: another program writes it, or ended before it had closed it", "wait, or copy it again"
+    )
+
+
+def _why_not_read(error: BaseException) -> str | None:
+    """What the system says of a file that it does not let read; None where its content is at fault."""
+    told = re.search(r"errno = (\d+)", str(error))
+    number = int(told[1]) if told else getattr(error, "errno", None)
+    return os.strerror(number) if number in NOT_THE_CONTENT else None
 
 
 def read_array(file: h5py.File, name: str, where: str) -> np.ndarray | None:

@@ -7,6 +7,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from dainr.errors import BadScan
+from dainr.io.hdf5 import is_hdf5, is_held, unreadable
 from dainr.io.scans import bart, ismrmrd, matlab, native
 from dainr.scan import Scan
 
@@ -19,19 +20,28 @@ def read(path: Path) -> Scan:
 
     Raises BadScan when the file is missing, truncated, of no known format, holds no valid scan or one too large.
     """
-    if not path.is_file():
-        what = "is a folder" if path.is_dir() else "there is no such file"
-        raise BadScan(str(path), what, "name a scan file")
     try:
+        if not path.is_file():
+            what = "is a folder" if path.is_dir() else "there is no such file"
+            raise BadScan(str(path), what, "name a scan file")
         for reader in READERS:
             if reader.recognises(path):
-                return reader.read(path)
+                return _noted(reader.read(path), path)
     except MemoryError as error:
         raise BadScan(
             str(path), "what it says it holds does not fit in memory", "check the file, or use a larger machine"
         ) from error
+    except OSError as error:
+        raise unreadable(path, error.strerror or str(error)) from error
     raise BadScan(
         str(path),
         "its content is of no format dainr reads",
         "give " + " or ".join(reader.NAME for reader in READERS) + " (see docs/formats.md)",
     )
+
+
+def _noted(scan: Scan, path: Path) -> Scan:
+    """The scan, with a note where another program may go on writing its file."""
+    if not (is_hdf5(path) and is_held(path)):
+        return scan
+    return scan.changed(notes=(*scan.notes, "another program has the file open for writing: read as it is now"))

@@ -40,7 +40,10 @@ class Reading:
 
     def result(self) -> Any:
         """What the reader returns, as `scan`."""
-        size = self.path.stat().st_size if self.path.is_file() else 0
+        try:
+            size = self.path.stat().st_size
+        except OSError:  # the other process tells why
+            size = 0
         answer = self._process.answer(PATIENCE_S + size / BYTES_PER_S)
         if answer is None:
             raise BadScan(str(self.path), LOST, "copy or export it again")

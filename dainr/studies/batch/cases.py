@@ -4,7 +4,7 @@ import os
 from dataclasses import dataclass
 from pathlib import Path
 
-from dainr.errors import BadRequest, BadScan
+from dainr.errors import BadRequest, BadScan, LockedScan
 from dainr.io.images.cine import is_cine
 from dainr.io.scans import bart
 from dainr.io.scans.formats import READERS
@@ -52,10 +52,10 @@ def _is_case(path: Path) -> bool:
         return False
     try:
         return not is_cine(path) and (path.suffix in SUFFIXES or any(reader.recognises(path) for reader in READERS))
+    except (LockedScan, OSError):
+        return True
     except BadScan:
         return path.suffix in SUFFIXES
-    except OSError:
-        return True
 
 
 def _beside(path: Path) -> list[Path]:

@@ -17,13 +17,14 @@ from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from dainr.errors import BadRequest, BadScan
+from dainr.errors import BadRequest, BadScan, LockedScan
 from dainr.io import scan_sha256
 from dainr.io.hdf5 import write_whole
 from dainr.studies.batch.cases import Case
 
 CASES = ".cases"  # in the batch's folder
-ATTEMPTS = 2  # of a case that was killed or took too long
+ATTEMPTS = 2  # of a case that was killed or took too long, or whose file another program was writing
+LOCKED_S = 20.0  # before such a file is tried again
 FINAL = (BadRequest.exit_code, BadScan.exit_code)  # the same input and settings would end so again
 TIMED_OUT = -signal.SIGALRM
 PARENT_DEATH_SIGNAL = 1  # of prctl(2)
@@ -97,7 +98,9 @@ def _fit(job: Job, asked: dict[str, Any], environment: dict[str, str]) -> Outcom
     for attempt in range(1, ATTEMPTS + 1):
         code, why = _attempt(job, same or attempt > 1, environment)
         outcome = replace(outcome, attempts=attempt, exit_code=code)
-        if code >= 0 and code != 128 + signal.SIGKILL:
+        if code == LockedScan.exit_code and attempt < ATTEMPTS:
+            time.sleep(LOCKED_S)
+        elif code >= 0 and code != 128 + signal.SIGKILL:
             break
     outcome = replace(
         outcome, status="failed" if code else "done", why=why, seconds=round(time.monotonic() - started, 1)

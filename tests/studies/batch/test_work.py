@@ -12,6 +12,7 @@ from pathlib import Path
 
 import pytest
 
+from dainr.errors import LockedScan
 from dainr.studies.batch import work
 from dainr.studies.batch.cases import Case
 from dainr.studies.batch.work import CASES, TIMED_OUT, Job, Outcome, exported, fit_case, known_outcome
@@ -114,6 +115,18 @@ def test_a_case_killed_twice_has_failed_and_is_tried_by_the_next_batch(
     assert (outcome.status, outcome.attempts, outcome.exit_code) == ("failed", 2, code)
     assert program.codes == [0]
     assert known_outcome(job) is None
+    assert fit_case(job, 1).status == "done"
+
+
+def test_a_locked_file_is_tried_again_now_and_by_the_next_batch(
+    job: Job, script: Callable[..., Scripted], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("dainr.studies.batch.work.LOCKED_S", 0.0)
+    script(LockedScan.exit_code, LockedScan.exit_code)
+    outcome = fit_case(job, 1)
+    assert (outcome.status, outcome.attempts) == ("failed", 2)
+    assert known_outcome(job) is None
+    script(LockedScan.exit_code, 0)
     assert fit_case(job, 1).status == "done"
 
 
