@@ -50,7 +50,7 @@ def _say_what_is_here() -> None:
 
     from dainr.machine.device import device_name
     from dainr.machine.threads import WAITING
-    from dainr.operators.nufft import BACKENDS, available_backends
+    from dainr.operators.nufft import BACKENDS, available_backends, why_missing
     from dainr.runs.run import versions
 
     for package, version in versions().items():
@@ -64,9 +64,10 @@ def _say_what_is_here() -> None:
     for device in ("cpu", "cuda"):
         if device == "cpu" or torch.cuda.is_available():
             typer.echo(f"NUFFT backends on {device}: {', '.join(available_backends(torch.device(device)))}")
-    missing = [name for name, (_, _, package, _) in BACKENDS.items() if importlib.util.find_spec(package) is None]
+    missing = {name: why for name in BACKENDS if (why := why_missing(name))}
     if missing:
-        typer.echo(f"NUFFT backends not installed: {', '.join(missing)}")
+        reasons = "; ".join(f"{name} ({why})" for name, why in missing.items())
+        typer.echo(f"NUFFT backends not used here, and not needed: {reasons}")
     installed = importlib.util.find_spec("tinycudann") is not None
     typer.echo(
         f"hash grid: native{', tinycudann' if installed else ' (tinycudann is not installed; nothing needs it)'}"

@@ -23,7 +23,7 @@ PACKAGES = {"dainr": "dainr", "cli": "dainr.cli", "pretrained": "dainr.pretraine
 IMPORTED_AS = {"pillow": "PIL", "scikit-image": "skimage", "imageio-ffmpeg": "imageio_ffmpeg", "tomli-w": "tomli_w"}
 IMPORTED_AS |= {"pyyaml": "yaml", "griffelib": "griffe"}
 NOT_IMPORTED = {"imageio-ffmpeg"}  # imageio writes films by it
-OPTIONAL = {"tinycudann"}  # built from its source; nothing needs it
+OPTIONAL = {"tinycudann", "cufinufft"}  # for CUDA, by name; nothing needs them
 UNREAD = {"curve.csv"}  # of the training, for its page
 TOOLS = {"pytest-timeout", "pytest-xdist", "beartype", "ruff", "mypy", "setuptools", "pip"}  # run, not imported
 
@@ -56,13 +56,13 @@ def modules(packages: set[str]) -> set[str]:
 
 @pytest.mark.parametrize("folder", PACKAGES)
 def test_what_the_program_imports_is_declared(folder: str) -> None:
-    allowed = modules(NEEDED | EXTRAS["cuda"]) | OPTIONAL
+    allowed = modules(NEEDED) | OPTIONAL
     assert {name: where for name, where in imported(ROOT / folder).items() if name not in allowed} == {}
 
 
 @pytest.mark.parametrize("folder", ["tests", "benchmarks", "docs", "examples"])
 def test_what_tests_and_benchmarks_import_is_declared(folder: str) -> None:
-    allowed = modules(NEEDED | EXTRAS["cuda"] | EXTRAS["dev"] | EXTRAS["docs"]) | OPTIONAL
+    allowed = modules(NEEDED | EXTRAS["dev"] | EXTRAS["docs"]) | OPTIONAL
     assert {name: where for name, where in imported(ROOT / folder).items() if name not in allowed} == {}
 
 

@@ -4,9 +4,7 @@ Features at fixed points are linear in the table, so index and weight of every c
 then one product with the matrix forward and one with its stored transpose backward, on CPU and CUDA.
 """
 
-import warnings
-from collections.abc import Callable
-from functools import lru_cache, partial
+from functools import lru_cache
 from typing import Any
 
 import torch
@@ -15,53 +13,35 @@ from torch import Tensor
 from torch.autograd.function import once_differentiable
 
 from dainr.fields.hash_grid import GridConfig, grid_levels
-from dainr.kernels.compiling import chosen
 from dainr.kernels.coordinates import pixel_coordinates
 from dainr.kernels.hash_grid import entry_index
-from dainr.kernels.sparse_cpu import product_cpu, rows_of
-
-Product = Callable[[Tensor], Tensor]
+from dainr.kernels.sparse import Product, csr_matrix, csr_product, transposed
 
 
 class FixedLookup:
     """The features of a grid at fixed positions (x, y) in the unit square, `point feature`."""
 
     def __init__(self, config: GridConfig, positions: Float[Tensor, "point 2"]) -> None:
-        levels, device = grid_levels(config), positions.device
-        n_levels = len(levels)
-        self.n_features = n_levels * config.features_per_level
-        rows, columns, values = [], [], []
-        for number, level in enumerate(levels):
+        levels = grid_levels(config)
+        self.n_features = len(levels) * config.features_per_level
+        columns, values = [], []
+        for level in levels:
             cell = positions * level.scale + 0.5
             corner = cell.floor()
             x, y = (cell - corner).unbind(1)
             i, j = corner.long().unbind(1)
-            row = torch.arange(len(positions), device=device) * n_levels + number
             for di, wx in ((0, 1 - x), (1, x)):
                 for dj, wy in ((0, 1 - y), (1, y)):
-                    rows.append(row)
                     columns.append(entry_index(i + di, j + dj, level))
                     values.append(wx * wy)
-        size = (len(positions) * n_levels, levels[-1].offset + levels[-1].size)
-        indices = torch.stack([torch.cat(rows), torch.cat(columns)])
-        matrix = torch.sparse_coo_tensor(indices, torch.cat(values), size, check_invariants=True).coalesce()
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # torch calls its CSR tensors a beta feature
-            both = matrix.to_sparse_csr(), matrix.t().coalesce().to_sparse_csr()
-        product = chosen(device, _plain_product, cpu=_compiled_product)
-        self.products = [product(m) for m in both]
+        # the rows of a point are its levels, each with four corners
+        of_rows, weights = (torch.stack(parts, 1).view(-1, 4) for parts in (columns, values))
+        matrix = csr_matrix(of_rows, weights, levels[-1].offset + levels[-1].size)
+        self.products = csr_product(matrix), csr_product(transposed(matrix))
 
     def __call__(self, table: Float[Tensor, "entry per_level"]) -> Float[Tensor, "point feature"]:
         """Features for the present table."""
         return _Product.apply(table, *self.products).view(-1, self.n_features)
-
-
-def _plain_product(matrix: Tensor) -> Product:
-    return partial(torch.matmul, matrix)
-
-
-def _compiled_product(matrix: Tensor) -> Product:
-    return partial(product_cpu, rows_of(matrix))
 
 
 @lru_cache(maxsize=2)

@@ -51,9 +51,10 @@ def resolve_common(scan: Scan, config: AnyConfig) -> tuple[AnyConfig, dict[str, 
         n_coils = config.prepare.virtual_coils or scan.n_coils
         if nufft == "auto":
             chosen, timings = choose_backend(max(points, key=len), scan.matrix, n_coils, device)
-            times = ", ".join(f"{name} {1e3 * seconds:.1f} ms" for name, seconds in timings.items())
-            log.info("NUFFT: %s, by the clock on one frame, forward and back (%s)", chosen, times)
-            record["nufft_seconds_per_frame"] = {name: round(seconds, 5) for name, seconds in timings.items()}
+            if timings:
+                times = ", ".join(f"{name} {1e3 * seconds:.1f} ms" for name, seconds in timings.items())
+                log.info("NUFFT: %s, by the clock on one frame, forward and back (%s)", chosen, times)
+                record["nufft_seconds_per_frame"] = {name: round(seconds, 5) for name, seconds in timings.items()}
             nufft = chosen  # type: ignore[assignment]
         else:
             make_nufft(nufft, points[:1], scan.matrix, n_coils, device)

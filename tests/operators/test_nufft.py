@@ -1,6 +1,9 @@
 """Every NUFFT backend against the exact transform, its adjoint and its gradients; choosing among them."""
 
+import importlib
 import importlib.util
+import sys
+from types import ModuleType, SimpleNamespace
 
 import numpy as np
 import pytest
@@ -16,7 +19,7 @@ from tests.operators import assert_linear_operator, exact_adjoint, exact_forward
 from tests.operators.test_cartesian import grid_points
 
 pytestmark = pytest.mark.usefixtures("two_threads")
-CPU = torch.device("cpu")
+CPU, CUDA = torch.device("cpu"), torch.device("cuda")
 COUNTS = (40, 7, 61)  # points of three frames
 on_cuda = [pytest.mark.cuda, pytest.mark.skipif(not torch.cuda.is_available(), reason="there is no CUDA device")]
 backends = pytest.mark.parametrize(
@@ -115,7 +118,7 @@ def test_the_same_input_gives_the_same_bits(name: str, device: str, n_coils: int
     operator, x = make(name, device, scattered(), (16, 16), n_coils), random_complex(3, n_coils, 16, 16).to(device)
     samples = operator(x)
     assert all(torch.equal(operator(x), samples) for _ in range(5))
-    if device == "cpu":
+    if device == "cpu" or name == "sparse":  # those of other libraries add atomically on CUDA
         images = operator.adjoint(samples)
         assert all(torch.equal(operator.adjoint(samples), images) for _ in range(30))
 
@@ -131,12 +134,51 @@ def test_backends_for_the_cpu_run_on_the_cpu() -> None:
     assert available_backends(CPU) == ["compiled", "finufft", "sparse", "torchkbnufft"]
 
 
-@pytest.mark.parametrize("name", ["finufft", "cufinufft", "torchkbnufft"])
-def test_a_backend_that_is_not_installed_says_how_to_install_it(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize(("name", "device"), [("finufft", CPU), ("cufinufft", CUDA), ("torchkbnufft", CPU)])
+def test_a_backend_that_is_not_installed_says_how_to_install_it(
+    name: str, device: torch.device, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(importlib.util, "find_spec", lambda package: None)
-    assert available_backends(CPU) == []
+    assert available_backends(device) == []
     with pytest.raises(MissingBackend, match=f"{name} is not installed; run: pip install {name}, or use auto"):
-        make_nufft(name, scattered(), (8, 8), 1, CPU)
+        make_nufft(name, scattered(), (8, 8), 1, device)
+
+
+def test_a_backend_whose_libraries_are_missing_is_not_there(monkeypatch: pytest.MonkeyPatch) -> None:
+    def fails(module: str) -> None:
+        raise ImportError("libcudart.so.12: cannot open shared object file")
+
+    monkeypatch.setattr(importlib.util, "find_spec", lambda package: package)
+    monkeypatch.setattr(importlib, "import_module", fails)
+    assert available_backends(CUDA) == ["sparse", "torchkbnufft"]
+    with pytest.raises(MissingBackend, match=r"cufinufft does not load here \(libcudart.*\); use nufft=auto"):
+        make_nufft("cufinufft", scattered(), (8, 8), 1, CUDA)
+
+
+def test_on_cuda_nothing_is_raced() -> None:
+    assert choose_backend(scattered()[0], (8, 8), 2, CUDA) == ("sparse", {})
+
+
+def test_cufinufft_is_given_contiguous_coordinates(monkeypatch: pytest.MonkeyPatch) -> None:
+    given = []
+
+    class Plan:
+        def __init__(self, *arguments: object, **settings: object) -> None: ...
+
+        def setpts(self, *coordinates: torch.Tensor) -> None:
+            given.extend(coordinates)
+
+    fake = ModuleType("cufinufft")
+    fake.Plan = Plan  # type: ignore[attr-defined]
+    monkeypatch.setitem(sys.modules, "cufinufft", fake)
+    name = "dainr.operators.nufft.cufinufft"
+    monkeypatch.setitem(sys.modules, name, fake)  # so that what is imported now goes with the test
+    monkeypatch.delitem(sys.modules, name)
+    monkeypatch.setattr(torch.cuda, "current_stream", lambda device: SimpleNamespace(cuda_stream=0))
+    module = importlib.import_module(name)
+    module.CufinufftOperator(scattered(), (8, 8), 1, CPU)
+    assert len(given) == 4 * len(COUNTS)
+    assert all(coordinates.is_contiguous() for coordinates in given)
 
 
 def test_a_backend_for_another_device_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -148,11 +190,11 @@ def test_a_backend_for_another_device_is_refused(monkeypatch: pytest.MonkeyPatch
 def test_finufft_on_cuda_means_its_cuda_edition(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(importlib.util, "find_spec", lambda package: None)
     with pytest.raises(MissingBackend, match="pip install cufinufft"):
-        make_nufft("finufft", scattered(), (8, 8), 1, torch.device("cuda"))
+        make_nufft("finufft", scattered(), (8, 8), 1, CUDA)
 
 
 def test_an_unknown_backend_names_those_there_are() -> None:
-    with pytest.raises(BadRequest, match=r"nufft=fast: .*finufft, cufinufft, sparse, torchkbnufft"):
+    with pytest.raises(BadRequest, match=r"nufft=fast: .*finufft, sparse, cufinufft, torchkbnufft"):
         make_nufft("fast", scattered(), (8, 8), 1, CPU)
 
 

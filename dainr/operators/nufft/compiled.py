@@ -31,13 +31,13 @@ class CompiledNufftOperator(FourierOperator):
         from_centre = [np.arange(n) - n // 2 for n in self.matrix]
         alternating = (-1.0) ** np.add.outer(*from_centre)  # brings the centre of k-space to that of the grid
         self.apodisation = torch.from_numpy((apodisation(self.matrix, self.grid) * alternating).astype(np.complex64))
-        positions = np.concatenate(points) * np.array(self.grid) + np.array(self.grid) // 2
+        positions = torch.from_numpy(np.concatenate(points) * np.array(self.grid) + np.array(self.grid) // 2)
         (first_y, along_y), (first_x, along_x) = (window(positions[:, axis]) for axis in (0, 1))
         # of every point: first cells (y, x), weights along y and along x
         self.windows = (
-            np.stack([first_y, first_x], 1),
-            np.ascontiguousarray(along_y, np.float32),
-            np.ascontiguousarray(along_x, np.float32),
+            torch.stack([first_y, first_x], 1).numpy(),
+            along_y.numpy(),
+            along_x.numpy(),
         )
         self.starts = np.concatenate([[0], np.cumsum(self.n_points)])
 

@@ -20,7 +20,9 @@ class CufinufftOperator(FourierOperator):
     """Coil images to k-space through cuFINUFFT plans, single precision, on torch's device memory."""
 
     def _set_up(self, points: Sequence[Float[np.ndarray, "_ 2"]], n_coils: int, device: torch.device) -> None:
-        self.coordinates = [torch.from_numpy((2 * np.pi * p.T).astype(np.float32)).to(device) for p in points]
+        # contiguous, or cufinufft copies them with a warning
+        angles = [np.ascontiguousarray((2 * np.pi * p.T).astype(np.float32)) for p in points]
+        self.coordinates = [torch.from_numpy(of_frame).to(device) for of_frame in angles]
         self.plans = [(self._make(2, -1, n_coils, c), self._make(1, 1, n_coils, c)) for c in self.coordinates]
 
     def _make(self, kind: int, sign: int, n_coils: int, coordinates: Tensor) -> cufinufft.Plan:

@@ -1,11 +1,10 @@
 """NUFFT as apodisation, FFT and a constant sparse matrix: gridding in torch alone, on CPU and CUDA.
 
-The matrix interpolates the Fourier transform on a 1.25 times finer grid with the kernel of kernel.py. It is stored with
-its transpose, because a product with a transposed CSR matrix is slow; both are exact adjoints of each other, and so are
-the operator and its adjoint.
+The matrix interpolates the Fourier transform on a 1.25 times finer grid with the kernel of window.py. It is one for all
+frames, block by block, so that a transform is a handful of launches however many frames there are. Its transpose is
+stored beside it: a product that sums every row on its own needs no atomic additions, and gives the same bits each time.
 """
 
-import warnings
 from collections.abc import Sequence
 
 import numpy as np
@@ -13,62 +12,64 @@ import torch
 from jaxtyping import Complex, Float
 from torch import Tensor
 
+from dainr.kernels.sparse import Product, csr_matrix, csr_product, transposed
 from dainr.operators.fourier import FourierOperator
 from dainr.operators.nufft.window import WIDTH, apodisation, oversampled, window
 
+KEPT = 2  # times the points of all frames: what the matrices that are kept may have together
+
 
 class SparseNufftOperator(FourierOperator):
-    """Coil images to k-space through one sparse interpolation matrix per frame."""
+    """Coil images to k-space through one sparse interpolation matrix."""
 
     def _set_up(self, points: Sequence[Float[np.ndarray, "_ 2"]], n_coils: int, device: torch.device) -> None:
         self.grid = oversampled(self.matrix)
         self.apodisation = torch.from_numpy(apodisation(self.matrix, self.grid).astype(np.float32)).to(device)
-        self.plans = [self._interpolation(p, device) for p in points]
+        # the transform counts pixels from the corner; these turn k-space to what it is counted from n // 2
+        turns = [np.arange(size) * (n // 2) / size for n, size in zip(self.matrix, self.grid, strict=True)]
+        phases = np.exp(2j * np.pi * np.add.outer(*turns)).astype(np.complex64)
+        self.phases = torch.from_numpy(phases).to(device)
+        positions = torch.from_numpy(np.concatenate(points)).to(device)
+        self.windows = [window(positions[:, axis] * size) for axis, size in enumerate(self.grid)]
+        self._products: dict[tuple[int, ...], tuple[Product, Product]] = {}  # by frames; shared by all selections
 
-    def _interpolation(self, points: np.ndarray, device: torch.device) -> tuple[Tensor, Tensor]:
-        """The sparse matrix `point, grid cell` and its transpose."""
-        cells, weights = [], []
-        for axis, grid in enumerate(self.grid):
-            first, values = window(points[:, axis] * grid)
-            cells.append((first[:, None] + np.arange(WIDTH)) % grid)
-            weights.append(values)
-        columns = (cells[0][:, :, None] * self.grid[1] + cells[1][:, None, :]).reshape(len(points), -1)
-        values = (weights[0][:, :, None] * weights[1][:, None, :]).reshape(len(points), -1)
-        rows = np.repeat(np.arange(len(points)), columns.shape[1])
-        indices = torch.from_numpy(np.stack([rows, columns.ravel()]))
-        size = (len(points), self.grid[0] * self.grid[1])
-        coo = torch.sparse_coo_tensor(
-            indices, torch.from_numpy(values.ravel().astype(np.float32)), size, check_invariants=True
-        ).to(device)
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # torch calls its CSR tensors a beta feature
-            return coo.to_sparse_csr(), coo.t().coalesce().to_sparse_csr()
+    def _map(self, x: Complex[Tensor, "frame coil y x"]) -> Complex[Tensor, "coil point"]:
+        k = torch.fft.fft2(x * self.apodisation, s=self.grid)
+        columns = k.new_empty(len(k), *self.grid, k.shape[1])  # of every cell: real and imaginary parts of the coils
+        torch.mul(k.permute(0, 2, 3, 1), self.phases[..., None], out=columns)
+        samples = self._product(0)(torch.view_as_real(columns).view(-1, 2 * k.shape[1]))
+        return torch.view_as_complex(samples.unflatten(1, (-1, 2))).T
 
-    def _frame(self, x: Complex[Tensor, "coil y x"], frame: int) -> Complex[Tensor, "coil point"]:
-        k = torch.fft.fft2(_centred_pad(x * self.apodisation, self.grid)).flatten(1)
-        return _multiply(self.plans[frame][0], k)
+    def _map_adjoint(self, y: Complex[Tensor, "coil point"]) -> Complex[Tensor, "frame coil y x"]:
+        columns = torch.view_as_real(y.resolve_conj().T.contiguous()).flatten(1)
+        cells = torch.view_as_complex(self._product(1)(columns).unflatten(1, (-1, 2)))
+        k = cells.new_empty(len(self.frames), len(y), *self.grid)
+        torch.mul(cells.view(-1, *self.grid, len(y)).permute(0, 3, 1, 2), self.phases.conj(), out=k)
+        ny, nx = self.matrix
+        return torch.fft.ifft2(k, norm="forward")[..., :ny, :nx] * self.apodisation
 
-    def _frame_adjoint(self, y: Complex[Tensor, "coil point"], frame: int) -> Complex[Tensor, "coil y x"]:
-        grid = _multiply(self.plans[frame][1], y).unflatten(1, self.grid)
-        images = torch.fft.ifft2(grid, norm="forward")
-        return _centred_crop(images, self.matrix) * self.apodisation
+    def _product(self, direction: int) -> Product:
+        """That of these frames: from cells of their grids to their points (0), or back (1)."""
+        frames = tuple(self.frames)
+        if frames not in self._products:
+            size = KEPT * sum(self.n_points)
+            while self._products and sum(self.n_points[f] for key in (frames, *self._products) for f in key) > size:
+                self._products.pop(next(iter(self._products)))
+            matrix = self._interpolation(frames)
+            self._products[frames] = csr_product(matrix), csr_product(transposed(matrix))
+        return self._products[frames][direction]
 
-
-def _multiply(matrix: Tensor, x: Complex[Tensor, "coil column"]) -> Complex[Tensor, "coil row"]:
-    """A real sparse matrix times complex vectors, real and imaginary parts as further columns."""
-    columns = torch.view_as_real(x.resolve_conj().T.contiguous()).flatten(1)
-    return torch.view_as_complex((matrix @ columns).unflatten(1, (-1, 2))).T
-
-
-def _centred_pad(x: Tensor, grid: tuple[int, ...]) -> Tensor:
-    """Zero-pad so that pixel n // 2 comes to index 0, cyclically."""
-    padded = x.new_zeros(*x.shape[:-2], *grid)
-    ny, nx = x.shape[-2:]
-    padded[..., :ny, :nx] = x
-    return torch.roll(padded, (-(ny // 2), -(nx // 2)), (-2, -1))
-
-
-def _centred_crop(x: Tensor, matrix: tuple[int, int]) -> Tensor:
-    """The inverse of the padding."""
-    ny, nx = matrix
-    return torch.roll(x, (ny // 2, nx // 2), (-2, -1))[..., :ny, :nx]
+    def _interpolation(self, frames: tuple[int, ...]) -> Tensor:
+        """The sparse matrix `point, cell`, the cells of one frame after those of another."""
+        starts = np.concatenate([[0], np.cumsum(self.n_points)])
+        chosen = torch.cat([torch.arange(starts[f], starts[f + 1]) for f in frames])
+        place = torch.repeat_interleave(torch.arange(len(frames)), torch.tensor([self.n_points[f] for f in frames]))
+        chosen, place = (index.to(self.phases.device) for index in (chosen, place))
+        (cells_y, weights_y), (cells_x, weights_x) = (
+            ((first[chosen, None] + torch.arange(WIDTH, device=first.device)) % size, weights[chosen])
+            for (first, weights), size in zip(self.windows, self.grid, strict=True)
+        )
+        rows = (place[:, None] * self.grid[0] + cells_y)[:, :, None]
+        columns = (rows * self.grid[1] + cells_x[:, None, :]).view(len(chosen), -1)
+        values = (weights_y[:, :, None] * weights_x[:, None, :]).view(len(chosen), -1)
+        return csr_matrix(columns, values, len(frames) * self.grid[0] * self.grid[1])

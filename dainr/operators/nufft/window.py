@@ -1,11 +1,14 @@
 """The Kaiser-Bessel kernel that gridding interpolates with (Beatty et al., IEEE TMI 2005;24:799)."""
 
 import numpy as np
-from jaxtyping import Float
+import torch
+from jaxtyping import Float, Int
+from torch import Tensor
 
 OVERSAMPLING = 1.25
 WIDTH = 8  # cells of the oversampled grid
 BETA = float(np.pi * np.sqrt((WIDTH / OVERSAMPLING) ** 2 * (OVERSAMPLING - 0.5) ** 2 - 0.8))
+PEAK = float(np.i0(BETA))
 
 
 def oversampled(matrix: tuple[int, int]) -> tuple[int, int]:
@@ -20,12 +23,13 @@ def apodisation(matrix: tuple[int, int], grid: tuple[int, int]) -> Float[np.ndar
     for n, size in zip(matrix, grid, strict=True):
         position = (np.arange(n) - n // 2) / size
         argument = np.sqrt((BETA**2 - (np.pi * WIDTH * position) ** 2).astype(complex))
-        along.append(1 / (WIDTH * np.sinh(argument) / (argument * np.i0(BETA))).real)
+        along.append(1 / (WIDTH * np.sinh(argument) / (argument * PEAK)).real)
     return np.multiply.outer(*along) / np.sqrt(matrix[0] * matrix[1])
 
 
-def window(position: Float[np.ndarray, " point"]) -> tuple[np.ndarray, Float[np.ndarray, "point cell"]]:
-    """First cell of the kernel around each position in cells, and the kernel's values at its cells."""
-    first = np.ceil(position - WIDTH / 2).astype(np.int64)
-    distance = 2 * (first[:, None] + np.arange(WIDTH) - position[:, None]) / WIDTH
-    return first, np.i0(BETA * np.sqrt(np.clip(1 - distance**2, 0, None))) / np.i0(BETA)
+def window(position: Float[Tensor, " point"]) -> tuple[Int[Tensor, " point"], Float[Tensor, "point cell"]]:
+    """First cell of the kernel around each position in cells, and the kernel's values at its cells, float32."""
+    first = torch.ceil(position - WIDTH / 2).long()
+    distance = 2 * (first[:, None] + torch.arange(WIDTH, device=position.device) - position[:, None]) / WIDTH
+    values = torch.special.i0(BETA * (1 - distance.square()).clamp(min=0).sqrt()) / PEAK
+    return first, values.float()
