@@ -47,11 +47,11 @@ def tell() -> None:
     """In the reading process: after every file, tell the ways that are new to this process."""
     told, file = set[Way](), Path(os.environ[TOLD_IN])
 
-    def traced(read: Callable[[Path], Any], path: Path) -> Any:
+    def traced(read: Callable[..., Any], *arguments: Any) -> Any:
         gone = set[Way]()
         sys.settrace(_tracer(gone))
         try:
-            return read(path)
+            return read(*arguments)
         finally:
             sys.settrace(None)
             with file.open("a", encoding="utf-8") as answers:

@@ -12,6 +12,7 @@ from dainr import __version__
 from dainr.errors import BadRequest, DainrError, Interrupted, is_out_of_memory
 
 from . import batch, compare, convert, doctor, evaluate, export, fit, info, methods, report, simulate, tune, weights
+from .command import Command
 
 
 class Commands(TyperGroup):
@@ -91,7 +92,7 @@ COMMANDS: dict[str, Callable[..., None]] = {
 }
 CLASSES = {"simulate": simulate.Simulate}  # of commands that parse their arguments in a way of their own
 for name, command in COMMANDS.items():
-    app.command(name, cls=CLASSES.get(name))(command)
+    app.command(name, cls=CLASSES.get(name, Command))(command)
 
 
 def main() -> None:

@@ -75,11 +75,12 @@ def _checked(export: list[str], output: Path, scheduler: str | None, jobs: int) 
 
 
 def _check_settings(asked: options.Asked) -> object:
-    """What is wrong with frames or settings is said once, before anything runs."""
+    """What is wrong with options or settings is said once, before anything runs."""
     from dainr.methods import configure
     from dainr.settings.presets import DEFAULT_METHOD
 
-    return asked.binning, configure(asked.given.get("method", DEFAULT_METHOD), asked.given.get("preset"), asked.pairs)
+    method, preset = asked.given.get("method", DEFAULT_METHOD), asked.given.get("preset")
+    return asked.reading, asked.binning, configure(method, preset, asked.pairs)
 
 
 def _say(rows: list[dict[str, Any]], output: Path, as_json: bool, quiet: bool) -> None:

@@ -56,7 +56,7 @@ def compare(
     check_target(output, force, (".html",))
     limits = [f"fit.{pair}" for pair in options.limits_as_pairs(iterations, budget)]
     contenders = choose_contenders(methods.split(","), limits + asked.pairs)
-    binning, loaded = asked.binning, load(scan)
+    binning, loaded = asked.binning, load(scan, asked.reading)
     if reference is None and loaded.reference is None:
         raise BadRequest(str(scan), "it holds no reference to score against", "give one with --reference")
     truth = ReferenceFile(reference or scan, binning.slices)

@@ -7,7 +7,10 @@ import typer
 
 from dainr.errors import BadRequest
 
+from . import options
 
+
+@options.shared(leave_out=options.SHARED)
 def convert(
     scan: Annotated[Path, typer.Argument(help="Scan file of any known format.")],
     out: Annotated[Path, typer.Argument(help="File to write.")],
@@ -16,6 +19,8 @@ def convert(
         Path | None, typer.Option(help="Undersample a fully sampled scan by this sampling mask (.mat, .npy).")
     ] = None,
     force: Annotated[bool, typer.Option("--force", help="Replace the file if it exists.")] = False,
+    *,
+    asked: options.Asked,
 ) -> None:
     """Write a scan in another format: dainr's native HDF5 or ISMRMRD.
 
@@ -33,7 +38,7 @@ def convert(
         raise BadRequest(str(out), "its suffix is not that of a scan file", "end it with .h5, .hdf5 or .mrd")
     if out.exists() and not force:
         raise BadRequest(str(out), "it exists already", "choose another name, or --force to replace it")
-    loaded = load(scan)
+    loaded = load(scan, asked.reading)
     if mask is not None:
         from dainr.prepare.undersample import undersample
 

@@ -8,6 +8,7 @@ import typer
 from dainr.errors import BadRequest
 
 from .options import parse_matrix, parse_times
+from .progress import Progress
 
 
 def export(
@@ -57,6 +58,11 @@ def export(
         raise BadRequest("--error-map", "it is known at the frames and pixels of the scan", "give it without others")
     recon = load_run(run)
     cine = recon.error_cine if error_map else recon.render(frames, moments, size)
-    write(cine, out, magnitude or error_map, DicomOptions(one_series_per_slice, like))
+    progress = Progress()
+    progress.show_log()
+    try:
+        write(cine, out, magnitude or error_map, DicomOptions(one_series_per_slice, like))
+    finally:
+        progress.close()
     n_slices, n_frames, ny, nx = cine.data.shape
     typer.echo(f"{out}: {n_slices} slice{'s' * (n_slices > 1)}, {n_frames} frames of {ny} x {nx}", err=True)

@@ -11,7 +11,7 @@ from dainr.settings.presets import DEFAULT_METHOD, NONE
 
 from . import options
 from .progress import Progress
-from .resume import stored_run
+from .resume import stored_reading, stored_run
 
 if TYPE_CHECKING:
     from dainr.runs.folder import RunFolder
@@ -45,14 +45,16 @@ def fit(
     """
     from dainr.io import Reading, scan_sha256
 
-    reading = Reading(scan)  # by another process, while this one imports
+    target = output or Path(f"{scan.stem}_dainr")
+    said = stored_reading(target, asked) if resume else asked.reading
+    reading = Reading(scan, options=said)  # by another process, while this one imports
     from dainr.runs.folder import RunFolder
 
-    folder = RunFolder(output or Path(f"{scan.stem}_dainr"))
+    folder = RunFolder(target)
     binning = asked.binning
     content = reading.scan()
     if resume:
-        request, config = stored_run(folder, asked, scan_sha256(scan))
+        request, config = stored_run(folder, asked, scan_sha256(scan, said))
         if folder.is_complete:
             typer.echo(f"dainr: the run in {folder.path} is complete, nothing to resume.", err=True)
             return
@@ -61,7 +63,7 @@ def fit(
         if not dry_run:
             folder.check_free(force)
             folder.check_apart(scan)
-        request, config = _new_run(scan, scan_sha256(scan), asked)
+        request, config = _new_run(scan, scan_sha256(scan, said), asked)
     content = binning.applied(content)  # what was read is let go
     if dry_run:
         _say_plan(content, request, config, as_json)
@@ -78,7 +80,7 @@ def _new_run(scan: Path, sha256: str, asked: options.Asked) -> tuple["Request", 
 
     method = asked.given.get("method", DEFAULT_METHOD)
     preset, config = configure(method, asked.given.get("preset"), asked.pairs)
-    return Request(method, preset, str(scan), sha256, asked.binning.as_dict()), config
+    return Request(method, preset, str(scan), sha256, asked.binning.as_dict(), asked.reading.as_dict()), config
 
 
 def _run(folder: "RunFolder", scan: "Scan", request: "Request", config: Any, resume: bool, progress: Progress) -> None:

@@ -14,6 +14,7 @@ from dainr.errors import BadRequest
 from dainr.settings.build import parse_seconds, step_limits
 
 if TYPE_CHECKING:
+    from dainr.io import ReadOptions
     from dainr.prepare.binning import Binning
 
 Quiet = Annotated[bool, typer.Option("-q", "--quiet", help="Show no progress.")]
@@ -49,6 +50,21 @@ SHARED: dict[str, Any] = {
         list[str] | None, typer.Option(metavar="KEY=VALUE", help="Any setting: see dainr methods --settings.")
     ],
 }
+# What commands that read a scan take, to say of its file what that does not: the fields of ReadOptions.
+PANEL = "Reading the file"
+
+
+def _said(kind: Any, text: str, metavar: str | None = None) -> Any:
+    return Annotated[kind, typer.Option(help=text, metavar=metavar, rich_help_panel=PANEL)]
+
+
+READING: dict[str, Any] = {
+    "pixel_mm": _said(str | None, "Size of a pixel in mm: 1.5 or 1.5x1.2 (y x x).", "SIZE"),
+    "slice_mm": _said(float | None, "Thickness of a slice in mm."),
+    "frame_ms": _said(float | None, "Time from one frame to the next in ms."),
+    "readout_ms": _said(float | None, "Time from one readout to the next in ms, where none is in a frame."),
+    "affine": _said(Path | None, "File of 4 x 4 numbers, text or .npy: (x, y, slice) index to RAS mm."),
+}
 BINNING = ("spokes_per_frame", "every", "frames_per_cycle", "respiratory_bins", "frames", "slices", "matrix")
 METHOD = ("method", "preset", "iterations", "budget", "error_map")
 
@@ -65,6 +81,13 @@ class Asked:
         return read_binning({name: value for name, value in self.given.items() if name in BINNING})
 
     @property
+    def reading(self) -> "ReadOptions":
+        """What is said of the scan file beside it. Raises BadRequest."""
+        from dainr.io import ReadOptions
+
+        return ReadOptions.parsed({name: value for name, value in self.given.items() if name in READING})
+
+    @property
     def pairs(self) -> list[str]:
         """The options that are settings, as key=value; a --set of the same key comes later and wins."""
         of_the_machine = [f"{name}={self.given[name]}" for name in ("device", "seed") if name in self.given]
@@ -74,10 +97,10 @@ class Asked:
 
     @property
     def arguments(self) -> tuple[str, ...]:
-        """The options as `dainr fit` takes them anywhere: a preset's file by its whole path."""
+        """The options as `dainr fit` takes them anywhere: files by their whole path."""
         arguments: list[str] = []
         for name, value in self.given.items():
-            if name == "preset" and value.endswith(".toml"):
+            if isinstance(value, Path) or (name == "preset" and value.endswith(".toml")):
                 value = Path(value).resolve()
             option = f"--{name.replace('_', '-')}"
             for one in value if isinstance(value, list) else [value]:
@@ -90,12 +113,13 @@ def shared(
 ) -> Callable[[Callable[..., None]], Callable[..., None]]:
     """Decorator of a command: the shared options stand where its signature says `asked: Asked`, and arrive as that.
 
-    All but those in `leave_out`; `other_help` holds help texts of the command's own.
+    They are those of SHARED and, after them, of READING, all but those in `leave_out`; `other_help` holds help texts
+    of the command's own.
     """
-    names = [name for name in SHARED if name not in leave_out]
+    names = [name for name in SHARED | READING if name not in leave_out]
 
     def option(name: str) -> inspect.Parameter:
-        annotation = SHARED[name]
+        annotation = (SHARED | READING)[name]
         if name in other_help:
             kind, declared = annotation.__origin__, annotation.__metadata__[0]
             annotation = Annotated[kind, typer.Option(metavar=declared.metavar, help=other_help[name])]

@@ -1,5 +1,7 @@
 """What `dainr fit --resume` goes on with: the run's own request and settings, if what is asked now agrees."""
 
+import tomllib
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from dainr.errors import BadRequest
@@ -7,10 +9,27 @@ from dainr.errors import BadRequest
 from .options import Asked, read_binning
 
 if TYPE_CHECKING:
+    from dainr.io import ReadOptions
     from dainr.runs.folder import RunFolder
     from dainr.runs.run import Request
 
+CONFIG = "config.toml"  # of a run's folder
 DECIDED = {"device": "auto", "nufft": "auto", "grid": "auto"}  # the run has recorded what "auto" became
+
+
+def stored_reading(path: Path, asked: Asked) -> "ReadOptions":
+    """What the run in a folder was told of its scan file; where there is no run, what is said now.
+
+    Raises BadRequest for what cannot be said.
+    The folder itself is looked at later, by `stored_run`: nothing is imported here that the reading would wait for.
+    """
+    from dainr.io import ReadOptions
+
+    try:
+        stored = tomllib.loads((path / CONFIG).read_text(encoding="utf-8"))["run"].get("reading", {})
+    except (OSError, ValueError, LookupError, AttributeError):
+        return asked.reading
+    return ReadOptions.parsed(stored)
 
 
 def stored_run(folder: "RunFolder", asked: Asked, sha256: str) -> tuple["Request", Any]:
@@ -29,6 +48,8 @@ def stored_run(folder: "RunFolder", asked: Asked, sha256: str) -> tuple["Request
         changed.append("--method or --preset")
     if asked.binning.as_dict() and asked.binning != read_binning(request.binning):
         changed.append("frames, slices or matrix")
+    if asked.reading.as_dict() and asked.reading.as_dict() != request.reading:
+        changed.append("what is said of the scan file")
     if asked.pairs and not changed:
         changed += _other_settings(request, config, asked.pairs)
     if changed:

@@ -4,9 +4,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
-from typer.core import TyperCommand
 
 from dainr.errors import BadRequest
+
+from .command import Command
 
 if TYPE_CHECKING:
     from dainr.scan import Scan
@@ -16,7 +17,7 @@ PHANTOM = "--phantom"
 FRAMES = "Frames of the phantom.  [default: 25; bolus 40, decay 20, breath and extra-beat 60]"
 
 
-class Simulate(TyperCommand):
+class Simulate(Command):
     """The command, whose `--phantom` may also stand alone: then it is the default one."""
 
     def parse_args(self, ctx: Any, args: list[str]) -> list[str]:

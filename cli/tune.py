@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from dainr.errors import BadRequest
+from dainr.errors import BadRequest, DainrError
 from dainr.settings.build import parse_seconds
 from dainr.settings.presets import DEFAULT_METHOD, DEFAULT_PRESET
 
@@ -54,7 +54,11 @@ def tune(
 
     _, config = configure(DEFAULT_METHOD, preset, asked.pairs)
     progress = Progress(quiet or as_json)
-    scans = load_scans(scan, output, asked.binning, lambda name, error: progress.say(f"{name} is left out. {error}"))
+
+    def leave_out(name: str, error: DainrError) -> None:
+        progress.say(f"{name} is left out. {error}")
+
+    scans = load_scans(scan, output, asked.binning, leave_out, asked.reading)
     tuning = Tuning(scan.name, scans, config, output)
     try:
         found = _sweep(tuning, seconds, reference, progress) if trials is None else _search(tuning, trials, progress)

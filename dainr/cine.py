@@ -1,9 +1,18 @@
 """Cine: a reconstructed series with its times and geometry. Axes: `slice, frame, y, x`; nothing here touches files."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 from jaxtyping import Complex, Float
+
+# What a scan file may leave open, by the name of the option that says it.
+LEFT_OPEN = {
+    "pixel_mm": "the size of pixels",
+    "slice_mm": "the slice thickness",
+    "frame_ms": "the times of frames",
+    "readout_ms": "the times of readouts",
+}
 
 
 @dataclass(frozen=True, eq=False)
@@ -15,6 +24,7 @@ class Cine:
     fov_mm: tuple[float, float]  # y, x
     slice_thickness_mm: float
     affine: Float[np.ndarray, "4 4"] | None = None  # (x, y, slice) index -> RAS mm
+    assumed: tuple[str, ...] = ()  # what of LEFT_OPEN nobody said
 
     @property
     def spacing_mm(self) -> tuple[float, float]:
@@ -36,6 +46,12 @@ class Cine:
         affine = np.diag([-dx, -dy, self.slice_thickness_mm, 1.0])
         affine[:2, 3] = 0.5 * dx * (nx - 1), 0.5 * dy * (ny - 1)
         return affine
+
+
+def in_words(assumed: Sequence[str]) -> str:
+    """What is left open: "the size of pixels, the slice thickness and the times of frames"."""
+    *first, last = (LEFT_OPEN.get(name, name) for name in assumed)
+    return f"{', '.join(first)} and {last}" if first else last
 
 
 def resample_affine(

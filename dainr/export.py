@@ -1,5 +1,6 @@
 """Writing a reconstruction in the format its suffix names."""
 
+import logging
 import os
 from collections.abc import Callable
 from dataclasses import replace
@@ -7,7 +8,7 @@ from pathlib import Path
 
 import numpy as np
 
-from dainr.cine import Cine
+from dainr.cine import Cine, in_words
 from dainr.errors import BadRequest
 from dainr.io.hdf5 import write_whole
 from dainr.io.images import dicom, mrd
@@ -16,6 +17,8 @@ from dainr.io.images.nifti import write_nifti
 from dainr.io.images.video import write_movie, write_sheet
 from dainr.io.scans import bart
 from dainr.io.scans.formats import READERS
+
+log = logging.getLogger(__name__)
 
 
 def _write_hdf5(cine: Cine, path: Path) -> None:
@@ -33,6 +36,8 @@ WRITERS: dict[str, Callable[[Cine, Path], None]] = {
     ".mrd": mrd.write_images,
 }
 SUFFIXES = (".npy", *WRITERS, dicom.FOLDER)
+WITHOUT_LENGTHS = (".npy", ".png", ".cfl", ".mp4", ".gif")  # formats that store no sizes
+WITHOUT_TIMES = (".npy", ".png", ".cfl")
 
 
 def check_target(path: Path, force: bool, suffixes: tuple[str, ...] = SUFFIXES) -> None:
@@ -64,9 +69,11 @@ def export(
     """Write a cine as .npy (complex64 `slice frame y x`; float32 with `magnitude`), .h5, NIfTI, .mp4, .gif, .png,
     BART's .cfl with .hdr, ISMRMRD images (.mrd), or as a folder of DICOM images.
 
-    NIfTI, films, pictures and DICOM always hold magnitudes; the others do with `magnitude`. Raises BadScan where DICOM
-    is to be like an image that cannot be read.
+    NIfTI, films, pictures and DICOM always hold magnitudes; the others do with `magnitude`. Where the format stores
+    lengths or times which are only assumed, a warning is logged. Raises BadScan where DICOM is to be like an image that
+    cannot be read.
     """
+    _warn_of_assumed(cine, path)
     if path.name.endswith(dicom.FOLDER):
         dicom.write_dicom(cine, path, dicom_options)
         return
@@ -78,3 +85,14 @@ def export(
     if magnitude:
         cine = replace(cine, data=np.abs(cine.data).astype(np.complex64))
     WRITERS[next(suffix for suffix in WRITERS if path.name.endswith(suffix))](cine, path)
+
+
+def _warn_of_assumed(cine: Cine, path: Path) -> None:
+    """Say which lengths and times in the file nobody knows."""
+    without = {"pixel_mm": WITHOUT_LENGTHS, "slice_mm": WITHOUT_LENGTHS}
+    stored = [name for name in cine.assumed if not path.name.endswith(without.get(name, WITHOUT_TIMES))]
+    if stored:
+        ways = ", ".join(f"--{name.replace('_', '-')}" for name in stored)
+        log.warning(
+            "%s: %s are assumed, for the scan file does not hold them: fit with %s", path, in_words(stored), ways
+        )

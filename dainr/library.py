@@ -4,11 +4,14 @@ import re
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from inspect import signature
+from pathlib import Path
 from typing import Any
 
 from dainr.errors import DainrError
 from dainr.fit.state import Observer
-from dainr.io import load
+from dainr.io import ReadOptions
+from dainr.io import load as load_scan
+from dainr.io.scans.options import NAMES
 from dainr.methods import configure, get_method
 from dainr.methods.recon import Recon
 from dainr.prepare.binning import Binning
@@ -17,6 +20,17 @@ from dainr.settings.build import parse_seconds, step_limits
 from dainr.settings.presets import DEFAULT_METHOD
 
 __all__ = ["load", "reconstruct"]
+
+
+def load(path: str | Path, **options: Any) -> Scan:
+    """Read the scan in a file of any known format.
+
+    `options` say what the file does not: `pixel_mm=1.5`, `frame_ms=40` and the others of `dainr info --help` under
+    "Reading the file". Raises BadScan when the file is missing, damaged, of no known format, or holds no valid scan,
+    BadRequest for options that do not fit it.
+    """
+    with _arguments_in_errors():
+        return load_scan(path, ReadOptions.parsed(options))
 
 
 def reconstruct(
@@ -54,7 +68,7 @@ def reconstruct(
 @contextmanager
 def _arguments_in_errors() -> Iterator[None]:
     """Errors name options as the command line has them; a program has given arguments: `every`, not `--every`."""
-    names = {"set": "setting"} | {name.replace("_", "-"): name for name in signature(reconstruct).parameters}
+    names = {"set": "setting"} | {name.replace("_", "-"): name for name in (*signature(reconstruct).parameters, *NAMES)}
     try:
         yield
     except DainrError as error:

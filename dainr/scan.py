@@ -53,6 +53,7 @@ class Scan:
     reference: np.ndarray | None = None  # slice, frame, y, x; never read by a fit
     name: str = "scan"
     notes: tuple[str, ...] = ()  # what the reader had to decide
+    assumed: tuple[str, ...] = ()  # which lengths and times nobody said, by the names in `cine.LEFT_OPEN`
     derived_from: InitVar["Scan | None"] = None  # the scan that has these values, or others they were computed from
 
     def __post_init__(self, derived_from: "Scan | None") -> None:

@@ -29,9 +29,10 @@ def section(name: str, command: Any) -> str:
     text, _, example = inspect.cleandoc(command.help).partition("Example:")
     lines = [f"## dainr {name}", "", f"    {usage}", "", text.strip(), "", f"Example: `{example.strip()}`", ""]
     lines += [f"- `{p.name.upper()}`: {p.help}" for p in arguments]
-    if options:
+    for panel in dict.fromkeys(option.rich_help_panel for option in options):
+        lines += ["", f"{panel}:"] if panel else []
         lines += ["", "| option | what it does |", "| --- | --- |"]
-        lines += [f"| {flags(option)} | {cell(option.help)} |" for option in options]
+        lines += [f"| {flags(option)} | {cell(option.help)} |" for option in options if option.rich_help_panel == panel]
     return "\n".join([*lines, ""])
 
 

@@ -32,6 +32,7 @@ def describe(scan: Scan) -> dict[str, Any]:
         "cardiac_phases": scan.phase is not None,
         "reference": scan.reference is not None,
         "oriented": scan.affine is not None,
+        "assumed": list(scan.assumed),
         "notes": list(scan.notes),
     }
     if scan.n_frames:

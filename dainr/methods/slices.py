@@ -148,7 +148,7 @@ class SliceMethod:
         n, models = len(results), tuple(r.model for r in results if r.model is not None)
         return Recon(
             method=self.name,
-            cine=Cine(images[:n], times, scan.fov_mm, scan.slice_thickness_mm, scan.affine),
+            cine=Cine(images[:n], times, scan.fov_mm, scan.slice_thickness_mm, scan.affine, scan.assumed),
             record={"slices": records} | _totals(results, time.perf_counter() - started),
             gridded=gridded[:n],
             fields=models,

@@ -41,6 +41,7 @@ class Request:
     scan: str
     sha256: str
     binning: dict[str, Any] = field(default_factory=dict)  # slices, frames and matrix, as asked
+    reading: dict[str, Any] = field(default_factory=dict)  # what was said of the scan file beside it
 
 
 def reconstruct_into(

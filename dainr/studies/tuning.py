@@ -13,7 +13,7 @@ import tomli_w
 
 from dainr.errors import BadScan, DainrError
 from dainr.fit.state import Observer
-from dainr.io import load
+from dainr.io import ReadOptions, load
 from dainr.io.hdf5 import write_whole
 from dainr.methods.dainr.config import DainrConfig
 from dainr.prepare.binning import Binning
@@ -123,18 +123,22 @@ class Tuning:
 
 
 def load_scans(
-    path: Path, output: Path, binning: Binning, left_out: Callable[[str, DainrError], None]
+    path: Path,
+    output: Path,
+    binning: Binning,
+    left_out: Callable[[str, DainrError], None],
+    options: ReadOptions = ReadOptions(),
 ) -> dict[str, Scan]:
     """The binned scan in a file or, by name, the middle slices of those in a folder that can be read.
 
     `left_out` is told of each of the others. Raises BadScan when there is none, and for a file what is wrong with it.
     """
     if not path.is_dir():
-        return {path.name: binning.applied(load(path))}
+        return {path.name: binning.applied(load(path, options))}
     found: dict[str, Scan] = {}
     for case in find_cases(path, output):
         try:
-            found[case.name] = middle_slice(binning.applied(load(case.path)))
+            found[case.name] = middle_slice(binning.applied(load(case.path, options)))
         except DainrError as error:
             left_out(case.name, error)
     if not found:

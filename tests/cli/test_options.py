@@ -13,6 +13,8 @@ from typer.testing import CliRunner
 
 from dainr.cli import options
 from dainr.errors import BadRequest
+from dainr.io import ReadOptions
+from dainr.io.scans.options import NAMES
 from dainr.prepare.binning import Binning
 
 ALL = [
@@ -20,6 +22,8 @@ ALL = [
     *("--every", "3", "--slices", "0-2", "--matrix", "64x48", "--device", "cpu", "--seed", "0", "--error-map"),
     *("--set", "prior=none", "--set", "fit.iterations=3"),
 ]
+
+ALL_NAMES = [*options.SHARED, *options.READING]
 
 
 def asked(*arguments: str, **how: object) -> options.Asked:
@@ -77,7 +81,7 @@ def test_a_command_leaves_out_some_and_has_help_of_its_own() -> None:
     def command(*, first: int = 0, asked: options.Asked, last: int = 0) -> None: ...
 
     parameters = inspect.signature(command).parameters
-    assert list(parameters) == ["first", *(name for name in options.SHARED if name != "frames"), "last"]
+    assert list(parameters) == ["first", *(name for name in ALL_NAMES if name != "frames"), "last"]
     assert parameters["set"].annotation.__metadata__[0].help == "mine"
     assert parameters["seed"].annotation is options.SHARED["seed"]
 
@@ -86,6 +90,17 @@ def test_binning_and_method_name_options_of_the_table() -> None:
     assert [name for name in options.SHARED if name in options.BINNING] == list(options.BINNING)
     assert [field.name for field in fields(Binning)] == list(options.BINNING)
     assert [name for name in options.SHARED if name in options.METHOD] == list(options.METHOD)
+    assert list(options.READING) == list(NAMES)
+
+
+def test_what_is_said_of_a_file_comes_parsed_and_names_files_by_their_whole_path(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    found = asked("--pixel-mm", "1.5x1.2", "--affine", "affine.txt")
+    assert found.reading == ReadOptions(pixel_mm=(1.5, 1.2), affine=tmp_path.resolve() / "affine.txt")
+    assert found.arguments == ("--pixel-mm", "1.5x1.2", "--affine", str(tmp_path.resolve() / "affine.txt"))
+    assert asked().reading == ReadOptions()
 
 
 SIZE = st.integers(1, 9999)

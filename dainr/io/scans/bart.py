@@ -14,10 +14,12 @@ from jaxtyping import Complex
 from dainr.cine import Cine
 from dainr.errors import BadScan
 from dainr.io.hdf5 import write_whole
-from dainr.io.scans.on_grid import NO_LENGTHS, readouts_on_grid
+from dainr.io.scans.on_grid import ASSUMED, readouts_on_grid
+from dainr.io.scans.options import ReadOptions
 from dainr.scan import Scan
 
 NAME = "BART's .cfl with its .hdr"
+TAKES: frozenset[str] = frozenset()
 COIL, TIME, SLICE, N_AXES = 3, 10, 13, 16
 KINDS = ("kspace", "ksp", "data")  # words for k-space in a file's name, which another word stands for beside it
 CREATOR = "# Creator\ndainr"  # in the header of images
@@ -34,7 +36,7 @@ def recognises(path: Path) -> bool:
     return begins.startswith(b"# Dimensions") and CREATOR.encode() not in begins
 
 
-def read(path: Path) -> Scan:
+def read(path: Path, options: ReadOptions = ReadOptions()) -> Scan:
     """The scan in BART's files.
 
     Raises BadScan when a file is truncated, an axis holds what a cine has not, or samples are no whole readouts.
@@ -42,8 +44,7 @@ def read(path: Path) -> Scan:
     where = str(path)
     kspace = read_cfl(path)
     beside = {kind: _beside(path, kind) for kind in BESIDE}
-    notes = [NO_LENGTHS]
-    notes += [f"{kind} from {file.name}" for kind, file in beside.items() if file is not None]
+    notes = [f"{kind} from {file.name}" for kind, file in beside.items() if file is not None]
     maps = None if beside["coil maps"] is None else _maps(read_cfl(beside["coil maps"]), str(beside["coil maps"]))
     frame: np.ndarray | None
     matrix: tuple[int, ...]
@@ -76,6 +77,7 @@ def read(path: Path) -> Scan:
         coil_maps=maps,
         name=where,
         notes=tuple(notes),
+        assumed=ASSUMED if frame is not None else (*ASSUMED[:2], "readout_ms"),
     )
 
 

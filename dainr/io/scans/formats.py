@@ -1,6 +1,7 @@
 """Scan files: one format a module, recognised by content.
 
-Adding a format is one module with `NAME`, `recognises(path)` and `read(path)`, and one entry in `READERS`.
+Adding a format is one module with `NAME`, `TAKES`, `recognises(path)` and `read(path, options)`, and one entry in
+`READERS`.
 """
 
 from collections.abc import Callable
@@ -9,16 +10,19 @@ from pathlib import Path
 from dainr.errors import BadScan
 from dainr.io.hdf5 import is_hdf5, is_held, unreadable
 from dainr.io.scans import bart, ismrmrd, matlab, native
+from dainr.io.scans.options import ReadOptions
+from dainr.io.scans.said import as_said
 from dainr.scan import Scan
 
 READERS = (matlab, native, ismrmrd, bart)  # MATLAB's before others of HDF5: it has a name the native format has too
 WRITERS: dict[str, Callable[[Scan, Path], None]] = {"native": native.write, "ismrmrd": ismrmrd.write}
 
 
-def read(path: Path) -> Scan:
-    """Read the scan in a file of any known format, in this process.
+def read(path: Path, options: ReadOptions = ReadOptions()) -> Scan:
+    """Read the scan in a file of any known format, in this process, as the options say what the file does not.
 
-    Raises BadScan when the file is missing, truncated, of no known format, holds no valid scan or one too large.
+    Raises BadScan when the file is missing, truncated, of no known format, holds no valid scan or one too large, and
+    BadRequest for an option that its format does not take or that does not fit the scan.
     """
     try:
         if not path.is_file():
@@ -26,7 +30,8 @@ def read(path: Path) -> Scan:
             raise BadScan(str(path), what, "name a scan file")
         for reader in READERS:
             if reader.recognises(path):
-                return _noted(reader.read(path), path)
+                options.check_taken(reader.TAKES, reader.NAME, str(path))
+                return _noted(as_said(reader.read(path, options), options), path)
     except MemoryError as error:
         raise BadScan(
             str(path), "what it says it holds does not fit in memory", "check the file, or use a larger machine"

@@ -9,8 +9,10 @@ from pathlib import Path
 import h5py
 
 from dainr.io.hdf5 import is_hdf5, open_hdf5, read_array
+from dainr.io.scans.options import ReadOptions
 from dainr.scan import Scan
 
+TAKES: frozenset[str] = frozenset()
 NAME = "an ISMRMRD file"
 
 
@@ -22,7 +24,7 @@ def recognises(path: Path) -> bool:
         return _group(file) is not None
 
 
-def read(path: Path) -> Scan:
+def read(path: Path, options: ReadOptions = ReadOptions()) -> Scan:
     """The scan in an ISMRMRD file. Raises BadScan when it is damaged, and where `build_scan` does."""
     from dainr.io.scans.ismrmrd_build import BESIDE, build_scan
     from dainr.io.scans.ismrmrd_file import read_acquisitions, read_header

@@ -50,6 +50,7 @@ def build_scan(
     phase = _array_beside(extra.get("phase"), "phase", stamps.shape, where)
     if phase is None:
         phase = _phase(slices, notes)
+    assumed = geometry.assumed if np.ptp(stamps) > 0 else (*geometry.assumed, "readout_ms")
     return Scan(
         kspace=kspace,
         trajectory=trajectory,
@@ -65,6 +66,7 @@ def build_scan(
         reference=_array_beside(extra.get("reference"), "reference", (len(slices), -1, *geometry.matrix), where),
         name=where,
         notes=tuple(notes),
+        assumed=tuple(dict.fromkeys(assumed)),
     )
 
 

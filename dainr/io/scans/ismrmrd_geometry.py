@@ -8,8 +8,10 @@ from typing import Any
 
 import numpy as np
 
+from dainr.cine import LEFT_OPEN
 from dainr.errors import BadScan
 
+ASSUMED = "dainr_assumed"  # a parameter in the header of files that dainr writes
 LPS_TO_RAS = np.diag([-1.0, -1.0, 1.0])
 
 
@@ -26,6 +28,7 @@ class Geometry:
     centre_line: int
     repetition_time_s: float | None
     pilot_tone: bool  # a tone of the scanner's own disturbs the ends of readouts
+    assumed: tuple[str, ...] = ()  # which lengths and times nobody said, as in Scan
 
 
 def read_geometry(header: Any, where: str, notes: list[str]) -> Geometry:
@@ -41,9 +44,9 @@ def read_geometry(header: Any, where: str, notes: list[str]) -> Geometry:
     if is_cartesian:
         matrix, fov = _cartesian_matrix(encoded, matrix, fov, notes)
     thickness = recon.fieldOfView_mm.z / max(recon.matrixSize.z, 1)
+    assumed = _assumed(header)
     if not thickness > 0:
-        notes.append("no slice thickness in the header: 1 mm assumed")
-        thickness = 1.0
+        assumed, thickness = (*assumed, "slice_mm"), 1.0
     return Geometry(
         is_cartesian=is_cartesian,
         encoded=(encoded.matrixSize.y, encoded.matrixSize.x),
@@ -54,6 +57,7 @@ def read_geometry(header: Any, where: str, notes: list[str]) -> Geometry:
         centre_line=_centre_line(encoding, encoded.matrixSize.y),
         repetition_time_s=_repetition_time(header),
         pilot_tone=_has_pilot_tone(header),
+        assumed=assumed,
     )
 
 
@@ -112,6 +116,12 @@ def _repetition_time(header: Any) -> float | None:
     if parameters is None or not parameters.TR or not parameters.TR[0] > 0:
         return None
     return float(parameters.TR[0]) * 1e-3
+
+
+def _assumed(header: Any) -> tuple[str, ...]:
+    """What a file that dainr wrote calls assumed."""
+    texts = header.userParameters.userParameterString if header.userParameters is not None else []
+    return tuple(name for text in texts if text.name == ASSUMED for name in LEFT_OPEN if name in text.value.split())
 
 
 def _has_pilot_tone(header: Any) -> bool:

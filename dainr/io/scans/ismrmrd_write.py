@@ -17,7 +17,7 @@ from ismrmrd.hdf5 import acquisition_dtype, acquisition_header_dtype
 from dainr.errors import BadScan
 from dainr.io.hdf5 import write_whole
 from dainr.io.scans.ismrmrd_build import BESIDE, TICK_S
-from dainr.io.scans.ismrmrd_geometry import placement
+from dainr.io.scans.ismrmrd_geometry import ASSUMED, placement
 from dainr.scan import Scan
 
 GROUP = "dataset"
@@ -98,8 +98,12 @@ def _header(scan: Scan) -> Any:
     system = xsd.acquisitionSystemInformationType(receiverChannels=scan.n_coils)
     # proton frequency at 1.5 T: the format demands one and a scan does not keep it
     conditions = xsd.experimentalConditionsType(H1resonanceFrequency_Hz=63870000)
+    texts = [xsd.userParameterStringType(name=ASSUMED, value=" ".join(scan.assumed))] if scan.assumed else []
     return xsd.ismrmrdHeader(
-        acquisitionSystemInformation=system, experimentalConditions=conditions, encoding=[encoding]
+        acquisitionSystemInformation=system,
+        experimentalConditions=conditions,
+        encoding=[encoding],
+        userParameters=xsd.userParametersType(userParameterString=texts) if texts else None,
     )
 
 

@@ -16,10 +16,12 @@ from jaxtyping import Complex
 
 from dainr.errors import BadScan
 from dainr.io.hdf5 import open_hdf5, read_array
-from dainr.io.scans.on_grid import NO_LENGTHS, readouts_on_grid
+from dainr.io.scans.on_grid import ASSUMED, readouts_on_grid
+from dainr.io.scans.options import ReadOptions
 from dainr.scan import Scan
 
 NAME = "a MATLAB file of Cartesian k-space (CMRxRecon, TD-DIP)"
+TAKES: frozenset[str] = frozenset()
 MAGIC = (b"MATLAB 7.3 MAT-file", b"MATLAB 5.0 MAT-file")
 KSPACE = ("kspace", "kus")  # beginnings of the names of k-space
 SINGLE = "kspace_single"  # of one coil, without an axis for it
@@ -43,7 +45,7 @@ def recognises(path: Path) -> bool:
         return not own and any(_is_kspace(name) or _is_mask(name) for name in _arrays(file))
 
 
-def read(path: Path) -> Scan:
+def read(path: Path, options: ReadOptions = ReadOptions()) -> Scan:
     """The scan in a MATLAB file.
 
     Raises BadScan when the file is damaged, holds no k-space under a known name, or k-space of another layout.
@@ -68,7 +70,8 @@ def read(path: Path) -> Scan:
         frame=readouts.frame.astype(np.int32),
         coil_maps=maps,
         name=where,
-        notes=(f"k-space from the variable {name}", NO_LENGTHS),
+        notes=(f"k-space from the variable {name}",),
+        assumed=ASSUMED,
     )
 
 

@@ -6,14 +6,17 @@ from typing import Any
 import h5py
 import numpy as np
 
+from dainr.cine import LEFT_OPEN
 from dainr.errors import BadScan
 from dainr.io.hdf5 import is_hdf5, open_hdf5, read_array, write_whole
+from dainr.io.scans.options import ReadOptions
 from dainr.scan import Scan
 
 NAME = "a native dainr-scan HDF5 file"
 SCHEMA, VERSION = "dainr-scan", 1
 REQUIRED = ("kspace", "trajectory", "times")
 OPTIONAL = ("frame", "phase", "coil_maps", "noise", "reference")
+TAKES: frozenset[str] = frozenset()
 OF_EVERY_SLICE = {"trajectory": 3, "times": 1, "frame": 1, "phase": 1}  # axes, where they are the same for all slices
 KINDS = {"kspace": np.complex64, "coil_maps": np.complex64, "noise": np.complex64, "trajectory": np.float32}
 KINDS |= {"times": np.float64, "frame": np.int32, "phase": np.float32}
@@ -27,7 +30,7 @@ def recognises(path: Path) -> bool:
         return _text(file.attrs.get("schema")) == SCHEMA or "kspace" in file
 
 
-def read(path: Path) -> Scan:
+def read(path: Path, options: ReadOptions = ReadOptions()) -> Scan:
     """The scan in a native file. Raises BadScan with the part that is missing or wrong."""
     where = str(path)
     with open_hdf5(path) as file:
@@ -37,7 +40,7 @@ def read(path: Path) -> Scan:
                 raise BadScan(where, f"the dataset {name} is missing", "write it as docs/conventions.md describes")
         parts = {name: read_array(file, name, where) for name in (*REQUIRED, *OPTIONAL)}
         attributes = {key: _numbers(file, key, where) for key in ("matrix", "fov_mm", "slice_thickness_mm", "affine")}
-        cyclic = _cyclic(file, where)
+        cyclic, assumed = _cyclic(file, where), (_text(file.attrs.get("assumed")) or "").split()
     cast: dict[str, Any] = {
         name: None if array is None else _cast(array, np.dtype(KINDS.get(name, array.dtype)), name, where)
         for name, array in parts.items()
@@ -50,7 +53,7 @@ def read(path: Path) -> Scan:
             cast[name] = np.broadcast_to(cast[name], (len(kspace), *cast[name].shape))
     if cast["reference"] is not None and cast["reference"].dtype.kind != "c":
         cast["reference"] = cast["reference"].astype(np.float32)
-    return Scan(**cast, **_geometry(attributes, where), cyclic=cyclic, name=where)
+    return Scan(**cast, **_geometry(attributes, where), cyclic=cyclic, assumed=_left_open(assumed), name=where)
 
 
 def write(scan: Scan, path: Path) -> None:
@@ -68,6 +71,8 @@ def write(scan: Scan, path: Path) -> None:
             file.attrs["affine"] = scan.affine
         if scan.cyclic is not None:
             file.attrs["cyclic"] = scan.cyclic
+        if scan.assumed:
+            file.attrs["assumed"] = " ".join(scan.assumed)
 
 
 def _check_header(file: h5py.File, where: str) -> None:
@@ -107,6 +112,11 @@ def _cyclic(file: h5py.File, where: str) -> bool | None:
     if np.size(value) != 1 or np.ravel(value)[0] not in (0, 1):
         raise BadScan(where, f"the attribute cyclic is {value!r}", "store true or false, or leave it out")
     return bool(np.ravel(value)[0])
+
+
+def _left_open(names: list[str]) -> tuple[str, ...]:
+    """Of the lengths and times that the file calls assumed, those that there are."""
+    return tuple(name for name in LEFT_OPEN if name in names)
 
 
 def _cast(array: np.ndarray, kind: np.dtype, name: str, where: str) -> np.ndarray:

@@ -8,7 +8,7 @@ from jaxtyping import Bool, Complex, Float, Integer
 from dainr.errors import BadScan
 from dainr.scan import SET_ASIDE
 
-NO_LENGTHS = "the file holds neither times nor lengths: frames are spread over one second, pixels are 1 mm"
+ASSUMED = ("pixel_mm", "slice_mm", "frame_ms")  # frames spread over one second, pixels and slices of 1 mm
 WHOLE = 0.9  # of a line: as many samples other than zero make it a measured one; a few may be zero by chance
 
 

@@ -43,14 +43,15 @@ class ReaderProcess:
     def __del__(self) -> None:
         self.close()
 
-    def ask(self, path: Path, reader: str) -> None:
+    def ask(self, path: Path, reader: str, *arguments: Any) -> None:
         """Have a file read; one that cannot even be asked for has no answer."""
         from dainr.machine import disk
 
         self._stay()
         self._arrays = disk.new_file()
+        question = pickle.dumps((Path.cwd(), path, reader, arguments))
         try:
-            socket.send_fds(self._questions, [pickle.dumps((Path.cwd(), path, reader))], [self._arrays.fileno()])
+            socket.send_fds(self._questions, [question], [self._arrays.fileno()])
         except OSError:
             self.close()
 
@@ -121,7 +122,7 @@ if hasattr(os, "register_at_fork"):
     os.register_at_fork(after_in_child=_idle.clear)  # they belong to the parent
 
 
-def _reader(name: str) -> Callable[[Path], Any]:
+def _reader(name: str) -> Callable[..., Any]:
     module, _, function = name.rpartition(".")
     return getattr(importlib.import_module(module), function)
 
@@ -138,11 +139,11 @@ def serve() -> None:
         question, files, *_ = socket.recv_fds(questions, LONGEST, 1)
         if not question:
             return
-        folder, path, reader = pickle.loads(question)
+        folder, path, reader, arguments = pickle.loads(question)
         with os.fdopen(files[0], "wb") as arrays:
             try:
                 os.chdir(folder)
-                answer = disk.dump(_reader(reader)(path), arrays)
+                answer = disk.dump(_reader(reader)(path, *arguments), arrays)
             except DainrError as error:
                 answer = disk.dump(error, arrays)
             except Exception:  # a mistake of the program's own

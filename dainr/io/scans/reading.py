@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from dainr.errors import BadScan
+from dainr.io.scans.options import ReadOptions
 from dainr.io.scans.reader_process import MASK, SCAN, ReaderProcess, idle_process
 from dainr.machine.checksum import file_sha256, files_sha256
 
@@ -24,17 +25,18 @@ LOST = "its reader crashed or found no end: it is damaged, or too large for this
 
 
 class Reading:
-    """A scan file that is being read."""
+    """A scan file that is being read, with what is said of it beside it."""
 
-    def __init__(self, path: str | Path, reader: str = SCAN) -> None:
+    def __init__(self, path: str | Path, reader: str = SCAN, options: ReadOptions | None = None) -> None:
         self.path = Path(path)
         self._process = idle_process() or ReaderProcess()
-        self._process.ask(self.path, reader)
+        self._process.ask(self.path, reader, *([] if options is None else [options]))
 
     def scan(self) -> Scan:
         """The scan, once it is there; to be asked for once.
 
-        Raises BadScan when the file is missing, damaged, of no known format, or holds no valid scan.
+        Raises BadScan when the file is missing, damaged, of no known format, or holds no valid scan, BadRequest for
+        options that do not fit it.
         """
         return self.result()
 
@@ -52,20 +54,21 @@ class Reading:
         return answer
 
 
-def scan_sha256(path: Path) -> str:
-    """SHA-256 of what a scan is read from: of its file, or of all of BART's files together."""
+def scan_sha256(path: Path, options: ReadOptions = ReadOptions()) -> str:
+    """SHA-256 of what a scan is read from: of its file, or of all of BART's and those that options name together."""
     from dainr.io.scans import bart  # here, as above
 
-    return files_sha256(bart.files(path)) if bart.recognises(path) else file_sha256(path)
+    files = [*(bart.files(path) if bart.recognises(path) else [path]), *options.files]
+    return file_sha256(path) if files == [path] else files_sha256(files)
 
 
-def load(path: str | Path) -> Scan:
-    """Read the scan in a file of any known format.
+def load(path: str | Path, options: ReadOptions = ReadOptions()) -> Scan:
+    """Read the scan in a file of any known format, as the options say what the file does not.
 
     Raises BadScan when the file is missing, damaged, of no known format, or holds no valid scan, BadRequest where there
-    is no room for the temporary file that its arrays lie in.
+    is no room for the temporary file that its arrays lie in, and for options that do not fit the scan.
     """
-    return Reading(path).scan()
+    return Reading(path, options=options).scan()
 
 
 def load_mask(path: str | Path) -> Bool[np.ndarray, "x y frame"]:

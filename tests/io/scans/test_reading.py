@@ -124,7 +124,7 @@ def test_a_process_that_is_idle_ends_and_so_does_one_whose_program_has_gone(
 def test_what_says_that_it_holds_more_than_memory_is_a_bad_scan(
     scan_file: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def too_large(_: Path) -> Scan:
+    def too_large(*_: object) -> Scan:
         raise MemoryError
 
     monkeypatch.setattr(native, "read", too_large)

@@ -1,0 +1,105 @@
+"""What a user says of a scan file that the file does not say itself.
+
+A reader names in its `TAKES` which of these it understands; those in `OF_ANY_SCAN` are applied to what any reader gives
+(`said`). Nothing here imports numpy: who asks for a scan need not wait for it.
+"""
+
+import math
+import re
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, fields
+from pathlib import Path
+from typing import Any
+
+from dainr.errors import BadRequest
+
+OF_ANY_SCAN = frozenset({"pixel_mm", "slice_mm", "frame_ms", "readout_ms", "affine"})
+FILES = frozenset({"affine"})  # options that name a file
+LONGEST_TIME_MS = 1e6
+
+
+@dataclass(frozen=True)
+class ReadOptions:
+    """What is said of a file beside it; what is None stays as the file has it, or as its reader decides."""
+
+    pixel_mm: tuple[float, float] | None = None  # y, x
+    slice_mm: float | None = None  # thickness
+    frame_ms: float | None = None  # from one frame to the next
+    readout_ms: float | None = None  # from one readout to the next
+    affine: Path | None = None  # a file of 4 x 4 numbers: (x, y, slice) index -> RAS mm
+
+    @classmethod
+    def parsed(cls, given: Mapping[str, Any]) -> "ReadOptions":
+        """The options from values as a command line, a run's config.toml or a program gives them.
+
+        Raises BadRequest for an option that does not exist and for values that are none of its kind.
+        """
+        unknown = [name for name in given if name not in NAMES]
+        if unknown:
+            choice = ", ".join(NAMES)
+            raise BadRequest(unknown[0], "there is no such option of reading a scan", f"choose {choice}")
+        parsed: dict[str, Any] = {name: PARSE[name](name, value) for name, value in given.items() if value is not None}
+        options = cls(**parsed)
+        if options.frame_ms is not None and options.readout_ms is not None:
+            raise BadRequest("--frame-ms and --readout-ms", "each of them says when readouts were measured", "give one")
+        return options
+
+    def as_dict(self) -> dict[str, Any]:
+        """What was said, by name, ready for TOML and JSON; `parsed` takes it back."""
+        given = {name: getattr(self, name) for name in NAMES}
+        return {name: _plain(value) for name, value in given.items() if value is not None}
+
+    @property
+    def files(self) -> list[Path]:
+        """The files that are read beside the scan."""
+        return [path for name in NAMES if name in FILES and (path := getattr(self, name)) is not None]
+
+    def check_taken(self, takes: frozenset[str], kind: str, where: str) -> None:
+        """Raises BadRequest where an option was given that no scan of this kind of file takes."""
+        for name in self.as_dict():
+            if name not in takes | OF_ANY_SCAN:
+                raise BadRequest(f"--{dashed(name)}", f"{where} is {kind}, of which it says nothing", "leave it out")
+
+
+def dashed(name: str) -> str:
+    """An option as the command line has it, without the two dashes before it."""
+    return name.replace("_", "-")
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, tuple):
+        return "x".join(f"{part:g}" for part in dict.fromkeys(value))
+    return str(value) if isinstance(value, Path) else value
+
+
+def _sizes(name: str, value: Any) -> tuple[float, float]:
+    parts = re.split("[xX]", value) if isinstance(value, str) else value if isinstance(value, list | tuple) else [value]
+    if len(parts) not in (1, 2):
+        raise BadRequest(f"--{dashed(name)} {value}", "it is no size in mm", "write 1.5 or 1.5x1.2 (y x x)")
+    y, x = (_positive(name, part) for part in (parts[0], parts[-1]))
+    return y, x
+
+
+def _positive(name: str, value: Any) -> float:
+    try:
+        number = float(value)
+    except (TypeError, ValueError):
+        number = math.nan
+    if not 0 < number < LONGEST_TIME_MS:
+        unit = name.rpartition("_")[2]
+        raise BadRequest(f"--{dashed(name)} {value}", f"it is no length of time or space in {unit}", "write 1.5")
+    return number
+
+
+def _path(_: str, value: Any) -> Path:
+    return Path(value).resolve()
+
+
+PARSE: dict[str, Callable[[str, Any], Any]] = {
+    "pixel_mm": _sizes,
+    "slice_mm": _positive,
+    "frame_ms": _positive,
+    "readout_ms": _positive,
+    "affine": _path,
+}
+NAMES = tuple(field.name for field in fields(ReadOptions))
