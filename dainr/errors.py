@@ -23,6 +23,10 @@ class BadRequest(DainrError):
     exit_code = 2
 
 
+class OutOfMemory(BadRequest):
+    """There is not enough memory for what was asked; with more of it, or less beside it, the same would do."""
+
+
 class BadScan(DainrError):
     """The data cannot be reconstructed: truncated, malformed, not finite, out of range."""
 
@@ -53,7 +57,13 @@ class Interrupted(DainrError):
     exit_code = 130
 
 
+# what libraries say beside torch's OutOfMemoryError: torch on the CPU, CUDA's runtime and driver, cuBLAS and cuFFT
+NO_MEMORY = ("can't allocate memory", "out of memory", "out_of_memory", "alloc_failed", "memoryallocation")
+
+
 def is_out_of_memory(error: BaseException) -> bool:
-    """Whether an error says that there is no memory left: Python's own, and torch's two."""
-    kind = type(error).__name__
-    return isinstance(error, MemoryError) or kind == "OutOfMemoryError" or "can't allocate memory" in str(error)
+    """Whether an error says that there is no memory left, whichever library raised it."""
+    if isinstance(error, DainrError):
+        return isinstance(error, OutOfMemory)
+    known = isinstance(error, MemoryError) or type(error).__name__ == "OutOfMemoryError"
+    return known or (isinstance(error, RuntimeError) and any(words in str(error).lower() for words in NO_MEMORY))

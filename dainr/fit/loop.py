@@ -16,6 +16,7 @@ from torch import Tensor, nn
 
 from dainr.errors import BadRequest, Diverged
 from dainr.fit.adamw import AdamW, parameter_groups
+from dainr.fit.memory import with_fewer_frames
 from dainr.fit.state import Checkpoint, FitState, Observer, Step, Validation
 from dainr.losses import KeepsState, Loss, relative_error
 from dainr.operators.batch import FrameData
@@ -76,6 +77,13 @@ class Fit:
         self._order: tuple[int, list[int]] = (-1, [])
         self._validation_s = 0.0  # the last one, which the end of a budget must leave room for
 
+    @property
+    def frames_at_once(self) -> int:
+        """How many frames are rendered together: those of a step, or what the settings or memory bound them to."""
+        n_frames = len(self.data.frames)
+        bounds = self.config.frames_per_step, self.config.frames_at_once, self.state.frames_at_once
+        return min(n_frames, *(bound or n_frames for bound in bounds))
+
     def run(self, observers: Sequence[Observer] = ()) -> FitState:
         """Fit until the budget is spent, the held-out error stops falling, or an observer says stop.
 
@@ -87,7 +95,7 @@ class Fit:
         while not state.stopped:
             rate = self._set_learning_rate()
             self.optimiser.zero_grad()
-            self._check(self._backward())
+            self._check(with_fewer_frames(self._backward, self.optimiser.zero_grad, state, self.frames_at_once))
             self.optimiser.step()
             state.step += 1
             state.seconds = time.perf_counter() - started
@@ -139,7 +147,7 @@ class Fit:
         """The loss of this step; its gradients are left in the parameters."""
         positions = self._positions(self.state.step)
         whole = list(range(len(self.data.frames))) if positions is None else positions
-        size = self.config.frames_at_once or len(whole)
+        size = self.frames_at_once
         if size >= len(whole):
             loss = self.loss(self.model, self.data.batch(positions, self._progress()))
             loss.backward()
@@ -203,8 +211,8 @@ class Fit:
     @torch.no_grad()
     def _validate(self) -> float:
         """The held-out error; without held-out readouts the in-sample loss stands in and the last state wins."""
-        state = self.state
-        error = relative_error(self.model, self.heldout) if self.heldout else state.losses[-1]
+        state, at_once = self.state, self.state.frames_at_once or self.config.frames_at_once
+        error = relative_error(self.model, self.heldout, at_once) if self.heldout else state.losses[-1]
         if not math.isfinite(error):
             raise Diverged(
                 "the fit diverged",

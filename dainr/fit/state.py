@@ -28,6 +28,7 @@ class FitState:
     losses: list[float] = field(default_factory=list)  # one per step
     validations: list[Validation] = field(default_factory=list)
     stopped: str = ""  # why the fit ended: budget, converged or interrupted
+    frames_at_once: int = 0  # fewer than the settings say, since memory ran out; 0: as they say
 
     @property
     def is_done(self) -> bool:

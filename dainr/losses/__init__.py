@@ -5,7 +5,7 @@ from typing import Protocol, runtime_checkable
 
 from torch import Tensor
 
-from dainr.losses.data import energies, l1_loss, relative_error, residual
+from dainr.losses.data import energies, l1_loss, relative_error, residual, residuals
 from dainr.operators.batch import Batch, FrameModel
 
 Loss = Callable[[FrameModel, Batch], Tensor]
@@ -24,4 +24,4 @@ class KeepsState(Protocol):
         ...
 
 
-__all__ = ["KeepsState", "Loss", "energies", "l1_loss", "relative_error", "residual"]
+__all__ = ["KeepsState", "Loss", "energies", "l1_loss", "relative_error", "residual", "residuals"]

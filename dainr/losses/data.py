@@ -19,6 +19,15 @@ def residual(model: FrameModel, batch: Batch) -> Complex[Tensor, "coil point"]:
     return operator(model(batch)) - batch.kspace
 
 
+def residuals(model: FrameModel, data: FrameData, at_once: int = 0) -> Complex[Tensor, "coil point"]:
+    """A x - y of all frames, rendered so many at a time; 0: all together."""
+    n_frames = len(data.frames)
+    if not 0 < at_once < n_frames:
+        return residual(model, data.batch())
+    parts = (range(first, min(first + at_once, n_frames)) for first in range(0, n_frames, at_once))
+    return torch.cat([residual(model, data.batch(part)) for part in parts], 1)
+
+
 def l1_loss(model: FrameModel, batch: Batch) -> Float[Tensor, ""]:
     """Density-weighted mean absolute error, of the real plus of the imaginary part: mean_j w_j |A x - y|_1."""
     r = residual(model, batch)
@@ -26,9 +35,12 @@ def l1_loss(model: FrameModel, batch: Batch) -> Float[Tensor, ""]:
 
 
 @torch.no_grad()
-def relative_error(model: FrameModel, data: FrameData) -> float:
-    """Density-weighted root mean square residual over that of the data: by Parseval, an error in the image."""
-    error, signal = energies(residual(model, data.batch()), data), energies(data.kspace, data)
+def relative_error(model: FrameModel, data: FrameData, at_once: int = 0) -> float:
+    """Density-weighted root mean square residual over that of the data: by Parseval, an error in the image.
+
+    So many frames are rendered at a time; 0: all together.
+    """
+    error, signal = energies(residuals(model, data, at_once), data), energies(data.kspace, data)
     return math.sqrt(error.sum() / max(signal.sum(), np.finfo(np.float32).tiny))
 
 

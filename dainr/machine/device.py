@@ -1,5 +1,6 @@
 """The device a program computes on: its name, what it is, how much memory it has and how much was used."""
 
+import gc
 import os
 import platform
 import resource
@@ -9,6 +10,7 @@ from pathlib import Path
 import torch
 
 from dainr.errors import BadRequest, MissingBackend
+from dainr.machine.memory import give_freed_memory_back
 
 
 def resolve_device(name: str) -> torch.device:
@@ -40,10 +42,31 @@ def device_name(device: str) -> str:
 
 
 def memory_bytes(device: torch.device) -> int:
-    """All memory of a CUDA device, or of the machine."""
+    """Memory that a program may take: of a CUDA device what is free, or torch's and not in use; of a machine all."""
     if device.type == "cuda":
-        return torch.cuda.mem_get_info(device)[1]
+        unused = torch.cuda.memory_reserved(device) - torch.cuda.memory_allocated(device)
+        return torch.cuda.mem_get_info(device)[0] + unused
     return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+
+
+def give_memory_back() -> None:
+    """Give everything that is free back to the system and to other programs on a CUDA device."""
+    gc.collect()
+    give_freed_memory_back()
+    if torch.cuda.is_available() and torch.cuda.is_initialized():
+        torch.cuda.empty_cache()
+
+
+def synchronise(device: torch.device) -> None:
+    """Wait until a device has done what it was given, so that a clock tells the time it took."""
+    if device.type == "cuda":
+        torch.cuda.synchronize(device)
+
+
+def reset_peak_memory(device: str) -> None:
+    """Count the peak of a CUDA device from now on; that of a process cannot be reset."""
+    if device.startswith("cuda"):
+        torch.cuda.reset_peak_memory_stats(torch.device(device))
 
 
 def peak_memory_mb(device: str) -> float:

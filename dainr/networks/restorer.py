@@ -103,7 +103,7 @@ def _widened(side: slice) -> slice:
 def has_bfloat16(device: torch.device) -> bool:
     """Whether the processor multiplies bfloat16 faster than single precision."""
     if device.type == "cuda":
-        return torch.cuda.is_bf16_supported()
+        return torch.cuda.get_device_capability(device) >= (8, 0)  # before Ampere torch emulates it
     tests = (
         getattr(torch.cpu, name, lambda: False) for name in ("_is_amx_tile_supported", "_is_avx512_bf16_supported")
     )

@@ -18,7 +18,7 @@ from dainr.assess.verdict import judge
 from dainr.errors import BadScan, Interrupted
 from dainr.fit.state import Checkpoint, Observer, Step
 from dainr.io.images.cine import read_cine, write_cine
-from dainr.machine.device import device_name, peak_memory_mb
+from dainr.machine.device import device_name, peak_memory_mb, reset_peak_memory
 from dainr.machine.threads import WAITING
 from dainr.methods import get_method
 from dainr.methods.recon import Recon
@@ -65,8 +65,7 @@ def reconstruct_into(
     log.info("device: %s (%s)", config.device, device_name(config.device))
     record = _header(request, config, scan) | {"choices": choices, "status": "running"}
     folder.checkpoint_every_s = config.checkpoint_every_s
-    if config.device.startswith("cuda"):
-        torch.cuda.reset_peak_memory_stats()
+    reset_peak_memory(config.device)
 
     def stop_when_asked(step: Step) -> None:
         if stop_requested():

@@ -23,7 +23,7 @@ from dainr.io import scan_sha256
 from dainr.io.hdf5 import write_whole
 from dainr.io.images.series import read_series
 from dainr.machine.checksum import file_sha256
-from dainr.machine.device import device_name
+from dainr.machine.device import device_name, peak_memory_mb, reset_peak_memory
 from dainr.methods import configure, get_method
 from dainr.runs.run import versions
 from dainr.scan import Scan
@@ -176,9 +176,8 @@ def _resolved(scan: Scan, contender: Contender) -> Outcome:
 
 
 def _run(scan: Scan, contender: Contender, observers: Sequence[Observer]) -> Outcome:
-    on_cuda = contender.config.device.startswith("cuda")
-    if on_cuda:
-        torch.cuda.reset_peak_memory_stats()
+    device = contender.config.device
+    reset_peak_memory(device)
     started = time.perf_counter()
     try:
         recon = get_method(contender.method)(scan, contender.config, observers)
@@ -195,7 +194,7 @@ def _run(scan: Scan, contender: Contender, observers: Sequence[Observer]) -> Out
         return Outcome(contender, error=BadRequest(contender.name, "out of memory", fix))
     seconds = {"total": time.perf_counter() - started} | recon.record.get("seconds", {})
     log.info("%s: %.1f s", contender.name, seconds["total"])
-    peak = torch.cuda.max_memory_allocated(torch.device(contender.config.device)) / 2**20 if on_cuda else None
+    peak = peak_memory_mb(device) if device.startswith("cuda") else None
     return Outcome(contender, recon.cine, seconds, peak)
 
 

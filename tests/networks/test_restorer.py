@@ -5,7 +5,7 @@ import torch
 from torch import Tensor
 
 from dainr.networks.mdsr import MDSR
-from dainr.networks.restorer import MARGIN, Restorer, motion_share, moving_parts
+from dainr.networks.restorer import MARGIN, Restorer, has_bfloat16, motion_share, moving_parts
 from dainr.networks.weights import load_mdsr
 
 
@@ -129,3 +129,12 @@ def test_short_and_empty_series_come_back(n_frames: int) -> None:
     for frames in (series(n_frames), torch.zeros(n_frames, 8, 8, dtype=torch.complex64)):
         restored, _ = Restorer(load_mdsr("random", 0), cyclic=False)(frames)
         assert restored.shape == frames.shape and restored.isfinite().all()
+
+
+@pytest.mark.parametrize(("capability", "has"), [((7, 5), False), ((8, 0), True), ((9, 0), True)])
+def test_bfloat16_is_not_what_older_cards_emulate(
+    capability: tuple[int, int], has: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(torch.cuda, "is_bf16_supported", lambda: True)
+    monkeypatch.setattr(torch.cuda, "get_device_capability", lambda device: capability if device.index == 1 else (0, 0))
+    assert has_bfloat16(torch.device("cuda:1")) is has

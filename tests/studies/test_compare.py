@@ -18,7 +18,7 @@ from dainr.methods.recon import Recon
 from dainr.runs.folder import RunFolder
 from dainr.runs.run import Request, load_run, reconstruct_into
 from dainr.scan import Scan
-from dainr.studies.compare import Comparison, Contender, ReferenceFile, choose_contenders, compare, write_page
+from dainr.studies.compare import Comparison, Contender, ReferenceFile, _run, choose_contenders, compare, write_page
 from tests.conftest import TINY
 
 SETTINGS = (*TINY, "device=cpu")
@@ -136,6 +136,17 @@ def test_no_memory_or_no_numbers_is_a_failure_of_that_method(
     failed, done = run(radial_scan, tmp_path, choose_contenders(["dainr", "gridding"], SETTINGS)).outcomes
     assert ("NaN" if kind == "nan" else "out of memory") in str(failed.error)
     assert done.scores is not None
+
+
+def test_the_peak_of_memory_is_that_of_the_device_in_use(radial_scan: Scan, monkeypatch: pytest.MonkeyPatch) -> None:
+    second, reset = torch.device("cuda:1"), list[torch.device]()
+    monkeypatch.setattr(torch.cuda, "reset_peak_memory_stats", lambda device=None: reset.append(device))
+    monkeypatch.setattr(torch.cuda, "max_memory_allocated", lambda device: 2**22 if device == second else 0)
+    contender = choose_contenders(["gridding"], GRIDDING)[0]
+    recon = Gridding()(radial_scan, contender.config)
+    monkeypatch.setattr(Gridding, "__call__", lambda *_: recon)
+    outcome = _run(radial_scan, replace(contender, config=replace(contender.config, device="cuda:1")), ())
+    assert (reset, outcome.peak_memory_mb) == ([second], 4)
 
 
 def test_where_all_fail_there_is_no_comparison(radial_scan: Scan, tmp_path: Path) -> None:

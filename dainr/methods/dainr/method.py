@@ -117,14 +117,16 @@ class Dainr(SliceMethod):
         if fit.best:
             model.load_state_dict(fit.best)
         model.zero_grad(set_to_none=True)
-        images = render_series(model)
-        record = {"fit": summary(fit.state, model, images, data, heldout, prepared, config.subframes)}
+        at_once = fit.state.frames_at_once or config.fit.frames_at_once
+        images = render_series(model, at_once)
+        record = {"fit": summary(fit.state, model, images, data, heldout, prepared, config.subframes, at_once)}
         seconds = {"fit": fit.state.seconds, "prepare": prepare_seconds}
         errors = None
         if config.error_map and isinstance(model, WarpedCine):
             log.info("slice %d: error map, by short refits", part.place[0])
             begun_at = time.perf_counter()
-            errors = error_map(model, data, prepared, config, part.place, record["fit"].get("image_error"))
+            fewer = replace(config, fit=replace(config.fit, frames_at_once=at_once))
+            errors = error_map(model, data, prepared, fewer, part.place, record["fit"].get("image_error"))
             seconds["error_map"] = time.perf_counter() - begun_at
         return SliceResult(images, fit.state, record, model, seconds, errors)
 
@@ -152,6 +154,9 @@ class Dainr(SliceMethod):
 
 
 @torch.no_grad()
-def render_series(model: DynamicField) -> Complex[Tensor, "frame y x"]:
-    """The series at its own frames and matrix, in the units of the fit."""
-    return model.render(model.frame_times.tolist(), model.matrix)
+def render_series(model: DynamicField, at_once: int = 0) -> Complex[Tensor, "frame y x"]:
+    """The series at its own frames and matrix, in the units of the fit; so many at a time, or with 0 all together."""
+    times = model.frame_times.tolist()
+    size = at_once or len(times)
+    parts = [model.render(times[first : first + size], model.matrix) for first in range(0, len(times), size)]
+    return parts[0] if len(parts) == 1 else torch.cat(parts)

@@ -13,7 +13,7 @@ from torch import Tensor
 from dainr.assess.image_error import Fitted, Residuals, image_error
 from dainr.fields.field import DynamicField
 from dainr.fit.state import FitState
-from dainr.losses import energies, residual
+from dainr.losses import energies, residuals
 from dainr.operators.batch import FrameData, RefinesCoilMaps
 from dainr.prepare import Prepared
 from dainr.prepare.frame_data import readouts_in_order
@@ -35,12 +35,14 @@ def summary(
     heldout: FrameData | None,
     prepared: Prepared,
     subframes: int = 1,
+    at_once: int = 0,
 ) -> dict[str, Any]:
     """How well the chosen state explains the readouts it saw and those it did not, and what noise alone would leave.
 
-    `images` are its own at the frames of the scan. With held-out readouts also the error these make expect.
+    `images` are its own at the frames of the scan, which are rendered so many at a time (0: all together). With
+    held-out readouts also the error these make expect.
     """
-    seen = residual(model, data.batch())
+    seen = residuals(model, data, at_once)
     error, signal = energies(seen, data), energies(data.kspace, data)
     noise = float(data.density.sum()) * len(data.kspace) * prepared.noise_std**2
     frames = range(len(prepared.frame_times))
@@ -56,8 +58,10 @@ def summary(
         "largest_displacement_pixels": round(max(float(m.kthvalue(math.ceil(0.99 * len(m))).values) for m in moved), 2),
         "validations": [asdict(v) for v in state.validations],
     }
+    if state.frames_at_once:
+        found["frames_at_once"] = state.frames_at_once  # for memory ran out
     if heldout is not None:
-        unseen = residual(model, heldout.batch())
+        unseen = residuals(model, heldout, at_once)
         error, signal = energies(unseen, heldout), energies(heldout.kspace, heldout)
         noise = float(heldout.density.sum()) * len(heldout.kspace) * prepared.noise_std**2
         found["heldout_error"] = math.sqrt(error.sum() / signal.sum())
