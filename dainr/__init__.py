@@ -4,9 +4,10 @@ import os
 from typing import TYPE_CHECKING, Any
 
 from dainr.machine.memory import keep_freed_memory
-from dainr.machine.threads import wait_for_threads
+from dainr.machine.threads import limit_threads, wait_for_threads
 
 # Before torch and numpy are first imported. Threads of OpenBLAS spin for long whatever they are told, so it gets one.
+limit_threads()
 wait_for_threads()
 os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
 keep_freed_memory()

@@ -14,12 +14,14 @@ import torch
 from numba import njit
 from torch import Tensor
 
+from dainr.kernels.cache import is_kept
+
 # Not all of fastmath: NaN must stay NaN, to be seen as divergence, and sums keep their order: reassociated, the code
 # that numba kept on disk rounded otherwise than the same code just compiled, and the first fit differed from the next.
 FAST = {"contract", "arcp", "nsz"}
 # To tell whether code on disk is current numba looks at a kernel's own file alone: whoever changes what another file
 # inlines into it has to touch that, too.
-kernel: Any = njit(parallel=True, fastmath=FAST, cache=True)
+kernel: Any = njit(parallel=True, fastmath=FAST, cache=is_kept())
 inner: Any = njit(inline="always", fastmath=FAST)
 
 Pass = TypeVar("Pass")

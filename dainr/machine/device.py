@@ -1,6 +1,7 @@
 """The device a program computes on: its name, what it is, how much memory it has and how much was used."""
 
 import gc
+import logging
 import os
 import platform
 import resource
@@ -10,13 +11,23 @@ from pathlib import Path
 import torch
 
 from dainr.errors import BadRequest, MissingBackend
+from dainr.machine.cgroup import memory_limit
 from dainr.machine.memory import give_freed_memory_back
+from dainr.machine.probe import why_unusable
+
+log = logging.getLogger(__name__)
 
 
 def resolve_device(name: str) -> torch.device:
-    """The device of that name. Raises MissingBackend when CUDA is named and not here, BadRequest for other names."""
+    """The device of that name; for `auto` a GPU that works, or else the CPU.
+
+    Raises MissingBackend when CUDA is named and not here, or cannot be used, and BadRequest for other names.
+    """
     if name == "auto":
-        return torch.device("cuda" if torch.cuda.is_available() else "cpu")
+        why = why_unusable("cuda") if torch.cuda.is_available() else "there is none"
+        if why is not None and torch.cuda.is_available():
+            log.warning("the GPU is left aside: %s", why)
+        return torch.device("cuda" if why is None else "cpu")
     try:
         device = torch.device(name)
     except RuntimeError:
@@ -29,6 +40,8 @@ def resolve_device(name: str) -> torch.device:
             raise MissingBackend(f"--device {name}", "torch sees no CUDA device", "use --device cpu")
         if (device.index or 0) >= count:
             raise MissingBackend(f"--device {name}", f"there are {count} CUDA devices", "choose a smaller number")
+        if (why := why_unusable(str(device))) is not None:
+            raise MissingBackend(f"--device {name}", f"this torch cannot use it ({why})", "use --device cpu")
     return device
 
 
@@ -42,11 +55,14 @@ def device_name(device: str) -> str:
 
 
 def memory_bytes(device: torch.device) -> int:
-    """Memory that a program may take: of a CUDA device what is free, or torch's and not in use; of a machine all."""
+    """Memory that a program may take: of a CUDA device what is free, or torch's and not in use; of a machine all, or
+    what its control group may use.
+    """
     if device.type == "cuda":
         unused = torch.cuda.memory_reserved(device) - torch.cuda.memory_allocated(device)
         return torch.cuda.mem_get_info(device)[0] + unused
-    return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+    whole = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+    return min(whole, memory_limit() or whole)
 
 
 def give_memory_back() -> None:
