@@ -4,7 +4,6 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
-import finufft
 import numpy as np
 from jaxtyping import Complex, Float
 
@@ -88,6 +87,8 @@ def simulate_phantom(config: SimulationConfig, beside: Sequence[Ellipse] = ()) -
 
 def simulate_cine(series: Float[np.ndarray, "frame y x"], config: SimulationConfig) -> Scan:
     """A given magnitude series with a smooth phase, each readout measured in its frame."""
+    from dainr.operators.nufft.coils import CoilNufft  # here, for it brings torch, which a phantom does not need
+
     smallest = 24 if config.crop else 16
     if series.ndim != 3 or min(series.shape[1:]) < smallest or not np.isfinite(series).all() or not series.max() > 0:
         what, fix = f"a series of shape {series.shape} cannot be measured", "give frame, y, x magnitudes"
@@ -105,8 +106,8 @@ def simulate_cine(series: Float[np.ndarray, "frame y x"], config: SimulationConf
         kspace = np.zeros((config.coils, *trajectory.shape[:2]), np.complex128)
         for index, image in enumerate(turned):
             mine = frame == index
-            angle = np.ascontiguousarray(2 * np.pi * trajectory[mine].reshape(-1, 2).T)
-            values = finufft.nufft2d2(*angle, np.ascontiguousarray(maps * image), isign=-1, eps=1e-9)
+            points = trajectory[mine].reshape(-1, 2)
+            values = CoilNufft(points, image.shape, config.coils, tolerance=1e-9).forward(maps * image)
             kspace[:, mine] = values.reshape(config.coils, mine.sum(), -1) / np.sqrt(matrix[0] * matrix[1])
         return kspace
 

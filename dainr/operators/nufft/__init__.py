@@ -40,12 +40,12 @@ def available_backends(device: torch.device) -> list[str]:
 def why_missing(name: str) -> str | None:
     """Why a backend cannot run on this machine, or None.
 
-    That of CUDA is imported to know: it may be installed without the libraries it was built for.
+    FINUFFT and that of CUDA are imported to know: they may be installed without the libraries they were built for.
     """
-    module, _, package, devices = BACKENDS[name]
+    module, _, package, _ = BACKENDS[name]
     if importlib.util.find_spec(package) is None:
         return f"{package} is not installed"
-    if devices == ("cuda",):
+    if "finufft" in package:
         try:
             importlib.import_module(module)
         except (ImportError, OSError, RuntimeError) as error:
