@@ -8,6 +8,7 @@ class DainrError(Exception):
     """An error a user can act on; its text is one sentence, "what: why; fix."."""
 
     exit_code = 1
+    status = "failed"  # of a run that ends with it
 
     def __init__(self, what: str, why: str, fix: str) -> None:
         self.what, self.why, self.fix = what, why, fix
@@ -25,6 +26,8 @@ class BadRequest(DainrError):
 
 class OutOfMemory(BadRequest):
     """There is not enough memory for what was asked; with more of it, or less beside it, the same would do."""
+
+    status = "out of memory"
 
 
 class BadScan(DainrError):
@@ -49,12 +52,14 @@ class Diverged(DainrError):
     """The fit ran away: its loss or its gradient is no longer finite, or it left the scale of the data."""
 
     exit_code = 5
+    status = "diverged"
 
 
 class Interrupted(DainrError):
     """The user stopped the run; its state is saved."""
 
     exit_code = 130
+    status = "interrupted"
 
 
 # what libraries say beside torch's OutOfMemoryError: torch on the CPU, CUDA's runtime and driver, cuBLAS and cuFFT

@@ -6,6 +6,7 @@ deformed point.
 """
 
 from collections.abc import Sequence
+from typing import Any
 
 import torch
 from jaxtyping import Complex, Float
@@ -69,6 +70,11 @@ class PointwiseField(DynamicField):
         deformed = pixels if self.deformation is None else pixels + self.deformation(encoded, time)
         features = None if self.features is None else self.features.at(frame, matrix)
         return self.canonical(deformed, space, time, features).view(matrix)
+
+    def _apply(self, *args: Any, **kwargs: Any) -> "PointwiseField":
+        """Goes to another device without what it keeps for this one."""
+        self._constants = {}
+        return super()._apply(*args, **kwargs)
 
     def _time(self, frame: float, device: torch.device) -> Float[Tensor, "1 1"]:
         return torch.full((1, 1), frame / max(len(self.frame_times) - 1, 1), device=device)

@@ -19,6 +19,7 @@ from dainr.fit.adamw import AdamW, parameter_groups
 from dainr.fit.memory import with_fewer_frames
 from dainr.fit.state import Checkpoint, FitState, Observer, Step, Validation
 from dainr.losses import KeepsState, Loss, relative_error
+from dainr.machine.shortage import memory_for
 from dainr.operators.batch import FrameData
 
 COSINE_FLOOR = 0.01  # of the rate, at the end
@@ -208,6 +209,7 @@ class Fit:
             )
         self.state.losses.append(loss)
 
+    @memory_for("validating the fit")
     @torch.no_grad()
     def _validate(self) -> float:
         """The held-out error; without held-out readouts the in-sample loss stands in and the last state wins."""

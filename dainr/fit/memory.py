@@ -6,6 +6,7 @@ from collections.abc import Callable
 from dainr.errors import OutOfMemory, is_out_of_memory
 from dainr.fit.state import FitState
 from dainr.machine.device import give_memory_back
+from dainr.machine.shortage import FIX
 
 log = logging.getLogger(__name__)
 
@@ -32,8 +33,7 @@ def with_fewer_frames(
             raise OutOfMemory(
                 "out of memory",
                 f"a step of the fit needs more than there is, even with {rendered} frames at once",
-                "end other programs on the device, choose a smaller --matrix or fewer coils (--set virtual_coils=8),"
-                " or use another --device",
+                FIX,
             )
         state.frames_at_once = max(rendered // 2, FEWEST)
         log.warning("out of memory: the fit goes on with %d frames at once", state.frames_at_once)

@@ -92,11 +92,10 @@ class Recon:
 def put_away(model: nn.Module) -> None:
     """Move the tensors of a network to disk, from where they are read when they are used next.
 
-    Where there is no room for them, or they are not those of the CPU, they stay where they are.
+    Where there is no room for them, they stay in memory; those of another device come to the CPU either way.
     """
+    model.cpu()
     tensors = dict([*model.named_parameters(), *model.named_buffers()])
-    if any(tensor.device.type != "cpu" for tensor in tensors.values()):
-        return
     try:
         with disk.new_file() as file:
             arrays = {name: tensor.data.contiguous().numpy() for name, tensor in tensors.items()}

@@ -20,6 +20,7 @@ from dainr.fit.state import Checkpoint, FitState, Observer, RunState
 from dainr.machine import disk
 from dainr.machine.device import resolve_device
 from dainr.machine.memory import give_freed_memory_back
+from dainr.machine.shortage import memory_for
 from dainr.methods.common import MethodConfig, resolve_common
 from dainr.methods.recon import Recon, put_away
 from dainr.operators import FrameData
@@ -122,17 +123,19 @@ class SliceMethod:
     ) -> Recon:
         """Reconstruct every slice. Resuming keeps the slices that are done.
 
-        Raises Diverged. An observer that returns False ends the run with the step in progress, and leaves further
-        slices out.
+        Raises Diverged and OutOfMemory. An observer that returns False ends the run with the step in progress, and
+        leaves further slices out.
         """
         started, resume = time.perf_counter(), resume or RunState()
         images = disk.zeros((scan.n_slices, scan.n_frames, *scan.matrix), np.complex64)
         gridded, results, records = disk.zeros(images.shape, np.float32), list[SliceResult](), list[dict[str, Any]]()
         scales, times, errors = list[float](), np.zeros(0), _ErrorMaps(images.shape)
         for index in range(scan.n_slices):
-            part = _prepared_slice(scan, index, config)
-            gridded[index] = np.abs(part.prepared.scale * part.gridded.cpu().numpy())
-            result = self.of_slice(part, config, observers, resume.of_slice(index))
+            with memory_for(f"preparing slice {index}"):
+                part = _prepared_slice(scan, index, config)
+                gridded[index] = np.abs(part.prepared.scale * part.gridded.cpu().numpy())
+            with memory_for(f"reconstructing slice {index}"):
+                result = self.of_slice(part, config, observers, resume.of_slice(index))
             images[index] = part.prepared.scale * result.images.cpu().numpy()
             errors.add(index, result.error_map, part.prepared.scale)
             if result.model is not None:

@@ -23,7 +23,7 @@ import torch
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 
-from dainr.errors import BadRequest, BadScan, DainrError, Diverged, Interrupted
+from dainr.errors import BadRequest, BadScan, DainrError, Diverged, Interrupted, OutOfMemory
 from dainr.fit.state import Checkpoint, FitState, RunState, Step, Validation
 from dainr.methods import get_method
 from dainr.settings.build import with_new_names
@@ -82,7 +82,7 @@ class RunFolder:
         """A run: begun at once, or where it replaces another with its first step; the observer given sees to that.
 
         A scan or request that turns out bad before leaves no folder, and a run that was to be replaced as it was. An
-        interrupted or diverged run is recorded as such.
+        interrupted or diverged run is recorded as such, and one that memory ran out for once it has a state.
         """
         replaces, begun = self.is_run and not resume, False
 
@@ -98,12 +98,12 @@ class RunFolder:
             begin()
         try:
             yield begin
-        except (Interrupted, Diverged) as error:
-            begin()
-            self.write_record(record | {"status": type(error).__name__.lower(), "why": str(error)})
-            raise
-        except DainrError:
-            if not replaces and not resume:
+        except DainrError as error:
+            goes_on = isinstance(error, OutOfMemory) and begun and (self.file(STATE).is_file() or self._slices())
+            if goes_on or isinstance(error, Interrupted | Diverged):
+                begin()
+                self.write_record(record | {"status": error.status, "why": str(error)})
+            elif not replaces and not resume:
                 self.discard()
             raise
         begin()

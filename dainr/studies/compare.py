@@ -7,6 +7,7 @@ Only its shape is looked at before, so that a reference of another scan is refus
 import logging
 import time
 from collections.abc import Callable, Sequence
+from copy import copy
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -17,13 +18,14 @@ import torch
 from dainr.assess.describe import describe
 from dainr.assess.scores import Evaluation, evaluate
 from dainr.cine import Cine
-from dainr.errors import BadRequest, BadScan, DainrError, Diverged, MissingBackend, is_out_of_memory
+from dainr.errors import BadRequest, BadScan, DainrError, Diverged, MissingBackend
 from dainr.fit.state import Observer
 from dainr.io import scan_sha256
 from dainr.io.hdf5 import write_whole
 from dainr.io.images.series import read_series
 from dainr.machine.checksum import file_sha256
 from dainr.machine.device import device_name, peak_memory_mb, reset_peak_memory
+from dainr.machine.shortage import memory_for
 from dainr.methods import configure, get_method
 from dainr.runs.run import versions
 from dainr.scan import Scan
@@ -180,18 +182,13 @@ def _run(scan: Scan, contender: Contender, observers: Sequence[Observer]) -> Out
     reset_peak_memory(device)
     started = time.perf_counter()
     try:
-        recon = get_method(contender.method)(scan, contender.config, observers)
+        with memory_for(contender.name):
+            recon = get_method(contender.method)(scan, contender.config, observers)
         if not np.isfinite(recon.cine.data).all():
             raise Diverged(contender.name, "its images hold NaN or Inf", "change its settings")
     except DainrError as error:
         log.warning("%s failed", contender.name)
-        return Outcome(contender, error=error)
-    except (MemoryError, RuntimeError) as error:
-        if not is_out_of_memory(error):
-            raise
-        log.warning("%s failed", contender.name)
-        fix = "choose fewer --slices, a smaller --matrix or smaller networks"
-        return Outcome(contender, error=BadRequest(contender.name, "out of memory", fix))
+        return Outcome(contender, error=copy(error))  # which holds nothing of what it was raised over
     seconds = {"total": time.perf_counter() - started} | recon.record.get("seconds", {})
     log.info("%s: %.1f s", contender.name, seconds["total"])
     peak = peak_memory_mb(device) if device.startswith("cuda") else None

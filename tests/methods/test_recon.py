@@ -115,6 +115,19 @@ def test_a_network_put_away_is_the_same_and_can_be_fitted_on(recon: Recon) -> No
     assert any((tensor != before[name]).any() for name, tensor in field.named_parameters())
 
 
+def test_a_network_on_another_device_is_put_away_from_it(recon: Recon, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The device that only knows shapes stands for a GPU; what comes from it is zeros."""
+    field = recon.fields[0].to("meta")
+    assert isinstance(field, PointwiseField)
+    field.displacement([0.0], MATRIX)
+    assert {tensor.device.type for kept in field._constants.values() for tensor in kept} == {"meta"}
+    monkeypatch.setattr(torch.Tensor, "cpu", lambda tensor: torch.zeros(tensor.shape, dtype=tensor.dtype))
+    put_away(field)
+    assert {tensor.device.type for tensor in (*field.parameters(), *field.buffers())} == {"cpu"}
+    assert not field._constants
+    assert not any(parameter.data.numpy().flags.owndata for parameter in field.parameters())  # it lies on disk
+
+
 def test_without_room_a_network_stays_in_memory(recon: Recon, monkeypatch: pytest.MonkeyPatch) -> None:
     def no_room(*_: object) -> None:
         raise BadRequest("temporary files", "there is no room for them (full)", "set TMPDIR to a folder with more")

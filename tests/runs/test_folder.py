@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 import torch
 
-from dainr.errors import BadRequest, BadScan, Interrupted
+from dainr.errors import BadRequest, BadScan, Interrupted, OutOfMemory
 from dainr.fit.state import Checkpoint, FitState, Step, Validation
 from dainr.methods.dainr.method import DainrConfig
 from dainr.runs.folder import CONFIG, FILES, LOG, RECORD, STATE, RunFolder
@@ -220,3 +220,31 @@ def test_a_stack_interrupted_in_its_second_slice_resumes_to_the_same_cine(radial
     loaded = load_run(tmp_path / "halves")
     assert np.array_equal(loaded.cine.data, whole.cine.data)
     np.testing.assert_allclose(loaded.render(times=[0.0]).data, whole.cine.data[:, :1], rtol=1e-4, atol=1e-4)
+
+
+@pytest.mark.parametrize("at", [0, 9])
+def test_a_run_that_memory_ran_out_for_goes_on_from_its_state_if_it_has_one(
+    radial_scan: Scan, tmp_path: Path, at: int
+) -> None:
+    config = build_config(DainrConfig, {}, [*TINY, "iterations=12", "device=cpu", "checkpoint_every_s=0"])
+    steps = iter(range(20))
+
+    def full(_: Step) -> None:
+        if next(steps) == at:
+            raise torch.OutOfMemoryError("CUDA out of memory.")
+
+    folder = RunFolder(tmp_path / "run")
+    if at == 0:
+        config = replace(config, checkpoint_every_s=1e9)
+    with pytest.raises(OutOfMemory, match="reconstructing slice 0"):
+        reconstruct_into(folder, radial_scan, REQUEST, config, [full])
+    if at == 0:
+        assert not folder.path.exists()
+        return
+    assert folder.read_record()["status"] == "out of memory"
+    assert "reconstructing slice 0" in folder.read_record()["why"]
+    state = folder.load_state().of_slice(0)
+    assert state is not None
+    assert state.state.step == 10
+    reconstruct_into(folder, radial_scan, REQUEST, config, resume=True)
+    assert folder.is_complete

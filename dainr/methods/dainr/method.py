@@ -22,6 +22,7 @@ from dainr.fields.grid import choose_grid
 from dainr.fields.warped import WarpedCine
 from dainr.fit.state import Checkpoint, Observer
 from dainr.machine.memory import give_freed_memory_back
+from dainr.machine.shortage import memory_for
 from dainr.methods.common import frames_that_fit, resolve_common
 from dainr.methods.dainr.config import DainrConfig
 from dainr.methods.dainr.error_map import error_map
@@ -118,8 +119,9 @@ class Dainr(SliceMethod):
             model.load_state_dict(fit.best)
         model.zero_grad(set_to_none=True)
         at_once = fit.state.frames_at_once or config.fit.frames_at_once
-        images = render_series(model, at_once)
-        record = {"fit": summary(fit.state, model, images, data, heldout, prepared, config.subframes, at_once)}
+        with memory_for(f"rendering slice {part.place[0]}"):
+            images = render_series(model, at_once)
+            record = {"fit": summary(fit.state, model, images, data, heldout, prepared, config.subframes, at_once)}
         seconds = {"fit": fit.state.seconds, "prepare": prepare_seconds}
         errors = None
         if config.error_map and isinstance(model, WarpedCine):
@@ -128,6 +130,10 @@ class Dainr(SliceMethod):
             fewer = replace(config, fit=replace(config.fit, frames_at_once=at_once))
             errors = error_map(model, data, prepared, fewer, part.place, record["fit"].get("image_error"))
             seconds["error_map"] = time.perf_counter() - begun_at
+        if config.grid == "tinycudann":  # which computes on CUDA only, where no field is kept
+            maps = {} if model.features is None else {"maps.0": model.features.maps.cpu()}
+            here = {name: tensor.cpu() for name, tensor in model.state_dict().items()}
+            (model,) = self.restore(config, model.matrix, {0: Checkpoint(here, fit.state)}, maps)
         return SliceResult(images, fit.state, record, model, seconds, errors)
 
     def restore(

@@ -1,9 +1,13 @@
 """The neural field end to end, on small phantoms: better than gridding, honest, reproducible, resumable."""
 
 import json
+import sys
+from collections.abc import Sequence
 from contextlib import nullcontext
 from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
 
 import numpy as np
 import pytest
@@ -13,7 +17,8 @@ from torch import Tensor
 
 from dainr.assess.scores import evaluate
 from dainr.assess.verdict import judge
-from dainr.errors import BadRequest, Diverged, MissingBackend
+from dainr.errors import BadRequest, Diverged, MissingBackend, OutOfMemory
+from dainr.fields.hash_grid import HashGrid
 from dainr.fields.lookup import lookup_at_pixels
 from dainr.fields.warped import WarpedCine
 from dainr.fit.loop import TIE
@@ -311,6 +316,60 @@ def test_settings_of_the_form_not_in_use_are_refused(form: str, name: str, value
 def test_a_grid_backend_that_cannot_run_here_is_refused(radial_scan: Scan, pairs: tuple[str, ...]) -> None:
     with pytest.raises(MissingBackend, match="grid=tinycudann"):
         configure(radial_scan, "pointwise", *pairs)
+
+
+def test_a_grid_that_computes_on_cuda_only_is_kept_as_one_in_torch(
+    radial_scan: Scan, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    class OnlyOnCuda(HashGrid):
+        """Stands for tiny-cuda-nn's."""
+
+    monkeypatch.setitem(sys.modules, "dainr.fields.tinycudann", SimpleNamespace(TinyCudaNNGrid=OnlyOnCuda))
+    config = replace(configure(radial_scan, "pointwise", "iterations=2"), grid="tinycudann")
+    recon = Dainr()(radial_scan, config)
+    assert [type(m) for m in recon.fields[0].modules() if isinstance(m, HashGrid)] == [HashGrid]
+    times = recon.cine.times[:1].tolist()
+    np.testing.assert_allclose(recon.render(times=times, matrix=(32, 32)).data, recon.cine.data[:, :1], rtol=1e-4)
+
+
+@pytest.mark.parametrize(
+    ("where", "doing"),
+    [
+        ("dainr.methods.slices.prepare_slice", "preparing slice 0"),
+        ("dainr.methods.dainr.method.start_warped", "reconstructing slice 0"),
+        ("dainr.fit.loop.relative_error", "validating the fit"),
+        ("dainr.methods.dainr.method.render_series", "rendering slice 0"),
+    ],
+)
+def test_memory_that_runs_out_is_said_in_one_sentence(
+    radial_scan: Scan, where: str, doing: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(*_: object) -> None:
+        raise torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 2.00 GiB.")
+
+    monkeypatch.setattr(where, full)
+    with pytest.raises(OutOfMemory, match=f"^out of memory: {doing} needs more than there is; .*--matrix.*[.]$"):
+        fit(radial_scan, "warped", "iterations=1")
+
+
+def test_fewer_frames_at_once_are_recorded_and_kept_to(radial_scan: Scan, monkeypatch: pytest.MonkeyPatch) -> None:
+    shown: list[int] = []
+    series = WarpedCine.series
+
+    def of_three(field: WarpedCine, frames: Sequence[float], *others: Any, **named: Any) -> Any:
+        if len(frames) > 3:
+            raise torch.OutOfMemoryError("CUDA out of memory.")
+        shown.append(len(frames))
+        return series(field, frames, *others, **named)
+
+    pairs = ("iterations=4", "validate_every=2", "coarse_steps=0", "error_map=yes")
+    wanted = fit(radial_scan, "warped", *pairs, "frames_at_once=3")
+    monkeypatch.setattr(WarpedCine, "series", of_three)
+    monkeypatch.setattr("dainr.methods.dainr.error_map._magnitude", lambda model: np.ones((6, 32, 32), np.float32))
+    recon = fit(radial_scan, "warped", *pairs)
+    assert recon.record["slices"][0]["fit"]["frames_at_once"] == 3
+    assert "frames_at_once" not in wanted.record["slices"][0]["fit"]
+    np.testing.assert_array_equal(recon.cine.data, wanted.cine.data)
 
 
 @pytest.mark.data
