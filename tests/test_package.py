@@ -66,6 +66,12 @@ def test_what_tests_and_benchmarks_import_is_declared(folder: str) -> None:
     assert {name: where for name, where in imported(ROOT / folder).items() if name not in allowed} == {}
 
 
+def test_sigpy_is_for_tests_alone() -> None:
+    """It imports MPI where that is installed, and fails where that is broken: no user shall meet it."""
+    assert "sigpy" not in NEEDED | EXTRAS.get("cuda", set())
+    assert not {"sigpy", "mpi4py"} & {name for folder in PACKAGES for name in imported(ROOT / folder)}
+
+
 def test_what_is_declared_is_imported() -> None:
     used = {name for folder in PACKAGES for name in imported(ROOT / folder)}
     assert modules(NEEDED - NOT_IMPORTED) - used == set()

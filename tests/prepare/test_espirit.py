@@ -55,7 +55,10 @@ def test_known_maps_are_found_where_there_is_signal(n_coils: int, ny: int, nx: i
 
 
 def test_maps_are_those_of_sigpy_where_one_eigenvalue_leads() -> None:
-    from sigpy.mri.app import EspiritCalib  # here, for it takes seconds to import
+    try:
+        from sigpy.mri.app import EspiritCalib  # here, for it takes seconds to import
+    except RuntimeError as error:  # it imports mpi4py where that is installed, which fails without MPI's library
+        pytest.skip(f"sigpy does not load: {error}")
 
     images, _ = coil_images(5, 48, 40)
     theirs = EspiritCalib(
