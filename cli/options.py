@@ -64,6 +64,8 @@ READING: dict[str, Any] = {
     "frame_ms": _said(float | None, "Time from one frame to the next in ms."),
     "readout_ms": _said(float | None, "Time from one readout to the next in ms, where none is in a frame."),
     "affine": _said(Path | None, "File of 4 x 4 numbers, text or .npy: (x, y, slice) index to RAS mm."),
+    "coil_maps": _said(Path | None, "Coil maps from this file (.npy, .cfl, .h5): slice, coil, y, x."),
+    "density": _said(Path | None, "Weights of the samples from this file (.npy, .cfl, .h5): slice, readout, sample."),
 }
 BINNING = ("spokes_per_frame", "every", "frames_per_cycle", "respiratory_bins", "frames", "slices", "matrix")
 METHOD = ("method", "preset", "iterations", "budget", "error_map")

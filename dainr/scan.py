@@ -26,7 +26,8 @@ LOW_REACH = 0.2  # cycles per pixel: samples that end before it leave pixels far
 LARGEST_MATRIX = 4096  # pixels a side
 SET_ASIDE = -1  # the frame of a readout that is not used
 GRID_TOLERANCE = 1e-3  # in units of one k-space sample
-OF_A_SLICE = ("kspace", "trajectory", "times", "frame", "phase", "copy_of", "coil_maps", "reference")  # slice first
+# with the slice as first axis
+OF_A_SLICE = ("kspace", "trajectory", "times", "frame", "phase", "copy_of", "density", "coil_maps", "reference")
 
 
 @dataclass(frozen=True, eq=False)
@@ -47,6 +48,7 @@ class Scan:
     frame: Integer[np.ndarray, "slice readout"] | None = None  # SET_ASIDE: in none of them
     phase: Float[np.ndarray, "slice readout"] | None = None  # cardiac phase in [0, 1)
     copy_of: Integer[np.ndarray, "slice readout"] | None = None  # what each is a copy of, where frames share readouts
+    density: Float[np.ndarray, "slice readout sample"] | None = None  # how much of k-space each sample stands for
     cyclic: bool | None = None  # whether the frames are one cycle, the last followed by the first; None: not known
     coil_maps: Complex[np.ndarray, "slice coil y x"] | None = None
     noise: Complex[np.ndarray, "coil noise_sample"] | None = None
@@ -65,6 +67,7 @@ class Scan:
         if derived_from is None or self.trajectory is not derived_from.trajectory:
             _check_reach(self)
         _check_phase(self)
+        _check_density(self)
         _check_affine(self)
         if self.frame is not None:
             _check_frames(self)
@@ -121,7 +124,7 @@ class Scan:
 
     def release(self) -> None:
         """Take what lies on disk out of memory, until it is read again."""
-        for array in (self.kspace, self.trajectory, self.coil_maps, self.reference):
+        for array in (self.kspace, self.trajectory, self.density, self.coil_maps, self.reference):
             disk.release(array)
 
     def changed(self, **parts: Any) -> "Scan":
@@ -180,6 +183,7 @@ def _check_shapes(scan: Scan) -> None:
         "frame": (n_slices, n_readouts),
         "phase": (n_slices, n_readouts),
         "copy_of": (n_slices, n_readouts),
+        "density": (n_slices, n_readouts, n_samples),
         "coil_maps": (n_slices, n_coils, *scan.matrix),
         "affine": (4, 4),
     }
@@ -252,6 +256,13 @@ def _check_reach(scan: Scan) -> None:
 def _check_phase(scan: Scan) -> None:
     if scan.phase is not None and not (scan.phase.min() >= 0 and scan.phase.max() < 1):
         raise BadScan(scan.name, "cardiac phases lie outside [0, 1)", "store the fraction of the cycle")
+
+
+def _check_density(scan: Scan) -> None:
+    if scan.density is not None and not (scan.density.min() >= 0 and scan.density.max((1, 2)).min() > 0):
+        raise BadScan(
+            scan.name, "its density weights are negative, or all zero in a slice", "repair them or leave them out"
+        )
 
 
 def _check_frames(scan: Scan) -> None:

@@ -29,6 +29,7 @@ def describe(scan: Scan) -> dict[str, Any]:
         "duration_s": round(float(np.ptp(scan.times)), 4),
         "noise_measurement": scan.noise is not None and usable_noise(scan.noise),
         "coil_maps": scan.coil_maps is not None,
+        "density": scan.density is not None,
         "cardiac_phases": scan.phase is not None,
         "reference": scan.reference is not None,
         "oriented": scan.affine is not None,
@@ -94,6 +95,7 @@ def in_words(scan: Scan) -> tuple[list[str], list[str]]:
     content.append(
         ("A noise measurement" if f["noise_measurement"] else "No noise measurement")
         + (", coil maps" if f["coil_maps"] else ", no coil maps")
+        + (", density weights" if f["density"] else "")
         + (", a reference to score against." if f["reference"] else ".")
     )
     return content + [note[0].upper() + note[1:] + "." for note in f["notes"]], _plan(scan, f)

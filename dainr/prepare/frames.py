@@ -195,13 +195,14 @@ def _in_frame_order(scan: Scan, frame: Integer[np.ndarray, "slice readout"], not
 
 def reorder(scan: Scan, order: np.ndarray, frame: np.ndarray, note: str | None = None) -> Scan:
     """The scan with the readouts of every slice in the given order `slice readout`, in these frames."""
-    rows = np.arange(scan.n_slices)[:, None]
+    rows, density = np.arange(scan.n_slices)[:, None], scan.density
     ordered = scan.changed(
         kspace=disk.stack(scan.n_slices, lambda s: scan.kspace[s][:, order[s]]),
         trajectory=disk.stack(scan.n_slices, lambda s: scan.trajectory[s][order[s]]),
         times=scan.times[rows, order],
         phase=None if scan.phase is None else scan.phase[rows, order],
         copy_of=None if scan.copy_of is None else scan.copy_of[rows, order],
+        density=None if density is None else disk.stack(scan.n_slices, lambda s: density[s][order[s]]),
         frame=frame.astype(np.int32),
         notes=scan.notes if note is None else (*scan.notes, note),
     )

@@ -40,6 +40,9 @@ def resize_matrix(scan: Scan, matrix: tuple[int, int]) -> Scan:
         frame=None if scan.frame is None else np.where(kept, scan.frame, np.int32(SET_ASIDE))[slices, order],
         phase=None if scan.phase is None else scan.phase[slices, order],
         copy_of=None if scan.copy_of is None else scan.copy_of[slices, order],
+        density=None
+        if (density := scan.density) is None
+        else disk.stack(scan.n_slices, lambda s: density[s][order[s]][:, columns]),
         coil_maps=None,
         matrix=matrix,
         affine=None if scan.affine is None else _resampled(scan, matrix),

@@ -115,7 +115,10 @@ def compress_coils(part: Slice, record: Record) -> Slice:
 
 
 def compensate_density(part: Slice, record: Record) -> Slice:
-    """How much of k-space each sample stands for: spokes are dense at the centre."""
+    """How much of k-space each sample stands for, where the scan does not store it: spokes are dense at the centre."""
+    if part.scan.density is not None:
+        record["density"] = "stored"
+        return replace(part, density=part.density / (part.density.max() or 1))
     central = passes_centre(part.trajectory)
     record["density"] = "ramp" if central else "one"
     density = ramp_density(part.trajectory * part.pixels_per_mm) if central else even_density(part.trajectory)
@@ -192,7 +195,7 @@ def _as_measured(scan: Scan, index: int, config: PrepareConfig, seed: int) -> Sl
         frame=scan.frame[index][used],
         times=scan.times[index][used],
         held_out=np.zeros(len(trajectory), bool),
-        density=even_density(trajectory),
+        density=even_density(trajectory) if scan.density is None else scan.density[index][used],
     )
 
 

@@ -75,6 +75,8 @@ def _in_points(scan: Scan) -> Scan:
     each = {name: getattr(scan, name) for name in ("times", "frame", "phase", "copy_of")}
     parts: dict[str, Any] = {name: None if a is None else np.repeat(a, n, 1) for name, a in each.items()}
     kspace = scan.kspace.reshape(scan.n_slices, scan.n_coils, -1, 1)
+    if scan.density is not None:
+        parts["density"] = scan.density.reshape(scan.n_slices, -1, 1)
     return scan.changed(kspace=kspace, trajectory=scan.trajectory.reshape(scan.n_slices, -1, 1, 2), **parts)
 
 

@@ -7,6 +7,8 @@ import pytest
 
 from dainr.errors import BadRequest, BadScan
 from dainr.prepare import PrepareConfig, prepare_slice
+from dainr.prepare.frames import bin_spokes
+from dainr.prepare.resize import resize_matrix
 from dainr.simulate import SimulationConfig, simulate_phantom
 from tests.io import random_complex, small_scan
 
@@ -148,3 +150,30 @@ def test_frames_without_signal_are_told(radial_scan, signal):
     noise = radial_scan.noise[:, random.integers(0, radial_scan.noise.shape[1], (silent.sum(), kspace.shape[3]))]
     kspace[0][:, silent] = noise if signal == "noise" else 0
     assert prepared(replace(radial_scan, kspace=kspace)).record["frames_without_signal"] == [1, 3]
+
+
+def test_stored_density_weighs_the_data_whatever_its_scale(radial_scan):
+    random = np.random.default_rng(3)
+    density = random.uniform(0.1, 5, (1, *radial_scan.kspace.shape[2:])).astype(np.float32)
+    found = prepared(replace(radial_scan, density=density))
+    np.testing.assert_allclose(found.density, density[0] / density.max(), rtol=1e-6)
+    assert (found.record["density"], prepared(radial_scan).record["density"]) == ("stored", "ramp")
+
+
+def test_stored_density_follows_its_readouts_through_binning_and_another_matrix(radial_scan):
+    marked = np.broadcast_to(np.arange(radial_scan.n_readouts)[:, None], radial_scan.kspace.shape[2:])
+    density = (marked[None] + np.linspace(0.1, 0.9, radial_scan.n_samples)).astype(np.float32)
+    scan = replace(radial_scan, density=density, times=radial_scan.times[:, ::-1], frame=None)
+    binned = bin_spokes(scan, 4, every=2)
+    for readout, of_readout in enumerate(binned.copy_of[0]):
+        np.testing.assert_array_equal(binned.density[0, readout], density[0, of_readout])
+    small = resize_matrix(binned, (16, 16))
+    assert small.density.shape == small.kspace[:, 0].shape
+    np.testing.assert_array_equal(np.floor(small.density[0, :, 0]), binned.copy_of[0])
+
+
+def test_a_density_of_zeros_or_below_zero_is_refused(radial_scan):
+    density = np.ones((1, *radial_scan.kspace.shape[2:]), np.float32)
+    for wrong in (-density, 0 * density):
+        with pytest.raises(BadScan, match="density"):
+            replace(radial_scan, density=wrong)

@@ -9,7 +9,7 @@ import math
 from pathlib import Path
 
 import numpy as np
-from jaxtyping import Complex
+from jaxtyping import Complex, Float
 
 from dainr.cine import Cine
 from dainr.errors import BadScan
@@ -45,7 +45,8 @@ def read(path: Path, options: ReadOptions = ReadOptions()) -> Scan:
     kspace = read_cfl(path)
     beside = {kind: _beside(path, kind) for kind in BESIDE}
     notes = [f"{kind} from {file.name}" for kind, file in beside.items() if file is not None]
-    maps = None if beside["coil maps"] is None else _maps(read_cfl(beside["coil maps"]), str(beside["coil maps"]))
+    stored = beside["coil maps"]
+    maps = None if stored is None else coil_maps_of(read_cfl(stored), str(stored))
     frame: np.ndarray | None
     matrix: tuple[int, ...]
     if beside["trajectory"] is None:
@@ -146,9 +147,16 @@ def _axes(array: np.ndarray, allowed: tuple[int, ...], where: str) -> np.ndarray
     return np.squeeze(array, rest)
 
 
-def _maps(array: np.ndarray, where: str) -> np.ndarray:
+def coil_maps_of(array: Complex[np.ndarray, "..."], where: str) -> Complex[np.ndarray, "slice coil y x"]:
+    """Coil maps of BART's axes. Raises BadScan where it has others, as several sets of maps."""
     maps = _axes(array, (0, 1, COIL, SLICE), where)
     return np.ascontiguousarray(maps.transpose(3, 2, 1, 0))
+
+
+def density_of(array: Complex[np.ndarray, "..."], where: str) -> Float[np.ndarray, "slice readout sample"]:
+    """Density weights, one frame after another. Raises BadScan where they have other axes than those of samples."""
+    weights = _axes(array, (1, 2, TIME, SLICE), where).real.transpose(3, 2, 1, 0)  # slice, time, spoke, sample
+    return np.ascontiguousarray(weights).reshape(len(weights), -1, weights.shape[3])
 
 
 def _matrix(points: np.ndarray, where: str) -> tuple[int, int]:

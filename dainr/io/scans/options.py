@@ -13,8 +13,8 @@ from typing import Any
 
 from dainr.errors import BadRequest
 
-OF_ANY_SCAN = frozenset({"pixel_mm", "slice_mm", "frame_ms", "readout_ms", "affine"})
-FILES = frozenset({"affine"})  # options that name a file
+OF_ANY_SCAN = frozenset({"pixel_mm", "slice_mm", "frame_ms", "readout_ms", "affine", "coil_maps", "density"})
+FILES = frozenset({"affine", "coil_maps", "density"})  # options that name a file
 LONGEST_TIME_MS = 1e6
 
 
@@ -27,6 +27,8 @@ class ReadOptions:
     frame_ms: float | None = None  # from one frame to the next
     readout_ms: float | None = None  # from one readout to the next
     affine: Path | None = None  # a file of 4 x 4 numbers: (x, y, slice) index -> RAS mm
+    coil_maps: Path | None = None  # a file of them: slice, coil, y, x
+    density: Path | None = None  # a file of the samples' weights: slice, readout, sample
 
     @classmethod
     def parsed(cls, given: Mapping[str, Any]) -> "ReadOptions":
@@ -101,5 +103,7 @@ PARSE: dict[str, Callable[[str, Any], Any]] = {
     "frame_ms": _positive,
     "readout_ms": _positive,
     "affine": _path,
+    "coil_maps": _path,
+    "density": _path,
 }
 NAMES = tuple(field.name for field in fields(ReadOptions))

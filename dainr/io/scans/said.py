@@ -1,4 +1,4 @@
-"""Lengths and times that a user says of a scan, in place of what its file has or lacks."""
+"""What a user says of a scan, whatever its format: lengths, times, place, coil maps and density weights."""
 
 import tokenize
 import zlib
@@ -9,6 +9,7 @@ from jaxtyping import Float
 
 from dainr.cine import in_words
 from dainr.errors import BadRequest
+from dainr.io.scans.beside import with_coil_maps, with_density
 from dainr.io.scans.options import ReadOptions, dashed
 from dainr.scan import Scan
 
@@ -17,9 +18,9 @@ UNREADABLE = (OSError, ValueError, EOFError, SyntaxError, tokenize.TokenError, z
 
 
 def as_said(scan: Scan, options: ReadOptions) -> Scan:
-    """The scan with the lengths, times and place that were said of it, and a note of those still assumed.
+    """The scan with what was said of it in place of its own, and a note of lengths and times that still are assumed.
 
-    Raises BadRequest where they do not fit the scan or each other, or the file of the affine holds none.
+    Raises BadRequest where that does not fit the scan or itself, or a file that is named does not hold it.
     """
     if options.pixel_mm is not None:
         scan = _with_pixels(scan, options.pixel_mm)
@@ -32,6 +33,10 @@ def as_said(scan: Scan, options: ReadOptions) -> Scan:
         scan = _known(scan.changed(times=times), "readout_ms", f"readouts {options.readout_ms:g} ms apart", "frame_ms")
     if options.affine is not None:
         scan = _with_affine(scan, options.affine)
+    if options.coil_maps is not None:
+        scan = with_coil_maps(scan, options.coil_maps)
+    if options.density is not None:
+        scan = with_density(scan, options.density)
     if scan.assumed:
         ways = ", ".join(f"--{dashed(name)}" for name in scan.assumed)
         scan = scan.changed(notes=(*scan.notes, f"the file does not hold {in_words(scan.assumed)}: say {ways}"))

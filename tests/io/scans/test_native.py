@@ -82,6 +82,16 @@ def test_optional_parts_stay_absent(tmp_path):
     assert all(getattr(back, name) is None for name in optional)
 
 
+def test_density_is_kept_for_each_slice_or_for_all(tmp_path):
+    density = np.linspace(0, 2, 120, dtype=np.float32).reshape(2, 6, 10)
+    native.write(small_scan(density=density), tmp_path / "a.h5")
+    np.testing.assert_array_equal(native.read(tmp_path / "a.h5").density, density)
+    with h5py.File(tmp_path / "a.h5", "r+") as file:
+        del file["density"]
+        file["density"] = density[1]
+    np.testing.assert_array_equal(native.read(tmp_path / "a.h5").density[0], density[1])
+
+
 @pytest.mark.parametrize("cyclic", [True, False, None])
 def test_whether_the_frames_are_a_cycle_is_kept(tmp_path, cyclic):
     native.write(small_scan(cyclic=cyclic), tmp_path / "scan.h5")
