@@ -5,8 +5,8 @@ Axes, slowest first: images are `slice, frame, y, x`, k-space is `slice, coil, r
 Nothing here reads or writes files.
 """
 
-from collections.abc import Sequence
-from dataclasses import InitVar, dataclass, fields, replace
+from collections.abc import Mapping, Sequence
+from dataclasses import InitVar, dataclass, field, fields, replace
 from functools import cached_property
 from itertools import pairwise
 from typing import Any
@@ -56,6 +56,7 @@ class Scan:
     name: str = "scan"
     notes: tuple[str, ...] = ()  # what the reader had to decide
     assumed: tuple[str, ...] = ()  # which lengths and times nobody said, by the names in `cine.LEFT_OPEN`
+    decided: Mapping[str, Any] = field(default_factory=dict)  # the same as fields, ready for JSON
     derived_from: InitVar["Scan | None"] = None  # the scan that has these values, or others they were computed from
 
     def __post_init__(self, derived_from: "Scan | None") -> None:
@@ -216,14 +217,14 @@ def _check_affine(scan: Scan) -> None:
 
 
 def _check_finite(scan: Scan) -> None:
-    for field in fields(scan):
-        array = getattr(scan, field.name)
-        if field.name == "reference" or not isinstance(array, np.ndarray) or array.dtype.kind not in "fc":
+    for part in fields(scan):
+        array = getattr(scan, part.name)
+        if part.name == "reference" or not isinstance(array, np.ndarray) or array.dtype.kind not in "fc":
             continue
         where = _first_not_finite(array)
         if where is not None:
             raise BadScan(
-                scan.name, f"{field.name} holds NaN or Inf, first at index {where}", "repair or remove that readout"
+                scan.name, f"{part.name} holds NaN or Inf, first at index {where}", "repair or remove that readout"
             )
 
 

@@ -34,6 +34,7 @@ def describe(scan: Scan) -> dict[str, Any]:
         "reference": scan.reference is not None,
         "oriented": scan.affine is not None,
         "assumed": list(scan.assumed),
+        **scan.decided,
         "notes": list(scan.notes),
     }
     if scan.n_frames:

@@ -50,7 +50,7 @@ def test_only_straight_readouts_through_the_centre_are_radial(radial_scan):
 def test_words_for_a_scan_with_everything():
     content, plan = (" ".join(part) for part in in_words(small_scan(notes=("two readouts skipped",))))
     assert "2 slices, 3 coils, 6 readouts of 10 samples each slice" in content
-    assert "Image 8 x 12 (y, x), pixels 20 x 25 mm, slice 7 mm." in content
+    assert "Image 8 x 12 (y, x), pixels 20 x 20 mm, slice 7 mm." in content
     assert "3 frames of 2 readouts" in content
     assert "A noise measurement, coil maps, a reference to score against." in content
     assert content.endswith("Two readouts skipped.")

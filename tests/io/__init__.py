@@ -25,7 +25,7 @@ def small_scan(**changes: Any) -> Scan:
         "trajectory": random.uniform(-0.5, 0.5, (2, 6, 10, 2)).astype(np.float32),
         "times": np.arange(12).reshape(2, 6) * 0.01,
         "matrix": (8, 12),
-        "fov_mm": (160.0, 300.0),
+        "fov_mm": (160.0, 240.0),
         "slice_thickness_mm": 7.0,
         "affine": AFFINE,
         "frame": np.array([0, 0, 1, 1, 2, 2], np.int32),

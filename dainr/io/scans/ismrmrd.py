@@ -27,14 +27,14 @@ def recognises(path: Path) -> bool:
 def read(path: Path, options: ReadOptions = ReadOptions()) -> Scan:
     """The scan in an ISMRMRD file. Raises BadScan when it is damaged, and where `build_scan` does."""
     from dainr.io.scans.ismrmrd_build import BESIDE, build_scan
-    from dainr.io.scans.ismrmrd_file import read_acquisitions, read_header
+    from dainr.io.scans.ismrmrd_file import read_acquisitions, read_document
 
     where = str(path)
     with open_hdf5(path) as file:
         group = _group(file)
         assert group is not None
         extra = {name: read_array(file[group], name, where) for name in BESIDE}
-    return build_scan(read_header(path, group), read_acquisitions(path, group), where, extra)
+    return build_scan(read_document(path, group), read_acquisitions(path, group), where, extra)
 
 
 def write(scan: Scan, path: Path) -> None:

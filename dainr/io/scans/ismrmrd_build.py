@@ -7,165 +7,148 @@ the scan's notes.
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-import ismrmrd
 import numpy as np
 
 from dainr.errors import BadScan
+from dainr.io.scans.decisions import Decisions
 from dainr.io.scans.ismrmrd_geometry import Geometry, read_geometry, slice_affine
-from dainr.io.scans.ismrmrd_readouts import by_slice, check_alike, of_one_length, sort_readouts
-from dainr.io.scans.ismrmrd_trajectory import cartesian_readouts, stored_trajectory
-from dainr.io.scans.physiology import phase_since_trigger
+from dainr.io.scans.ismrmrd_header import Header, read_header
+from dainr.io.scans.ismrmrd_lines import cartesian_readouts, kept_samples
+from dainr.io.scans.ismrmrd_readouts import Readouts
+from dainr.io.scans.ismrmrd_sorting import by_slice, check_alike, of_one_length, sort_readouts
+from dainr.io.scans.ismrmrd_times import cardiac_phases, read_clock
+from dainr.io.scans.ismrmrd_trajectory import has_trajectory, read_trajectory
 from dainr.scan import SET_ASIDE, Scan
 
 BESIDE = ("coil_maps", "phase", "reference")  # arrays that the format has no place for
-TICK_S = 2.5e-3  # Siemens' unit of acquisition_time_stamp, kept by the converters
-PILOT_TONE = 3, 1  # samples at the start and end of a readout that it disturbs, as OCMR's reader has it
 
 
 def build_scan(
-    header: Any, acquisitions: Iterable[Any], where: str, extra: Mapping[str, np.ndarray | None] | None = None
+    header: Any,
+    acquisitions: Iterable[Any] | Readouts,
+    where: str,
+    extra: Mapping[str, np.ndarray | None] | None = None,
 ) -> Scan:
-    """The scan of an `ismrmrd.xsd.ismrmrdHeader` and `ismrmrd.Acquisition`s in the order they were measured in.
+    """The scan of an ISMRMRD header and `ismrmrd.Acquisition`s in the order they were measured in.
 
-    `where` names their source in errors; `extra` may hold what the format has no place for, by the names in `BESIDE`.
-    Raises BadScan when they hold no images, mix sizes or are three-dimensional.
+    The header is an `ismrmrd.xsd.ismrmrdHeader` or an XML document. `where` names their source in errors; `extra` may
+    hold what the format has no place for, by the names in `BESIDE`. Raises BadScan when they hold no images, mix sizes
+    or are three-dimensional.
     """
-    readouts, extra = sort_readouts(acquisitions), extra or {}
-    if not header.encoding:
-        raise BadScan(where, "its header describes no encoding", "export it again with the full header")
-    if not readouts.imaging:
-        raise BadScan(
-            where, "it holds no imaging readouts", "export the imaging measurement, not only noise or calibration"
-        )
-    notes = [f"{count} {kind} readouts skipped" for kind, count in readouts.skipped.items()]
-    check_alike(readouts.imaging, where)
-    geometry = read_geometry(header, where, notes)
-    slices = by_slice(readouts.imaging)
-    frame = _frames(slices, notes)
+    extra, decisions = extra or {}, Decisions()
+    told = read_header(header, where, decisions)
+    sorted_by_use = sort_readouts(Readouts.collect(acquisitions), where, decisions)
+    check_alike(sorted_by_use.imaging, where)
+    geometry = read_geometry(told, where, decisions)
+    slices = by_slice(sorted_by_use.imaging)
+    frame = _frames(slices, decisions)
     if frame is None:
-        slices = of_one_length(slices, notes)
-    kspace, trajectory = _samples(slices, geometry, where, notes)
+        slices = of_one_length(slices, decisions)
+    kspace, trajectory, geometry = _samples(slices, geometry, told, where, decisions)
     maps = _array_beside(extra.get("coil_maps"), "coil_maps", (*kspace.shape[:2], *geometry.matrix), where)
-    stamps = _stacked([np.array([a.acquisition_time_stamp for a in one], float) for one in slices], None)
-    phase = _array_beside(extra.get("phase"), "phase", stamps.shape, where)
-    if phase is None:
-        phase = _phase(slices, notes)
-    assumed = geometry.assumed if np.ptp(stamps) > 0 else (*geometry.assumed, "readout_ms")
+    times, phase = _times(slices, frame, told, decisions)
+    assumed = geometry.assumed if "time_unit" in decisions.fields else (*geometry.assumed, "readout_ms")
+    stored_phase = _array_beside(extra.get("phase"), "phase", times.shape, where)
+    noise_dwell_us = float(sorted_by_use.imaging.head["sample_time_us"][0])
     return Scan(
         kspace=kspace,
         trajectory=trajectory,
-        times=_seconds(stamps, geometry, notes),
+        times=times,
         matrix=geometry.matrix,
         fov_mm=geometry.fov_mm,
         slice_thickness_mm=geometry.slice_thickness_mm,
-        affine=slice_affine([one[0] for one in slices], geometry, notes),
+        affine=slice_affine(slices, geometry, decisions),
         frame=None if frame is None else _stacked([one.astype(np.int32) for one in frame], SET_ASIDE),
         coil_maps=None if maps is None else maps.astype(np.complex64),
-        phase=phase,
-        noise=_noise(readouts.noise, kspace.shape[1], readouts.imaging[0].sample_time_us, where),
+        phase=phase if stored_phase is None else stored_phase,
+        noise=_noise(sorted_by_use.noise, kspace.shape[1], noise_dwell_us, where),
         reference=_array_beside(extra.get("reference"), "reference", (len(slices), -1, *geometry.matrix), where),
         name=where,
-        notes=tuple(notes),
+        notes=tuple(decisions.notes),
+        decided=decisions.fields,
         assumed=tuple(dict.fromkeys(assumed)),
     )
 
 
-def _stacked(parts: list[np.ndarray], filling: float | None = 0) -> np.ndarray:
-    """Arrays of the slices, readouts along their first axis, the shorter ones filled up, or with their last (None)."""
-    stack = np.empty((len(parts), max(map(len, parts)), *parts[0].shape[1:]), parts[0].dtype)
-    for row, part in zip(stack, parts, strict=True):
-        row[: len(part)] = part
-        row[len(part) :] = part[-1] if filling is None else filling
+def _stacked(parts: list[np.ndarray], filling: float | None = 0, axis: int = 0) -> np.ndarray:
+    """Arrays of the slices, readouts along an axis, the shorter ones filled up, or with their last (None)."""
+    shape = list(parts[0].shape)
+    shape[axis] = max(part.shape[axis] for part in parts)
+    stack = np.empty((len(parts), *shape), parts[0].dtype)
+    for slot, part in zip(stack, parts, strict=True):
+        row, values = np.moveaxis(slot, axis, 0), np.moveaxis(part, axis, 0)
+        row[: len(values)] = values
+        row[len(values) :] = values[-1] if filling is None else filling
     return stack
 
 
-def _frames(slices: list[list[Any]], notes: list[str]) -> list[np.ndarray] | None:
+def _frames(slices: list[Readouts], decisions: Decisions) -> list[np.ndarray] | None:
     for counter in ("phase", "repetition"):
-        index = [np.array([getattr(a.idx, counter) for a in acquisitions]) for acquisitions in slices]
+        index = [readouts.counter(counter) for readouts in slices]
         values = np.unique(np.concatenate(index))
         if len(values) > 1:
-            notes.append(f"frames are the file's idx.{counter} ({len(values)} values)")
+            decisions.say(f"frames are the file's idx.{counter} ({len(values)} values)", frames_from=f"idx.{counter}")
             return [np.searchsorted(values, one) for one in index]
-    notes.append("the file bins nothing into frames: choose --spokes-per-frame")
+    decisions.say("the file bins nothing into frames: choose --spokes-per-frame")
     return None
 
 
 def _samples(
-    slices: list[list[Any]], geometry: Geometry, where: str, notes: list[str]
-) -> tuple[np.ndarray, np.ndarray]:
-    """K-space `slice coil readout sample` and trajectory `slice readout sample 2`, discarded samples removed."""
-    keep = _kept_samples([a for acquisitions in slices for a in acquisitions], geometry, where, notes)
-    has_trajectory = all(a.traj.shape[1] >= 2 for acquisitions in slices for a in acquisitions)
-    if not has_trajectory and not geometry.is_cartesian:
-        raise BadScan(where, "it is not Cartesian and stores no trajectory", "export it with trajectories")
-    data: list[np.ndarray] = []
-    positions: list[np.ndarray] = []
-    for acquisitions in slices:
-        if has_trajectory:
-            kspace = np.stack([a.data for a in acquisitions], 1)
-            trajectory = stored_trajectory(acquisitions, geometry, where, notes if not data else [])
-            kspace, trajectory = kspace[..., keep], trajectory[:, keep]
-        else:
-            kspace, trajectory = cartesian_readouts(acquisitions, keep, geometry, where, notes if not data else [])
-        data.append(kspace.astype(np.complex64).swapaxes(0, 1))
-        positions.append(trajectory.astype(np.float32))
-    return np.ascontiguousarray(_stacked(data).swapaxes(1, 2)), _stacked(positions)
+    slices: list[Readouts], geometry: Geometry, header: Header, where: str, decisions: Decisions
+) -> tuple[np.ndarray, np.ndarray, Geometry]:
+    """K-space `slice coil readout sample`, trajectory `slice readout sample 2`, and the geometry of their image.
+
+    Discarded samples are removed.
+    """
+    imaging = Readouts.joined(slices)
+    kept = kept_samples(imaging, header.pilot_tone, where, decisions)
+    if has_trajectory(imaging, geometry, where, decisions):
+        trajectory, geometry = read_trajectory(imaging, geometry, where, decisions)
+        samples = kept.of(trajectory.shape[1])
+        kspace, trajectory = imaging.stacked()[..., samples], trajectory[:, samples]
+    else:
+        _check_lines(header, where, decisions)
+        kspace, trajectory = cartesian_readouts(imaging, kept, geometry, header.centre_line, where, decisions)
+    ends = np.cumsum([len(readouts) for readouts in slices])[:-1]
+    of_slices = [part.astype(np.complex64, copy=False) for part in np.split(kspace, ends)]
+    places = [part.astype(np.float32, copy=False) for part in np.split(trajectory, ends)]
+    return _stacked([part.swapaxes(0, 1) for part in of_slices], axis=1), _stacked(places), geometry
 
 
-def _kept_samples(acquisitions: list[Any], geometry: Geometry, where: str, notes: list[str]) -> slice:
-    """The samples of a readout, in the order they were measured in, that are not discarded."""
-    n = acquisitions[0].number_of_samples
-    start, end = acquisitions[0].discard_pre, acquisitions[0].discard_post
-    if geometry.pilot_tone:
-        start, end = start + PILOT_TONE[0], end + PILOT_TONE[1]
-    if len({a.is_flag_set(ismrmrd.ACQ_IS_REVERSE) for a in acquisitions}) > 1:
-        start = end = max(start, end)  # of readouts in both directions they change places
-    if start + end >= n:
-        raise BadScan(where, f"of {n} samples per readout, {start + end} are to be discarded", "export it again")
-    if start or end:
-        why = ", disturbed by the pilot tone" if geometry.pilot_tone else ""
-        notes.append(f"{start} samples at the start and {end} at the end of readouts dropped{why}")
-    return slice(start, n - end)
+def _check_lines(header: Header, where: str, decisions: Decisions) -> None:
+    """Lines of an EPI are lines, unless they were measured while the gradient rises."""
+    if header.trajectory != "epi":
+        return
+    if header.ramp_sampled:
+        raise BadScan(where, "its EPI samples on the ramps of the gradient", "export it with trajectories")
+    decisions.say("its trajectory is epi: read as Cartesian lines, without a correction of odd against even ones")
 
 
-def _seconds(stamps: np.ndarray, geometry: Geometry, notes: list[str]) -> np.ndarray:
-    if np.ptp(stamps) > 0:
-        notes.append(f"time stamps read in ticks of {TICK_S * 1e3:g} ms")
-        return (stamps - stamps.min()) * TICK_S
-    step = geometry.repetition_time_s or 1e-3
-    notes.append(f"no time stamps: readouts are taken as {step * 1e3:g} ms apart")
-    return np.broadcast_to(np.arange(stamps.shape[1]) * step, stamps.shape)
+def _times(
+    slices: list[Readouts], frame: list[np.ndarray] | None, header: Header, decisions: Decisions
+) -> tuple[np.ndarray, np.ndarray | None]:
+    """Times in s, and cardiac phases where they are known, of all readouts `slice readout`."""
+    imaging = Readouts.joined(slices)
+    n_frames = 1 if frame is None else 1 + max(int(one.max()) for one in frame)
+    clock = read_clock(imaging, len(imaging) / len(slices) / n_frames, header.repetition_time_ms, decisions)
+    if clock.step_s is not None:
+        longest = max(map(len, slices))
+        times = np.broadcast_to(np.arange(longest) * clock.step_s, (len(slices), longest))
+    else:
+        times = _stacked([clock.seconds(readouts.head["acquisition_time_stamp"]) for readouts in slices], None)
+    phases = cardiac_phases(slices, clock, decisions)
+    return times, None if phases is None else _stacked(phases)
 
 
-def _phase(slices: list[list[Any]], notes: list[str]) -> np.ndarray | None:
-    """Cardiac phases, where the readouts of every slice carry the time since the last trigger."""
-    phases = []
-    for acquisitions in slices:
-        since, times = (
-            TICK_S * np.array(stamps, np.float64)
-            for stamps in (
-                [a.physiology_time_stamp[0] for a in acquisitions],
-                [a.acquisition_time_stamp for a in acquisitions],
-            )
-        )
-        phases.append(phase_since_trigger(times, since) if np.ptp(since) > 0 else None)
-    known = [phase for phase in phases if phase is not None]
-    if len(known) < len(phases):
-        if known:
-            notes.append(f"only {len(known)} of {len(phases)} slices carry time stamps of the ECG: they are left aside")
-        return None
-    notes.append("cardiac phases from the time stamps of the ECG: --frames-per-cycle bins by them")
-    return _stacked(known)
-
-
-def _noise(readouts: list[Any], n_coils: int, dwell_us: float, where: str) -> np.ndarray | None:
+def _noise(readouts: Readouts, n_coils: int, dwell_us: float, where: str) -> np.ndarray | None:
     """All noise measurements, one after another, `coil noise_sample`, at the bandwidth of the imaging readouts."""
-    if not readouts:
+    if not len(readouts):
         return None
-    if any(a.data.shape[0] != n_coils for a in readouts):
+    if (readouts.head["active_channels"] != n_coils).any():
         raise BadScan(where, f"its noise measurement has not the {n_coils} coils of the scan", "export one protocol")
+    dwells = readouts.head["sample_time_us"].tolist()
     with np.errstate(invalid="ignore", over="ignore"):  # Scan refuses what is not finite
-        parts = [a.data * _bandwidth_factor(a.sample_time_us, dwell_us) for a in readouts]
+        parts = [data * _bandwidth_factor(dwell, dwell_us) for data, dwell in zip(readouts.data, dwells, strict=True)]
     return np.concatenate(parts, 1).astype(np.complex64)
 
 

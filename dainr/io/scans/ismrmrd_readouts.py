@@ -1,85 +1,76 @@
-"""ISMRMRD acquisitions sorted: imaging readouts, noise measurements, and what a cine has no use for."""
+"""ISMRMRD acquisitions as a table: their heads are one structured array, so that 100,000 are looked at at once."""
 
-from collections.abc import Iterable
-from dataclasses import dataclass, field
-from typing import Any
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
 
 import ismrmrd
+import numpy as np
+from ismrmrd.hdf5 import acquisition_header_dtype
+from jaxtyping import Bool, Complex, Float, Integer
 
 from dainr.errors import BadScan
-from dainr.io.scans.ismrmrd_trajectory import check_same
-
-NOISE = ismrmrd.ACQ_IS_NOISE_MEASUREMENT
-SKIPPED = {
-    ismrmrd.ACQ_IS_PARALLEL_CALIBRATION: "parallel-imaging calibration",
-    ismrmrd.ACQ_IS_NAVIGATION_DATA: "navigator",
-    ismrmrd.ACQ_IS_PHASECORR_DATA: "phase correction",
-    ismrmrd.ACQ_IS_HPFEEDBACK_DATA: "feedback",
-    ismrmrd.ACQ_IS_RTFEEDBACK_DATA: "feedback",
-    ismrmrd.ACQ_IS_DUMMYSCAN_DATA: "dummy",
-    ismrmrd.ACQ_IS_SURFACECOILCORRECTIONSCAN_DATA: "surface-coil correction",
-    ismrmrd.ACQ_IS_PHASE_STABILIZATION_REFERENCE: "phase stabilisation",
-    ismrmrd.ACQ_IS_PHASE_STABILIZATION: "phase stabilisation",
-}
 
 
-@dataclass
+@dataclass(frozen=True, eq=False)
 class Readouts:
-    """Acquisitions by what they are for, in the order they were measured in."""
+    """Acquisitions in the order they were measured in."""
 
-    imaging: list[Any] = field(default_factory=list)
-    noise: list[Any] = field(default_factory=list)
-    skipped: dict[str, int] = field(default_factory=dict)  # how many of a kind
+    head: np.ndarray  # structured, as the format has it
+    data: list[np.ndarray]  # complex `coil sample` of each
+    trajectory: list[np.ndarray]  # `sample component` of each
 
+    @classmethod
+    def collect(cls, acquisitions: "Iterable[ismrmrd.Acquisition] | Readouts") -> "Readouts":
+        """The table of `ismrmrd.Acquisition`s."""
+        if isinstance(acquisitions, Readouts):
+            return acquisitions
+        listed = list(acquisitions)
+        heads = b"".join(bytes(a.getHead()) for a in listed)
+        return cls(np.frombuffer(heads, acquisition_header_dtype), [a.data for a in listed], [a.traj for a in listed])
 
-def sort_readouts(acquisitions: Iterable[Any]) -> Readouts:
-    """Acquisitions sorted by their flags and counters."""
-    readouts = Readouts()
-    for acquisition in acquisitions:
-        if acquisition.is_flag_set(NOISE):
-            readouts.noise.append(acquisition)
-        elif (reason := _reason_to_skip(acquisition)) is not None:
-            readouts.skipped[reason] = readouts.skipped.get(reason, 0) + 1
-        else:
-            readouts.imaging.append(acquisition)
-    return readouts
+    @classmethod
+    def joined(cls, parts: "Sequence[Readouts]") -> "Readouts":
+        """The readouts of all parts, one part after another."""
+        if len(parts) == 1:
+            return parts[0]
+        head = np.concatenate([part.head for part in parts])
+        return cls(head, [a for part in parts for a in part.data], [a for part in parts for a in part.trajectory])
 
+    def __len__(self) -> int:
+        return len(self.head)
 
-def _reason_to_skip(acquisition: Any) -> str | None:
-    for flag, kind in SKIPPED.items():
-        if acquisition.is_flag_set(flag):
-            return kind
-    if acquisition.encoding_space_ref != 0:
-        return "other encoding space's"
-    return "further contrast or set" if acquisition.idx.contrast or acquisition.idx.set else None
+    def chosen(self, which: np.ndarray | slice) -> "Readouts":
+        """Those of a mask, of indices or of a range."""
+        numbers = np.arange(len(self))[which].tolist()
+        return Readouts(self.head[which], [self.data[n] for n in numbers], [self.trajectory[n] for n in numbers])
 
+    def flagged(self, *flags: int) -> Bool[np.ndarray, " readout"]:
+        """Which carry any of these flags, numbered from one as the format numbers them."""
+        return (self.head["flags"] & np.uint64(sum(1 << (flag - 1) for flag in flags))) != 0
 
-def check_alike(acquisitions: list[Any], where: str) -> None:
-    """Raises BadScan where imaging readouts differ in what all must share, or are encoded in three dimensions."""
-    shapes = {a.data.shape for a in acquisitions}
-    if len(shapes) > 1:
-        raise BadScan(
-            where, f"its readouts have different sizes (coil, sample): {sorted(shapes)}", "export one protocol"
-        )
-    if 0 in next(iter(shapes)):
-        raise BadScan(where, "its readouts hold no samples", "export it again")
-    for name in ("discard_pre", "discard_post"):
-        check_same(name, acquisitions, where)
-    if any(a.idx.kspace_encode_step_2 for a in acquisitions):
-        raise BadScan(where, "it is encoded in three dimensions", "reconstruct stacks of 2-D slices, one file each")
+    def counter(self, name: str) -> Integer[np.ndarray, " readout"]:
+        """A counter of `idx`."""
+        return self.head["idx"][name].astype(np.int64)
 
+    @property
+    def shapes(self) -> list[tuple[int, int]]:
+        """Coils and samples of each."""
+        return list(zip(self.head["active_channels"].tolist(), self.head["number_of_samples"].tolist(), strict=True))
 
-def by_slice(acquisitions: list[Any]) -> list[list[Any]]:
-    """The readouts of each slice, slices in the order of their numbers."""
-    slices: dict[int, list[Any]] = {}
-    for acquisition in acquisitions:
-        slices.setdefault(acquisition.idx.slice, []).append(acquisition)
-    return [slices[number] for number in sorted(slices)]
+    def stacked(self) -> Complex[np.ndarray, "readout coil sample"]:
+        """Their samples, all of one shape."""
+        return np.stack(self.data)
 
+    def stacked_trajectory(self) -> Float[np.ndarray, "readout sample component"]:
+        """Their trajectories, all of one shape."""
+        return np.stack(self.trajectory)
 
-def of_one_length(slices: list[list[Any]], notes: list[str]) -> list[list[Any]]:
-    """The first readouts of every slice, as many as the shortest has: nothing says which belong together."""
-    shortest, longest = min(map(len, slices)), max(map(len, slices))
-    if shortest < longest:
-        notes.append(f"slices have from {shortest} to {longest} readouts: the first {shortest} of each are used")
-    return [acquisitions[:shortest] for acquisitions in slices]
+    def turned(self) -> Bool[np.ndarray, " readout"]:
+        """Which were measured backwards."""
+        return self.flagged(ismrmrd.ACQ_IS_REVERSE)
+
+    def check_same(self, name: str, where: str) -> None:
+        """Raises BadScan where those of one direction differ in what their heads say by this name."""
+        values, turned = self.head[name], self.turned()
+        if any(len(np.unique(values[turned == way])) > 1 for way in (False, True)):
+            raise BadScan(where, f"its readouts differ in {name}: {np.unique(values).tolist()}", "export one protocol")

@@ -1,112 +1,193 @@
-"""Where ISMRMRD samples lie in k-space: stored trajectories in their several units, and Cartesian lines."""
+"""Stored ISMRMRD trajectories, and the unit they are in, which the format leaves open.
 
-from typing import Any
+Every unit that is known turns the stored numbers into cycles per mm. The right one is that whose samples just reach the
+edge of the k-space that the header tells, one over two pixels: those encoded first, then those of the image.
+"""
 
-import ismrmrd
+from dataclasses import dataclass, replace
+
 import numpy as np
+from jaxtyping import Float
 
 from dainr.errors import BadScan
+from dainr.io.scans.decisions import Decisions
 from dainr.io.scans.ismrmrd_geometry import Geometry
+from dainr.io.scans.ismrmrd_oversampling import fills
+from dainr.io.scans.ismrmrd_readouts import Readouts
 from dainr.scan import K_MAX, K_TOLERANCE
 
-GUARD = 2  # samples beside missing ones
-MOST_MISSING = 4  # times as long as what was measured of it, a readout is no asymmetric echo
+REACHED, BEYOND = 0.9, 1.03  # of the edge: samples in the right unit end between the two
+ALIKE = 0.01  # units that differ by less are one
+SQUARE = 0.03  # sides of pixels that differ by less are alike
+FINER = 1.5  # times as fine as the image's, encoded pixels may be a mistake of the header
+PROFILES_ALIKE = 0.1  # density weights of two readouts, relative to the largest
+
+Pair = tuple[float, float]
 
 
-def stored_trajectory(acquisitions: list[Any], geometry: Geometry, where: str, notes: list[str]) -> np.ndarray:
-    """Trajectory `readout sample 2` (ky, kx) in cycles per pixel; files store (kx, ky) in one of three units."""
-    stored = np.stack([a.traj for a in acquisitions]).astype(np.float64)
-    if stored.shape[-1] > 2 and np.ptp(stored[..., 2]) > K_TOLERANCE:
-        raise BadScan(where, "its trajectory has a third, changing component", "reconstruct 2-D slices, one file each")
-    largest = np.abs(stored[..., :2]).max(initial=0)
-    if not np.isfinite(largest):
+@dataclass(frozen=True)
+class Unit:
+    """A unit of trajectories: cycles per mm of one of it, along y and x."""
+
+    name: str
+    cycles_per_mm: Pair
+
+
+def read_trajectory(
+    readouts: Readouts, geometry: Geometry, where: str, decisions: Decisions
+) -> tuple[Float[np.ndarray, "readout sample 2"], Geometry]:
+    """The trajectory (ky, kx) of all readouts, in cycles per pixel, and the geometry with the matrix that holds it.
+
+    Raises BadScan where its unit cannot be told, where it is not finite, or has a third dimension.
+    """
+    stored = readouts.stacked_trajectory()
+    if not np.isfinite(stored).all():
         raise BadScan(where, "its trajectory holds NaN or Inf", "export it again")
+    _check_plane(stored, where, decisions)
+    stored = stored[..., 1::-1]
+    unit = _unit(stored, readouts, geometry, where, decisions)
+    k = stored * np.array(unit.cycles_per_mm, np.float32)  # cycles per mm
+    decisions.say(f"trajectory read in {unit.name}", trajectory_unit=unit.name)
+    geometry = _large_enough(k, geometry, decisions)
+    pixel_mm = np.array(geometry.fov_mm) / np.array(geometry.matrix)
+    return k * pixel_mm.astype(np.float32), geometry
+
+
+def has_trajectory(readouts: Readouts, geometry: Geometry, where: str, decisions: Decisions) -> bool:
+    """Whether readouts have a trajectory of two components or more; one that is zero throughout is none.
+
+    Raises BadScan where they need one.
+    """
+    stored = bool((readouts.head["trajectory_dimensions"] >= 2).all())
+    zero = stored and not any(points.any() for points in readouts.trajectory)
+    if stored and not zero:
+        return True
+    if not geometry.is_cartesian:
+        why = "stores a trajectory of zeros" if zero else "stores no trajectory"
+        raise BadScan(where, f"it is not Cartesian and {why}", "export it with trajectories")
+    if zero:
+        decisions.say("its trajectory is zero throughout: lines are placed by their numbers", zero_trajectory=True)
+    return False
+
+
+def _check_plane(stored: np.ndarray, where: str, decisions: Decisions) -> None:
+    """Raises BadScan where a third component is a third dimension, and is no density weight."""
+    if stored.shape[-1] < 3 or np.ptp(stored[..., 2]) <= K_TOLERANCE:
+        return
+    if not _is_density(stored[..., 2]):
+        raise BadScan(where, "its trajectory has a third, changing component", "reconstruct 2-D slices, one file each")
+    decisions.say(
+        "the third component of its trajectory is a density weight: left aside for the program's own",
+        density_in_trajectory=True,
+    )
+
+
+def _is_density(third: Float[np.ndarray, "readout sample"]) -> bool:
+    """Weights are never negative, change along a readout, and do so alike along all but for a factor; kz does not."""
+    mean = third.mean(1, keepdims=True)
+    if third.min() < 0 or not mean.all() or not np.ptp(third, axis=1).all():
+        return False
+    profiles = third / mean
+    return bool(np.ptp(profiles, axis=0).max() <= PROFILES_ALIKE * profiles.max())
+
+
+def _unit(
+    stored: Float[np.ndarray, "readout sample 2"],
+    readouts: Readouts,
+    geometry: Geometry,
+    where: str,
+    decisions: Decisions,
+) -> Unit:
+    """The unit of a stored (ky, kx)."""
+    encoded, recon = _encoded_pixel(geometry), geometry.recon.pixel_mm
+    units = _units(encoded, geometry)
+    size = np.abs(stored).max(axis=(0, 1)), stored
+    fitting = [unit for pixel in (encoded, recon) for unit in units if _fits(unit, pixel, *size)]
+    if fitting:
+        first = fitting[0]
+        others = [unit for unit in fitting[1:] if not _alike(unit, first)]
+        if others and _finer(encoded, recon) and not fills(readouts.stacked(), recon[1] / encoded[1]):
+            return others[0]
+        return first
+    largest = float(size[0].max())
+    pixels, radians, *_ = units
     if largest <= K_MAX + K_TOLERANCE:
-        unit, name = np.ones(2), "cycles per pixel"
-    elif largest <= np.pi * (1 + K_TOLERANCE):
-        unit, name = np.full(2, 1 / (2 * np.pi)), "radians per pixel"
+        unit = pixels
+    elif largest > np.pi * BEYOND:
+        unit = next(one for one in units if one.name == "cycles per field of view")
+    elif largest > BEYOND:
+        unit = radians
     else:
-        unit, name = 1 / np.array(geometry.matrix), "cycles per field of view"
-    notes.append(f"trajectory read in {name}")
-    return stored[..., 1::-1] * unit
+        told = f"its trajectory reaches {largest:.3g}, which is neither cycles per pixel nor normalised to 1"
+        raise BadScan(where, told, "store it in cycles per pixel, from -0.5 to 0.5")
+    decisions.say(
+        f"the unit of its trajectory is not certain: in {unit.name}, it does not end at the edge of the k-space"
+        " that the header tells",
+        trajectory_unit_certain=False,
+    )
+    return unit
 
 
-def check_same(name: str, acquisitions: list[Any], where: str) -> None:
-    """Raises BadScan where readouts of one direction differ in what their headers say by this name."""
-    told = {(a.is_flag_set(ismrmrd.ACQ_IS_REVERSE), getattr(a, name)) for a in acquisitions}
-    if len(told) > len({reverse for reverse, _ in told}):
-        raise BadScan(where, f"its readouts differ in {name}: {sorted({v for _, v in told})}", "export one protocol")
+def _units(encoded: Pair, geometry: Geometry) -> list[Unit]:
+    """The units that are known, the likeliest first."""
+    kinds = [("encoded ", encoded, geometry.encoded.fov_mm), ("", geometry.recon.pixel_mm, geometry.recon.fov_mm)]
+    if all(_close(one, other) for one, other in zip(encoded, geometry.recon.pixel_mm, strict=True)):
+        kinds = kinds[::-1]
+    units = []
+    for kind, pixel, fov in kinds:
+        units += [
+            Unit(f"cycles per {kind}pixel", _per(pixel)),
+            Unit(f"radians per {kind}pixel", _per(pixel, 2 * np.pi)),
+            Unit(f"cycles per {kind}field of view", _per(fov)),
+            Unit(f"half-widths of {kind}k-space, from -1 to 1", _per(pixel, 2)),
+        ]
+    return [*units, Unit("cycles per m", _per((1e3, 1e3))), Unit("radians per m", _per((1e3, 1e3), 2 * np.pi))]
 
 
-def cartesian_readouts(
-    acquisitions: list[Any], keep: slice, geometry: Geometry, where: str, notes: list[str]
-) -> tuple[np.ndarray, np.ndarray]:
-    """K-space `coil readout sample` and trajectory `readout sample 2` of Cartesian lines, oversampling removed.
+def _per(length_mm: Pair, times: float = 1.0) -> Pair:
+    return 1 / (times * length_mm[0]), 1 / (times * length_mm[1])
 
-    `keep`: the samples of a readout, in the order they were measured in. Raises BadScan where lines or samples lie
-    beyond what the header tells, or the echo comes now earlier, now later.
+
+def _encoded_pixel(geometry: Geometry) -> Pair:
+    """The encoded pixel: where only the image's is square, with the side of it that agrees with that, or that along x.
+
+    Some converters write the number of spokes as lines, or oversampled readouts on the field of view of the image.
     """
-    check_same("center_sample", acquisitions, where)
-    turned = [a.is_flag_set(ismrmrd.ACQ_IS_REVERSE) for a in acquisitions]
-    if any(turned):
-        notes.append(f"{sum(turned)} reversed readouts turned round")
-    lines = [a.data[:, keep][:, :: -1 if turn else 1] for a, turn in zip(acquisitions, turned, strict=True)]
-    kspace, kx = _along(np.stack(lines, 1), _centre(acquisitions[0], keep, turned[0]), geometry, notes)
-    inside_x = (kx >= -K_MAX - K_TOLERANCE) & (kx < K_MAX - K_TOLERANCE)
-    if not inside_x.any():
-        raise BadScan(
-            where, "no sample of its readouts lies near the k-space centre its header tells", "export it again"
-        )
-    if not inside_x.all():
-        notes.append(
-            f"{int((~inside_x).sum())} samples of each readout lie beyond the resolution of the matrix: dropped"
-        )
-        kspace, kx = kspace[..., inside_x], kx[inside_x]
-    step = np.array([a.idx.kspace_encode_step_1 for a in acquisitions])
-    ky = (step - geometry.centre_line) * (geometry.fov_mm[0] / geometry.matrix[0] / geometry.encoded_fov_mm[0])
-    if np.abs(ky).max() > K_MAX + K_TOLERANCE:
-        lines_told = f"lines {step.min()} to {step.max()} about {geometry.centre_line}"
-        raise BadScan(where, f"its {lines_told} are more than its encoded matrix holds", "export it again")
-    return kspace, np.stack(np.broadcast_arrays(ky[:, None], kx[None]), -1)
+    encoded, recon = geometry.encoded.pixel_mm, geometry.recon.pixel_mm
+    if _close(*encoded) or not _close(*recon):
+        return encoded
+    side = encoded[0] if _close(encoded[0], recon[0]) else encoded[1]
+    return side, side
 
 
-def _centre(first: Any, keep: slice, turned: bool) -> int:
-    """Which of the samples kept, once turned, is the k-space centre: as told, or the middle of those not discarded."""
-    n = first.number_of_samples
-    before, shift = keep.start, first.discard_pre - first.discard_post
-    if turned:
-        before, shift = n - keep.stop, -shift
-    return (first.center_sample or (n + shift) // 2) - before
+def _close(one: float, other: float) -> bool:
+    return abs(one / other - 1) <= SQUARE
 
 
-def _along(kspace: np.ndarray, centre: int, geometry: Geometry, notes: list[str]) -> tuple[np.ndarray, np.ndarray]:
-    """K-space and the kx of its samples, in cycles per pixel, without oversampling."""
-    n_samples = kspace.shape[-1]
-    n_encoded = max(geometry.encoded[1], n_samples)
-    if centre != n_samples // 2 or n_samples < n_encoded:
-        notes.append(f"asymmetric echo: k-space centre at sample {centre} of {n_samples}")
-    pixel, fov = geometry.fov_mm[1] / geometry.matrix[1], geometry.encoded_fov_mm[1]
-    n_cropped, before = round(n_encoded * geometry.fov_mm[1] / fov), n_encoded // 2 - centre
-    if not (0 < n_cropped < n_encoded <= MOST_MISSING * n_samples and 0 <= before <= n_encoded - n_samples):
-        return kspace, (np.arange(n_samples) - centre) * pixel / fov
-    notes.append(f"readout oversampling removed: {n_encoded} to {n_cropped} samples")
-    kspace, of_grid = _crop_readout(kspace, before, n_encoded, n_cropped)
-    return kspace, (of_grid - n_cropped // 2) * pixel / (fov * n_cropped / n_encoded)
+def _finer(encoded: Pair, recon: Pair) -> bool:
+    return recon[1] > FINER * encoded[1]
 
 
-def _crop_readout(kspace: np.ndarray, before: int, n_encoded: int, n: int) -> tuple[np.ndarray, np.ndarray]:
-    """Keep the central `n` of `n_encoded` pixels of the readout direction, and those of its `n` samples known then.
+def _alike(one: Unit, other: Unit) -> bool:
+    return all(abs(a / b - 1) <= ALIKE for a, b in zip(one.cycles_per_mm, other.cycles_per_mm, strict=True))
 
-    `before`: samples missing before the first. Beside missing samples the crop mixes their absence into `GUARD` of
-    the others, which are left out. Returns k-space and its places on the grid of `n`, whose centre is at n // 2.
-    """
-    after = n_encoded - before - kspace.shape[-1]
-    whole = np.pad(kspace, [(0, 0)] * (kspace.ndim - 1) + [(before, after)])
-    image = np.fft.fftshift(np.fft.ifft(np.fft.ifftshift(whole, axes=-1), axis=-1, norm="ortho"), axes=-1)
-    start = n_encoded // 2 - n // 2
-    cropped = np.fft.fft(np.fft.ifftshift(image[..., start : start + n], axes=-1), axis=-1, norm="ortho")
-    place = n // 2 + (np.array([before, n_encoded - after - 1]) - n_encoded // 2) * n / n_encoded
-    first = int(np.ceil(place[0])) + GUARD if before else 0
-    last = int(np.floor(place[1])) - GUARD if after else n - 1
-    kept = np.arange(first, last + 1)
-    return np.fft.fftshift(cropped, axes=-1)[..., kept], kept
+
+def _fits(unit: Unit, pixel_mm: Pair, largest: np.ndarray, stored: np.ndarray) -> bool:
+    """Whether the samples reach the edge of the k-space of such pixels, and none lies beyond it along y or x."""
+    of_edge = (np.array(unit.cycles_per_mm) * 2 * np.array(pixel_mm)).astype(np.float32)
+    if (largest * of_edge).max() > BEYOND:
+        return False
+    return bool(np.hypot(*np.moveaxis(stored * of_edge, -1, 0)).max() >= REACHED)
+
+
+def _large_enough(k: Float[np.ndarray, "readout sample 2"], geometry: Geometry, decisions: Decisions) -> Geometry:
+    """The geometry with as many pixels as the samples (cycles per mm) need; those of the image, where these do."""
+    reached = 2 * np.abs(k).max(axis=(0, 1)) * np.array(geometry.fov_mm)
+    enough = reached <= np.array(geometry.matrix) * (1 + 2 * K_TOLERANCE)
+    ny, nx = np.where(enough, geometry.matrix, np.ceil(reached - 1e-3)).astype(int).tolist()
+    edge = np.array(geometry.encoded.matrix) / np.array(geometry.encoded.fov_mm) * np.array(geometry.fov_mm)
+    if enough.all() or (reached > BEYOND * np.maximum(edge, geometry.matrix)).any():
+        return geometry  # what lies beyond all that the header tells is refused
+    old_y, old_x = geometry.matrix
+    decisions.say(f"the resolution that was measured is kept: {ny} x {nx} instead of {old_y} x {old_x} pixels (y, x)")
+    return replace(geometry, matrix=(ny, nx))

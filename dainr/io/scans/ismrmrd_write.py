@@ -16,8 +16,10 @@ from ismrmrd.hdf5 import acquisition_dtype, acquisition_header_dtype
 
 from dainr.errors import BadScan
 from dainr.io.hdf5 import write_whole
-from dainr.io.scans.ismrmrd_build import BESIDE, TICK_S
-from dainr.io.scans.ismrmrd_geometry import ASSUMED, placement
+from dainr.io.scans.ismrmrd_build import BESIDE
+from dainr.io.scans.ismrmrd_geometry import placement
+from dainr.io.scans.ismrmrd_header import ASSUMED
+from dainr.io.scans.ismrmrd_times import TICK_S
 from dainr.scan import Scan
 
 GROUP = "dataset"

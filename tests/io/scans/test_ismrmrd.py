@@ -138,7 +138,7 @@ def test_a_fully_sampled_cartesian_file_transforms_to_its_image(tmp_path):
 @pytest.mark.parametrize("nx", [16, 15])
 def test_readout_oversampling_is_removed_without_touching_the_image(tmp_path, nx):
     image = random_complex(COILS, NY, nx)
-    document = header((NY, 2 * nx), (NY, nx), fov=(240.0, 640.0), recon_fov=(240.0, 320.0))
+    document = header((NY, 2 * nx), (NY, nx), fov=(240.0, 40.0 * nx), recon_fov=(240.0, 20.0 * nx))
     scan = read(write_file(tmp_path / "o.h5", document, lines(fft(in_oversampled(image)))))
     assert scan.n_samples == nx
     assert any("oversampling removed" in note for note in scan.notes)

@@ -126,7 +126,7 @@ def test_the_layout_on_disk_is_the_documented_one(tmp_path):
         assert (file["trajectory"].dtype, file["times"].dtype, file["frame"].dtype) == ("f4", "f8", "i4")
         assert (file.attrs["schema"], file.attrs["version"]) == ("dainr-scan", 1)
         assert file.attrs["matrix"].tolist() == [8, 12]
-        assert file.attrs["fov_mm"].tolist() == [160, 300]
+        assert file.attrs["fov_mm"].tolist() == [160, 240]
 
 
 BAD = {

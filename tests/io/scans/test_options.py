@@ -73,7 +73,7 @@ def test_pixels_of_a_scan_with_a_place_stay_about_its_centre(tmp_path: Path) -> 
     assert found.affine is not None
     assert_allclose(found.affine @ centre, AFFINE @ centre)
     before = np.linalg.norm(AFFINE[:3, :2], axis=0)
-    factor = np.array([5 / (300 / 12), 10 / (160 / 8)])
+    factor = np.array([5 / (240 / 12), 10 / (160 / 8)])
     assert_allclose(np.linalg.norm(found.affine[:3, :2], axis=0), before * factor)
 
 
@@ -99,7 +99,7 @@ def test_an_affine_brings_place_and_lengths(tmp_path: Path, suffix: str) -> None
     assert_allclose(found.fov_mm, (8 * y, 12 * x))
     assert_allclose(found.slice_thickness_mm, z)
     assert found.assumed == ("frame_ms",)
-    with pytest.raises(BadRequest, match="those of the scan are 20 x 25 mm"):
+    with pytest.raises(BadRequest, match="those of the scan are 20 x 20 mm"):
         said(tmp_path, small_scan(), affine=path)
 
 

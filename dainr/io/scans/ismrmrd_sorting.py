@@ -1,0 +1,118 @@
+"""ISMRMRD acquisitions by what they are for: images, noise, calibration, and what a cine has no use for."""
+
+from collections import Counter
+from dataclasses import dataclass
+
+import ismrmrd
+import numpy as np
+
+from dainr.errors import BadScan
+from dainr.io.scans.decisions import Decisions
+from dainr.io.scans.ismrmrd_readouts import Readouts
+
+NOISE = ismrmrd.ACQ_IS_NOISE_MEASUREMENT
+CALIBRATION, IMAGE_TOO = ismrmrd.ACQ_IS_PARALLEL_CALIBRATION, ismrmrd.ACQ_IS_PARALLEL_CALIBRATION_AND_IMAGING
+FEEDBACK = ismrmrd.ACQ_IS_HPFEEDBACK_DATA, ismrmrd.ACQ_IS_RTFEEDBACK_DATA
+SKIPPED = {
+    "navigator": (ismrmrd.ACQ_IS_NAVIGATION_DATA,),
+    "phase correction": (ismrmrd.ACQ_IS_PHASECORR_DATA,),
+    "dummy": (ismrmrd.ACQ_IS_DUMMYSCAN_DATA,),
+    "surface-coil correction": (ismrmrd.ACQ_IS_SURFACECOILCORRECTIONSCAN_DATA,),
+    "phase stabilisation": (ismrmrd.ACQ_IS_PHASE_STABILIZATION_REFERENCE, ismrmrd.ACQ_IS_PHASE_STABILIZATION),
+}
+MOST_STRAY = 0.1  # share of the readouts that may be of another size, and are set aside
+
+
+@dataclass(frozen=True, eq=False)
+class Sorted:
+    """Acquisitions by what they are for, in the order they were measured in."""
+
+    imaging: Readouts
+    noise: Readouts
+    calibration: Readouts  # of parallel imaging, and of no image
+
+
+def sort_readouts(readouts: Readouts, where: str, decisions: Decisions) -> Sorted:
+    """Readouts sorted by their flags and counters. Raises BadScan where none are left for images, or sizes differ.
+
+    A readout that is for calibration and for images is one of images, whatever else its flags say.
+    """
+    noise = readouts.flagged(NOISE)
+    image_too = readouts.flagged(IMAGE_TOO) & ~noise
+    left = ~noise & ~image_too
+    for kind, flags in SKIPPED.items():
+        left = _skip(kind, readouts.flagged(*flags), left, decisions)
+    own_space = readouts.head["encoding_space_ref"] == 0
+    left = _skip("other encoding space's", ~own_space, left, decisions)
+    calibration = left & readouts.flagged(CALIBRATION)
+    if calibration.any():
+        decisions.say(f"{int(calibration.sum())} parallel-imaging calibration readouts skipped")
+    imaging = (left & ~calibration) | (image_too & own_space)
+    imaging = _without_feedback(imaging, readouts.flagged(*FEEDBACK), image_too, decisions)
+    further = (readouts.counter("contrast") > 0) | (readouts.counter("set") > 0)
+    imaging = _skip("further contrast or set", further, imaging, decisions)
+    if not imaging.any():
+        raise BadScan(
+            where, "it holds no imaging readouts", "export the imaging measurement, not only noise or calibration"
+        )
+    images = _of_one_size(readouts.chosen(imaging), where, decisions)
+    return Sorted(images, readouts.chosen(noise), readouts.chosen(calibration & ~further))
+
+
+def _skip(kind: str, those: np.ndarray, left: np.ndarray, decisions: Decisions) -> np.ndarray:
+    """What is left without those, which are counted."""
+    count = int((left & those).sum())
+    if count:
+        decisions.say(f"{count} {kind} readouts skipped")
+    return left & ~those
+
+
+def _without_feedback(
+    imaging: np.ndarray, feedback: np.ndarray, image_too: np.ndarray, decisions: Decisions
+) -> np.ndarray:
+    """Feedback is skipped where other readouts make the image; a flag that every readout carries means nothing."""
+    if (imaging & feedback).any() and feedback[imaging].all():
+        note = "every readout is flagged as feedback: all are read as image readouts"
+        decisions.say(note, feedback_flag_ignored=True)
+        return imaging
+    return _skip("feedback", feedback & ~image_too, imaging, decisions)
+
+
+def _of_one_size(imaging: Readouts, where: str, decisions: Decisions) -> Readouts:
+    """The readouts of the size that nearly all have."""
+    counts = Counter(imaging.shapes)
+    usual, count = counts.most_common(1)[0]
+    stray = len(imaging) - count
+    if stray > MOST_STRAY * len(imaging):
+        told = f"its readouts have different sizes (coil, sample): {sorted(counts)}"
+        raise BadScan(where, told, "export one protocol")
+    if stray:
+        sizes = " and ".join(f"{coils} x {samples}" for coils, samples in sorted(counts) if (coils, samples) != usual)
+        told = f"{stray} of {len(imaging)} readouts are of another size ({sizes}, not {usual[0]} x {usual[1]})"
+        decisions.say(f"{told}: set aside", readouts_of_another_size=stray)
+        imaging = imaging.chosen(np.array([shape == usual for shape in imaging.shapes]))
+    if 0 in usual:
+        raise BadScan(where, "its readouts hold no samples", "export it again")
+    return imaging
+
+
+def check_alike(imaging: Readouts, where: str) -> None:
+    """Raises BadScan where imaging readouts differ in what all must share, or are encoded in three dimensions."""
+    for name in ("discard_pre", "discard_post"):
+        imaging.check_same(name, where)
+    if imaging.counter("kspace_encode_step_2").any():
+        raise BadScan(where, "it is encoded in three dimensions", "reconstruct stacks of 2-D slices, one file each")
+
+
+def by_slice(imaging: Readouts) -> list[Readouts]:
+    """The readouts of each slice, slices in the order of their numbers."""
+    numbers = imaging.counter("slice")
+    return [imaging.chosen(numbers == number) for number in np.unique(numbers)]
+
+
+def of_one_length(slices: list[Readouts], decisions: Decisions) -> list[Readouts]:
+    """The first readouts of every slice, as many as the shortest has: nothing says which belong together."""
+    shortest, longest = min(map(len, slices)), max(map(len, slices))
+    if shortest < longest:
+        decisions.say(f"slices have from {shortest} to {longest} readouts: the first {shortest} of each are used")
+    return [readouts.chosen(slice(shortest)) for readouts in slices]
