@@ -18,8 +18,8 @@ from torch import Tensor
 
 from dainr.kernels.coil_sums import add_conjugate
 from dainr.kernels.compiling import as_array, chosen, inner, kernel, share_threads
-from dainr.operators.cartesian import CartesianOperator
-from dainr.operators.fourier import ELEMENTS_AT_A_TIME
+from dainr.operators.cartesian import CartesianMatrixOperator, CartesianOperator
+from dainr.operators.fourier import ELEMENTS_AT_A_TIME, FourierOperator
 
 MOST_LINES = 96  # a frame; of more the FFT is as fast
 
@@ -50,7 +50,7 @@ class LinesOperator(CartesianOperator):
         waves, y = self.waves[self.frames], images.new_empty(n_coils, sum(self.n_points[f] for f in self.frames))
         lines = images.new_empty(*waves.shape[:2], n_coils, nx)
         share_threads()
-        for some in self._chunks(maps.numel(), ELEMENTS_AT_A_TIME["cpu"]):
+        for some in self._chunks(maps.numel(), ELEMENTS_AT_A_TIME):
             folded = images.new_empty(some.stop - some.start, waves.shape[2], n_coils, nx)
             _fold(as_array(images[some]), by_row, as_array(folded))
             torch.bmm(waves[some], _real(folded), out=_real(lines[some]))
@@ -72,7 +72,7 @@ class LinesOperator(CartesianOperator):
         share_threads()
         _put(as_array(y), self.columns, self.shift, starts, n_lines, as_array(lines))
         lines, seen = torch.fft.ifft(lines, norm="ortho"), of_images if images is None else images
-        for some in self._chunks(maps.numel(), ELEMENTS_AT_A_TIME["cpu"]):
+        for some in self._chunks(maps.numel(), ELEMENTS_AT_A_TIME):
             folded = torch.bmm(waves[some].mT, _real(lines[some])).view(-1, waves.shape[2], n_coils, 2 * nx)
             parts = torch.view_as_complex(folded.unflatten(-1, (nx, 2)))
             _unfold(as_array(parts), by_row, as_array(seen[some]), as_array(of_images[some]), as_array(of_maps))
@@ -86,11 +86,11 @@ class LinesOperator(CartesianOperator):
 
 def make_cartesian(
     points: Sequence[Float[np.ndarray, "_ 2"]], matrix: tuple[int, int], n_coils: int, device: torch.device
-) -> CartesianOperator:
+) -> FourierOperator:
     """The faster operator for points on the grid: products for a few whole lines on the CPU, else the FFT."""
     few = max(map(len, points)) <= MOST_LINES * whole_lines(_cells(points, matrix))
-    operator = chosen(device, CartesianOperator, cpu=LinesOperator if few else None)
-    return operator(points, matrix, n_coils, device)
+    on_cpu = LinesOperator if few else CartesianOperator
+    return chosen(device, CartesianMatrixOperator, cpu=on_cpu)(points, matrix, n_coils, device)
 
 
 def whole_lines(cells: Sequence[Float[np.ndarray, "_ 2"]]) -> int:

@@ -16,7 +16,7 @@ from dainr.kernels.coil_sums import combine
 from dainr.operators.linear import LinearOperator
 
 # coil image elements held at a time: what the caches of a processor hold, what keeps a graphics card busy
-ELEMENTS_AT_A_TIME = {"cpu": 2**20, "cuda": 2**25}
+ELEMENTS_AT_A_TIME, ON_A_CARD = 2**20, 2**25
 
 
 class FourierOperator(LinearOperator):
@@ -56,7 +56,7 @@ class FourierOperator(LinearOperator):
         self, images: Complex[Tensor, "frame y x"], maps: Complex[Tensor, "coil y x"]
     ) -> Complex[Tensor, "coil point"]:
         """k-space of images seen through coil maps, without autograd; coil images of a few frames at a time."""
-        chunks = self._chunks(maps.numel(), ELEMENTS_AT_A_TIME[maps.device.type])
+        chunks = self._chunks(maps.numel(), _at_a_time(maps.device))
         parts = [self._part(chosen)._map(images[chosen, None] * maps) for chosen in chunks]
         return torch.cat(parts, 1) if len(parts) > 1 else parts[0]
 
@@ -69,7 +69,7 @@ class FourierOperator(LinearOperator):
         """Adjoint of `measure` with respect to the images and, where these are given, with respect to the maps."""
         of_images = y.new_empty(len(self.frames), *self.matrix)
         of_maps, first = None if images is None else maps.new_zeros(maps.shape), 0
-        for chosen in self._chunks(maps.numel(), ELEMENTS_AT_A_TIME[maps.device.type]):
+        for chosen in self._chunks(maps.numel(), _at_a_time(maps.device)):
             operator = self._part(chosen)
             last = first + sum(self.n_points[frame] for frame in operator.frames)
             seen = None if images is None else images[chosen]
@@ -98,6 +98,10 @@ class FourierOperator(LinearOperator):
 
     def _frame_adjoint(self, y: Complex[Tensor, "coil point"], frame: int) -> Complex[Tensor, "coil y x"]:
         raise TypeError(f"{type(self).__name__} transforms no frame back")
+
+
+def _at_a_time(device: torch.device) -> int:
+    return ELEMENTS_AT_A_TIME if device.type == "cpu" else ON_A_CARD
 
 
 def frame_points(
