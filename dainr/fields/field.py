@@ -11,15 +11,19 @@ from dainr.networks.condition import FeatureMaps
 
 
 class DynamicField(nn.Module, ABC):
-    """A cine as a function of position and time. `frame_times` (s, increasing) are those of the fitted frames."""
+    """A cine as a function of position and time. `frame_times` (s, increasing) are those of the fitted frames.
+
+    `times` are the same, where the program counts with them: a device is not to be waited for.
+    """
 
     frame_times: Tensor
+    times: tuple[float, ...]
     matrix: tuple[int, int]
     features: FeatureMaps | None
 
     def __init__(self, frame_times: Sequence[float], matrix: tuple[int, int]) -> None:
         super().__init__()
-        self.matrix, self.features = matrix, None
+        self.matrix, self.features, self.times = matrix, None, tuple(frame_times)
         self.register_buffer("frame_times", torch.tensor(frame_times, dtype=torch.float64))
 
     @abstractmethod

@@ -16,6 +16,7 @@ from dainr.fields.canonical import Canonical, CanonicalConfig
 from dainr.fields.deformation import Deformation, DeformationConfig
 from dainr.fields.field import DynamicField
 from dainr.fields.frequency import frequency_encode
+from dainr.kernels.constant import constant
 from dainr.kernels.coordinates import frame_number, pixel_coordinates
 from dainr.networks.condition import FeatureMaps
 from dainr.operators.batch import Batch
@@ -52,8 +53,7 @@ class PointwiseField(DynamicField):
 
         Times before the first or after the last fitted frame show that frame.
         """
-        known = self.frame_times.tolist()
-        return torch.stack([self._render_frame(frame_number(known, time), matrix) for time in times])
+        return torch.stack([self._render_frame(frame_number(self.times, time), matrix) for time in times])
 
     def displacement(self, frames: Sequence[float], matrix: tuple[int, int]) -> Float[Tensor, "frame 2 y x"]:
         """From every pixel of a frame to its place in canonical space, (x, y) in pixels of the matrix."""
@@ -61,7 +61,7 @@ class PointwiseField(DynamicField):
         if self.deformation is None:
             return pixels.new_zeros(len(frames), 2, *matrix)
         moved = torch.stack([self.deformation(encoded, self._time(frame, pixels.device)) for frame in frames])
-        half = 0.5 * torch.tensor([matrix[1], matrix[0]], device=pixels.device)
+        half = constant((0.5 * matrix[1], 0.5 * matrix[0]), moved.dtype, moved.device)
         return (moved * half).mT.unflatten(2, matrix)
 
     def _render_frame(self, frame: float, matrix: tuple[int, int]) -> Complex[Tensor, "y x"]:

@@ -26,6 +26,7 @@ from dainr.fields.hash_grid import GridConfig, HashGrid
 from dainr.fields.lookup import lookup_at_pixels
 from dainr.fields.mlp import MLP
 from dainr.fields.spline import spline_map, spline_matrix
+from dainr.kernels.constant import constant
 from dainr.kernels.coordinates import frame_number
 from dainr.kernels.warp import warp
 from dainr.operators.batch import Batch
@@ -115,8 +116,7 @@ class WarpedCine(DynamicField):
 
         Times before the first or after the last fitted frame show that frame.
         """
-        known = self.frame_times.tolist()
-        return self.series([frame_number(known, time) for time in times], matrix).images
+        return self.series([frame_number(self.times, time) for time in times], matrix).images
 
     def series(self, frames: Sequence[float], matrix: tuple[int, int], innovate: bool = True) -> Series:
         """Everything at fractional frame numbers on a matrix; without the innovation where the fit has none yet.
@@ -191,7 +191,7 @@ class WarpedCine(DynamicField):
 
     def _over_time(self, network: MLP, frames: Sequence[float]) -> Float[Tensor, "frame value"]:
         """A network of time at fractional frame numbers: linear between frames, where nothing has been measured."""
-        number = torch.tensor(frames, device=self.frame_times.device)
+        number = constant(tuple(frames), torch.float32, self.frame_times.device)
         before = network([self._harmonics(number.floor())])
         if all(float(frame).is_integer() for frame in frames):
             return before
@@ -203,10 +203,11 @@ class WarpedCine(DynamicField):
         if list(frames) == list(range(n)):
             return values
         before = [math.floor(f) for f in frames]
-        part = torch.tensor([f - b for f, b in zip(frames, before, strict=True)], device=values.device)
         after = [(b + 1) % n if self.cyclic else min(b + 1, n - 1) for b in before]
+        part = constant(tuple(f - b for f, b in zip(frames, before, strict=True)), torch.float32, values.device)
         part = part.view(-1, *[1] * (values.dim() - 1)).to(values.dtype)
-        return torch.lerp(values[[b % n for b in before]], values[after], part)
+        first, second = (constant(tuple(at), torch.int64, values.device) for at in ([b % n for b in before], after))
+        return torch.lerp(values[first], values[second], part)
 
     def _harmonics(self, number: Float[Tensor, " frame"]) -> Float[Tensor, "frame harmonic"]:
         n_frames = len(self.frame_times)
@@ -226,7 +227,7 @@ class WarpedCine(DynamicField):
     def _displacement(self, control: Tensor, matrix: tuple[int, int]) -> Float[Tensor, "frame 2 y x"]:
         """Displacement of the pixels of a matrix, in pixels."""
         rows, columns = self._splines(matrix, self.config.motion_control)
-        half = torch.tensor([0.5 * matrix[1], 0.5 * matrix[0]], device=control.device)
+        half = constant((0.5 * matrix[1], 0.5 * matrix[0]), control.dtype, control.device)
         return spline_map(control * half[:, None, None], rows, columns)
 
     def _splines(self, matrix: tuple[int, int], n_control: int) -> tuple[Tensor, Tensor]:

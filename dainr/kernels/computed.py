@@ -25,6 +25,6 @@ class _Computed(torch.autograd.Function):
     @once_differentiable
     def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor | None, ...]:
         factor = gradients[0]
-        if not factor.is_cuda and factor == 1:  # a term that stands alone in a sum: no pass to multiply by one
+        if factor.device.type == "cpu" and factor == 1:  # a term that stands alone in a sum: no pass to multiply by one
             return None, *ctx.saved_tensors
         return None, *(factor * gradient for gradient in ctx.saved_tensors)

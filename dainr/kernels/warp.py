@@ -9,6 +9,7 @@ from torch import Tensor
 from torch.nn import functional
 
 from dainr.kernels.compiling import chosen
+from dainr.kernels.constant import constant
 from dainr.kernels.coordinates import pixel_coordinates
 from dainr.kernels.warp_cpu import warp_cpu
 
@@ -22,7 +23,7 @@ def warp(
 
 def _warp(images: Tensor, displacement: Tensor) -> Tensor:
     matrix = (images.shape[1], images.shape[2])
-    half = 0.5 * torch.tensor([matrix[1], matrix[0]], device=images.device)
+    half = constant((0.5 * matrix[1], 0.5 * matrix[0]), displacement.dtype, images.device)
     places = pixel_coordinates(matrix, images.device).view(*matrix, 2) + displacement.permute(0, 2, 3, 1) / half
     values = torch.view_as_real(images).permute(0, 3, 1, 2)
     warped = functional.grid_sample(values, places, mode="bicubic", padding_mode="border", align_corners=False)

@@ -8,6 +8,7 @@ import torch
 from jaxtyping import Complex, Float
 from torch import Tensor
 
+from dainr.kernels.constant import sums_of_parts
 from dainr.operators.batch import Batch, FrameData, FrameModel, RefinesCoilMaps
 
 
@@ -47,5 +48,4 @@ def relative_error(model: FrameModel, data: FrameData, at_once: int = 0) -> floa
 def energies(samples: Complex[Tensor, "coil point"], data: FrameData) -> Float[np.ndarray, " frame"]:
     """Density-weighted energy of samples at the places of the data."""
     weighted = (data.density * samples.abs().square()).sum(0)
-    sizes = [b - a for a, b in pairwise(data.starts)]
-    return torch.stack([part.double().sum() for part in weighted.split(sizes)]).cpu().numpy()
+    return sums_of_parts(weighted.double(), [b - a for a, b in pairwise(data.starts)]).cpu().numpy()

@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from itertools import pairwise
 from typing import Protocol, runtime_checkable
 
@@ -26,6 +27,11 @@ class Batch:
     operator: Acquisition  # image `frame y x` to `coil point`
     progress: float = 1.0  # share of the fit's budget spent before this step
     counts: tuple[int, ...] = ()  # points of each frame
+
+    @cached_property
+    def clock(self) -> Float[Tensor, ""]:
+        """The progress on the device, for what changes from step to step without changing what is computed."""
+        return torch.full((), self.progress, device=self.density.device)
 
 
 @dataclass(frozen=True, eq=False)

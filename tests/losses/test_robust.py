@@ -49,7 +49,7 @@ def loss(images: Tensor, maps: Tensor, batch: Batch, weight: Tensor) -> Tensor:
 def test_value_and_gradients_are_those_of_the_formula(
     backend: str, frames: list[int] | None, at_a_time: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(fourier, "ELEMENTS_AT_A_TIME", {"cpu": at_a_time * MAPS.numel()})
+    monkeypatch.setattr(fourier, "ELEMENTS_AT_A_TIME", at_a_time * MAPS.numel())
     monkeypatch.setattr(compiled, "ELEMENTS_AT_A_TIME", at_a_time * 3 * math.prod(oversampled(MATRIX)))
     batch = data(backend).batch(frames)
     weight = WEIGHT[: batch.kspace.shape[1]]

@@ -11,6 +11,8 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
+from dainr.kernels.constant import constant, sums_of_parts
+
 MEMORY = 0.8  # of the squares from one step to the next
 ABOVE = 1.3  # the noise, or the median frame where that is more: a residual within that is left alone
 RATE, FORGETTING = 0.2, 0.95  # what a step takes of the excess, and how much of what it took stays
@@ -18,7 +20,10 @@ LEAST = 0.05  # share of the weights that is always kept
 
 
 class Easing:
-    """Residuals of the frames in units of their noise, and the share of the temporal priors' weight they keep."""
+    """Residuals of the frames in units of their noise, and the share of the temporal priors' weight they keep.
+
+    Both change in place: a step that is recorded once is to find them where they were.
+    """
 
     def __init__(self, squares: Float[Tensor, " frame"], share: Float[Tensor, " frame"]) -> None:
         self.squares, self.share = squares, share
@@ -36,7 +41,7 @@ class Easing:
     def ease(self, number: Int[Tensor, " part"]) -> None:
         """A step of these frames: those with an excess keep less of the weight, the others get theirs back."""
         eased = (self.share**FORGETTING * self.excess() ** -RATE).clamp(min=LEAST)
-        self.share = self.share.index_copy(0, number, eased[number])
+        self.share.index_copy_(0, number, eased[number])
 
     def see(
         self,
@@ -45,12 +50,12 @@ class Easing:
         counts: Sequence[int],
     ) -> None:
         """Take in |A x - y|^2 / sigma^2, a mean over the coils, of the points of some frames or subframes."""
-        of_part = torch.stack([part.sum() for part in squares.split(list(counts))])
-        size = torch.tensor(counts, dtype=of_part.dtype, device=of_part.device)
-        total = torch.zeros_like(self.squares).index_add(0, number, of_part)
-        points = torch.zeros_like(self.squares).index_add(0, number, size)
+        size = constant(tuple(counts), squares.dtype, squares.device)
+        frames = torch.arange(len(self.squares), device=squares.device)
+        of_frame = (number == frames[:, None]).to(squares.dtype)  # a product with it, for additions have an order
+        total, points = of_frame @ sums_of_parts(squares, counts), of_frame @ size
         mean = MEMORY * self.squares + (1 - MEMORY) * total / points.clamp(min=1)
-        self.squares = torch.where(points > 0, mean, self.squares)
+        self.squares.copy_(torch.where(points > 0, mean, self.squares))
 
     def of_steps(self, frames: slice, cyclic: bool) -> Float[Tensor, " step"]:
         """The share of the weight of each step to the next frame: that of the frame that is eased more."""

@@ -13,6 +13,7 @@ noise, one set of weights serves any number of coils, readouts and frames.
 """
 
 import math
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -22,6 +23,7 @@ from torch import Tensor
 
 from dainr.errors import BadRequest
 from dainr.fields.warped import GAIN, Series, WarpedCine
+from dainr.kernels.constant import constant
 from dainr.losses.robust import huber_data
 from dainr.losses.smoothness import magnitude, spatial_variation, strain_energy, temporal_variation
 from dainr.methods.dainr.easing import Easing
@@ -80,7 +82,7 @@ class Objective:
         """Go on with the P and the easing of a fit that was stopped."""
         self.prediction, self.motion = state.get("p"), state.get("m")
         if "share" in state:
-            self.easing = Easing(state["squares"], state["share"])
+            self.easing = Easing(state["squares"].clone(), state["share"].clone())
 
     def __call__(self, model: FrameModel, batch: Batch) -> Float[Tensor, ""]:
         """The objective of a warped field on a batch of neighbouring frames, or subframes."""
@@ -90,7 +92,7 @@ class Objective:
         series = model.series(shown, model.matrix, innovate=progress >= config.innovation_from)
         images = series.images
         if len(batch.frames) < len(shown):
-            images = images[[shown.index(frame) for frame in batch.frames]]
+            images = images[constant(tuple(map(shown.index, batch.frames)), torch.int64, images.device)]
         maps = model.coil_maps()
         if progress < config.coil_maps_from:
             maps = maps.detach()
@@ -102,10 +104,10 @@ class Objective:
     def _data(self, model: WarpedCine, images: Tensor, maps: Tensor, batch: Batch, scale: float) -> Float[Tensor, ""]:
         """The likelihood; what it misses of each frame is seen."""
         easing = self._easing(model)
-        number = torch.tensor([round(frame) for frame in batch.frames], device=images.device)
+        number = constant(tuple(round(frame) for frame in batch.frames), torch.int64, images.device)
         threshold = torch.full_like(batch.density, self.config.threshold)
         if batch.progress >= self.config.ease_from:
-            counts = torch.tensor(batch.counts, device=images.device)
+            counts = constant(batch.counts, torch.int64, images.device)
             threshold *= easing.excess()[number].repeat_interleave(counts, output_size=len(threshold))
             easing.ease(number)
         squares = torch.empty_like(threshold)
@@ -120,7 +122,7 @@ class Objective:
         return self.easing
 
     def _weight(self, batch: Batch) -> Float[Tensor, " point"]:
-        power = max(0.0, 1 - batch.progress / self.config.density_until)
+        power = (1 - batch.clock / self.config.density_until).clamp(min=0)
         weight = (batch.density + CENTRE) ** power
         return weight / weight.mean()
 
@@ -140,7 +142,8 @@ class Objective:
         total = scale * share * config.strain * pixels_per_control * strain_energy(series.control)
         unit, still = scale / noise, scale / noise * _crowding(batch, n_frames * model.matrix[0] * model.matrix[1])
         of_steps = self._easing(model).of_steps(frames, cyclic)
-        steps = unit * of_steps[torch.tensor(number, device=of_steps.device) - frames.start]  # to what is shown next
+        which = constant(tuple(n - number[0] for n in number), torch.int64, of_steps.device)
+        steps = unit * of_steps[which]  # to what is shown next
         if config.image_variation:
             total = total + temporal_variation(series.images, cyclic, rounding, steps * config.image_variation)
         if config.canonical_variation:
@@ -170,9 +173,9 @@ def _without_gaps(frames: Sequence[float]) -> list[float]:
 
 def _means(images: Complex[Tensor, "subframe y x"], frame: list[int]) -> Complex[Tensor, "frame y x"]:
     """The mean over the subframes of each frame."""
-    index = torch.tensor(frame, device=images.device)
-    counts = torch.bincount(index)[:, None, None]
-    return images.new_zeros(len(counts), *images.shape[1:]).index_add(0, index, images) / counts
+    lengths = constant(tuple(Counter(frame).values()), torch.int64, images.device)  # they come frame by frame
+    means = torch.segment_reduce(torch.view_as_real(images), "mean", lengths=lengths, unsafe=True)
+    return torch.view_as_complex(means)
 
 
 @torch.no_grad()
