@@ -64,7 +64,11 @@ def _with_pixels(scan: Scan, pixel_mm: tuple[float, float]) -> Scan:
 
 def _with_frame_times(scan: Scan, frame_ms: float) -> Scan:
     if scan.frame is None:
-        raise BadRequest("--frame-ms", f"the readouts of {scan.name} are in no frames yet", "say --readout-ms instead")
+        raise BadRequest(
+            "--frame-ms",
+            f"the readouts of {scan.name} are in no frames yet",
+            "say --readout-ms instead, that time over its readouts",
+        )
     times = np.maximum(scan.frame, 0) * (frame_ms * 1e-3)
     return _known(scan.changed(times=times), "frame_ms", f"frames {frame_ms:g} ms apart", "readout_ms")
 

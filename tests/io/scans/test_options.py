@@ -133,7 +133,7 @@ def test_every_reader_says_what_it_takes() -> None:
 def test_programs_name_them_as_arguments(tmp_path: Path) -> None:
     native.write(small_scan(frame=None, phase=None), tmp_path / "scan.h5")
     assert dainr.load(tmp_path / "scan.h5", pixel_mm=1.5).fov_mm == (12, 18)
-    with pytest.raises(BadRequest, match=r"^frame_ms: .* say readout_ms instead"):
+    with pytest.raises(BadRequest, match=r"^frame_ms: .* say readout_ms instead, that time over its readouts"):
         dainr.load(tmp_path / "scan.h5", frame_ms=40)
     with pytest.raises(BadRequest, match=r"^colour:"):
         dainr.load(tmp_path / "scan.h5", colour=1)
