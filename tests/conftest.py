@@ -13,6 +13,9 @@ import numpy as np
 import pytest
 import torch
 
+if not torch.cuda.is_available():
+    os.environ.setdefault("TRITON_INTERPRET", "1")  # read when Triton is imported: its kernels run in numpy
+
 from dainr.io.scans import native
 from dainr.machine.threads import usable_cores
 from dainr.scan import Scan

@@ -23,7 +23,7 @@ PACKAGES = {"dainr": "dainr", "cli": "dainr.cli", "pretrained": "dainr.pretraine
 IMPORTED_AS = {"pillow": "PIL", "scikit-image": "skimage", "imageio-ffmpeg": "imageio_ffmpeg", "tomli-w": "tomli_w"}
 IMPORTED_AS |= {"pyyaml": "yaml", "griffelib": "griffe"}
 NOT_IMPORTED = {"imageio-ffmpeg"}  # imageio writes films by it
-OPTIONAL = {"tinycudann", "cufinufft"}  # for CUDA, by name; nothing needs them
+OPTIONAL = {"tinycudann", "cufinufft", "triton"}  # for CUDA, by name or with torch; nothing needs them
 UNREAD = {"curve.csv"}  # of the training, for its page
 TOOLS = {"pytest-timeout", "pytest-xdist", "beartype", "ruff", "mypy", "setuptools", "pip"}  # run, not imported
 

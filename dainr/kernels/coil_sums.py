@@ -5,7 +5,7 @@ from jaxtyping import Complex
 from numba import prange
 from torch import Tensor
 
-from dainr.kernels.compiling import as_array, chosen, inner, kernel, share_threads
+from dainr.kernels.compiling import as_array, chosen, inner, kernel, on_cuda, share_threads
 
 
 def combine(
@@ -15,13 +15,17 @@ def combine(
     of_maps: Complex[Tensor, "coil y x"] | None = None,
 ) -> Complex[Tensor, "frame y x"]:
     """sum_c conj(maps) z of coil images z; where images are given, sum_f conj(images) z is added to `of_maps`."""
-    return chosen(coil_images.device, _combine_plain, cpu=_combine_cpu)(coil_images, maps, images, of_maps)
+    compute = chosen(coil_images.device, _combine_plain, cpu=_combine_cpu, cuda=_combine_cuda)
+    return compute(coil_images, maps, images, of_maps)
 
 
 def _combine_plain(coil_images: Tensor, maps: Tensor, images: Tensor | None, of_maps: Tensor | None) -> Tensor:
     if images is not None and of_maps is not None:
         of_maps += (coil_images * images[:, None].conj()).sum(0)
     return (coil_images * maps.conj()).sum(1)
+
+
+_combine_cuda = on_cuda("coil_sums_cuda.combine_cuda", _combine_plain)
 
 
 def _combine_cpu(coil_images: Tensor, maps: Tensor, images: Tensor | None, of_maps: Tensor | None) -> Tensor:

@@ -36,7 +36,7 @@ def transposed(matrix: Tensor) -> Tensor:
 
 def csr_product(matrix: Tensor) -> Product:
     """The product with a matrix in CSR layout, by the pass of its device."""
-    return chosen(matrix.device, _plain, cpu=_compiled)(matrix)
+    return chosen(matrix.device, _plain, cpu=_compiled, cuda=_triton)(matrix)
 
 
 def _csr(first: Tensor, columns: Tensor, values: Tensor, size: tuple[int, int]) -> Tensor:
@@ -51,3 +51,13 @@ def _plain(matrix: Tensor) -> Product:
 
 def _compiled(matrix: Tensor) -> Product:
     return partial(product_cpu, rows_of(matrix))
+
+
+def _triton(matrix: Tensor) -> Product:
+    if matrix.dtype != torch.float32:
+        return _plain(matrix)
+    from dainr.kernels.sparse_cuda import product_cuda
+
+    first = matrix.crow_indices()
+    longest = int(first.diff().max()) if len(first) > 1 else 0
+    return partial(product_cuda, first, matrix.col_indices(), matrix.values(), longest)

@@ -8,7 +8,7 @@ from jaxtyping import Complex, Float
 from torch import Tensor
 from torch.nn import functional
 
-from dainr.kernels.compiling import chosen
+from dainr.kernels.compiling import chosen, on_cuda
 from dainr.kernels.constant import constant
 from dainr.kernels.coordinates import pixel_coordinates
 from dainr.kernels.warp_cpu import warp_cpu
@@ -18,7 +18,7 @@ def warp(
     images: Complex[Tensor, "frame y x"], displacement: Float[Tensor, "frame 2 y x"]
 ) -> Complex[Tensor, "frame y x"]:
     """Images seen at displaced pixels; `displacement` (x, y) is in pixels."""
-    return chosen(images.device, _warp, cpu=warp_cpu)(images, displacement)
+    return chosen(images.device, _warp, cpu=warp_cpu, cuda=_warp_cuda)(images, displacement)
 
 
 def _warp(images: Tensor, displacement: Tensor) -> Tensor:
@@ -28,3 +28,6 @@ def _warp(images: Tensor, displacement: Tensor) -> Tensor:
     values = torch.view_as_real(images).permute(0, 3, 1, 2)
     warped = functional.grid_sample(values, places, mode="bicubic", padding_mode="border", align_corners=False)
     return torch.complex(warped[:, 0], warped[:, 1])
+
+
+_warp_cuda = on_cuda("warp_cuda.warp_cuda", _warp)

@@ -13,7 +13,7 @@ import torch
 from jaxtyping import Complex, Float
 from torch import Tensor
 
-from dainr.kernels.compiling import chosen
+from dainr.kernels.compiling import chosen, on_cuda
 from dainr.kernels.computed import computed
 from dainr.kernels.huber_cpu import huber_cpu
 from dainr.operators.batch import Batch
@@ -50,7 +50,8 @@ def _terms(
 ) -> tuple[Tensor, Tensor, Tensor]:
     """The loss and its gradients with respect to images and coil maps."""
     samples = batch.operator.measure(images, maps).contiguous()
-    value, missed = chosen(samples.device, _huber, cpu=huber_cpu)(samples, batch.kspace, weight, threshold)
+    compute = chosen(samples.device, _huber, cpu=huber_cpu, cuda=_huber_cuda)
+    value, missed = compute(samples, batch.kspace, weight, threshold)
     if squares is not None:
         torch.div(missed, noise_std**2, out=squares)
     of_images, of_maps = batch.operator.measure_adjoint(samples, maps, images)
@@ -64,3 +65,6 @@ def _huber(samples: Tensor, kspace: Tensor, weight: Tensor, threshold: Tensor) -
     near = size.minimum(threshold)
     samples *= weight * (near / size.clamp(min=torch.finfo(size.dtype).tiny))
     return (weight * near * (size - 0.5 * near)).sum(), size.square().sum(0)
+
+
+_huber_cuda = on_cuda("huber_cuda.huber_cuda", _huber)

@@ -10,7 +10,7 @@ import torch
 from jaxtyping import Complex, Float
 from torch import Tensor
 
-from dainr.kernels.compiling import chosen
+from dainr.kernels.compiling import chosen, on_cuda
 from dainr.kernels.computed import computed
 from dainr.kernels.variation_cpu import magnitude_cpu, spatial_cpu, temporal_cpu
 
@@ -27,19 +27,19 @@ def temporal_variation(
     """
     if isinstance(weight, float):
         weight = torch.full((len(series),), weight, dtype=series.real.dtype, device=series.device)
-    compute = chosen(series.device, _temporal, cpu=temporal_cpu)
+    compute = chosen(series.device, _temporal, cpu=temporal_cpu, cuda=_temporal_cuda)
     return computed(partial(compute, cyclic=cyclic, rounding=rounding, weight=weight), series)
 
 
 def magnitude(series: Complex[Tensor, "frame y x"], rounding: float, weight: float = 1.0) -> Float[Tensor, ""]:
     """weight * sum_t,r |x_t|."""
-    compute = chosen(series.device, _magnitude, cpu=magnitude_cpu)
+    compute = chosen(series.device, _magnitude, cpu=magnitude_cpu, cuda=_magnitude_cuda)
     return computed(partial(compute, rounding=rounding, weight=weight), series)
 
 
 def spatial_variation(series: Complex[Tensor, "frame y x"], rounding: float, weight: float = 1.0) -> Float[Tensor, ""]:
     """weight * sum_t,r |grad x_t|, isotropic, by forward differences; none across the edge of the image."""
-    compute = chosen(series.device, _spatial, cpu=spatial_cpu)
+    compute = chosen(series.device, _spatial, cpu=spatial_cpu, cuda=_spatial_cuda)
     return computed(partial(compute, rounding=rounding, weight=weight), series)
 
 
@@ -84,3 +84,8 @@ def _magnitude(series: Tensor, rounding: float, weight: float) -> tuple[Tensor, 
 def _size(z: Tensor, rounding: float) -> Tensor:
     parts = torch.view_as_real(z)
     return (parts * parts).sum(-1).add_(rounding**2).sqrt_()
+
+
+_temporal_cuda = on_cuda("variation_cuda.temporal_cuda", _temporal)
+_spatial_cuda = on_cuda("variation_cuda.spatial_cuda", _spatial)
+_magnitude_cuda = on_cuda("variation_cuda.magnitude_cuda", _magnitude)

@@ -1,4 +1,4 @@
-"""The compiled warp against torch's interpolation, which is what CUDA uses."""
+"""The compiled warp on the CPU against torch's interpolation."""
 
 import math
 
