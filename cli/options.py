@@ -66,6 +66,7 @@ READING: dict[str, Any] = {
     "affine": _said(Path | None, "File of 4 x 4 numbers, text or .npy: (x, y, slice) index to RAS mm."),
     "coil_maps": _said(Path | None, "Coil maps from this file (.npy, .cfl, .h5): slice, coil, y, x."),
     "density": _said(Path | None, "Weights of the samples from this file (.npy, .cfl, .h5): slice, readout, sample."),
+    "dataset": _said(str | None, "Which of several measurements in a file: its name, or its number from 0."),
 }
 BINNING = ("spokes_per_frame", "every", "frames_per_cycle", "respiratory_bins", "frames", "slices", "matrix")
 METHOD = ("method", "preset", "iterations", "budget", "error_map")

@@ -29,6 +29,7 @@ class ReadOptions:
     affine: Path | None = None  # a file of 4 x 4 numbers: (x, y, slice) index -> RAS mm
     coil_maps: Path | None = None  # a file of them: slice, coil, y, x
     density: Path | None = None  # a file of the samples' weights: slice, readout, sample
+    dataset: str | None = None  # which of several measurements in a file
 
     @classmethod
     def parsed(cls, given: Mapping[str, Any]) -> "ReadOptions":
@@ -97,6 +98,10 @@ def _path(_: str, value: Any) -> Path:
     return Path(value).resolve()
 
 
+def _text(_: str, value: Any) -> str:
+    return str(value)
+
+
 PARSE: dict[str, Callable[[str, Any], Any]] = {
     "pixel_mm": _sizes,
     "slice_mm": _positive,
@@ -105,5 +110,6 @@ PARSE: dict[str, Callable[[str, Any], Any]] = {
     "affine": _path,
     "coil_maps": _path,
     "density": _path,
+    "dataset": _text,
 }
 NAMES = tuple(field.name for field in fields(ReadOptions))
