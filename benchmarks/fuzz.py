@@ -80,6 +80,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
 def write_seeds(folder: Path) -> list[Path]:
     """A small scan in every format, each in a folder of its own with what belongs to it."""
     scan = simulate_phantom(SimulationConfig(pattern="uniform", acceleration=3, coils=2, frames=3, matrix=16))
+    lines = range(0, scan.n_readouts, 3)
+    scan = scan.changed(calibration=scan.kspace[:, :, lines], calibration_trajectory=scan.trajectory[:, lines])
     paths = [folder / name / f"{name}.{suffix}" for name, suffix in SEEDS]
     for path in paths:
         path.parent.mkdir()
@@ -113,7 +115,7 @@ def write_seeds(folder: Path) -> list[Path]:
 
 
 def write_lines(path: Path, random: np.random.Generator) -> None:
-    """Two slices of Cartesian lines: stamps of the ECG, readouts twice oversampled, the echo early, a pilot tone."""
+    """Two slices of lines: stamps of the ECG, calibration, readouts twice oversampled, the echo early, a pilot tone."""
     xsd = ismrmrd.xsd
     spaces = [
         xsd.encodingSpaceType(
@@ -143,6 +145,9 @@ def write_lines(path: Path, random: np.random.Generator) -> None:
         acquisition.idx.slice, acquisition.idx.kspace_encode_step_1 = number % 2, number // 2 % 12
         acquisition.idx.phase = number // 14
         dataset.append_acquisition(acquisition)
+        if number < 20:  # and lines for calibration alone
+            acquisition.set_flag(ismrmrd.ACQ_IS_PARALLEL_CALIBRATION)
+            dataset.append_acquisition(acquisition)
     dataset.close()
 
 

@@ -27,7 +27,10 @@ LARGEST_MATRIX = 4096  # pixels a side
 SET_ASIDE = -1  # the frame of a readout that is not used
 GRID_TOLERANCE = 1e-3  # in units of one k-space sample
 # with the slice as first axis
-OF_A_SLICE = ("kspace", "trajectory", "times", "frame", "phase", "copy_of", "density", "coil_maps", "reference")
+OF_A_SLICE = (
+    *("kspace", "trajectory", "times", "frame", "phase", "copy_of", "density", "coil_maps", "reference"),
+    *("calibration", "calibration_trajectory"),
+)
 
 
 @dataclass(frozen=True, eq=False)
@@ -51,6 +54,8 @@ class Scan:
     density: Float[np.ndarray, "slice readout sample"] | None = None  # how much of k-space each sample stands for
     cyclic: bool | None = None  # whether the frames are one cycle, the last followed by the first; None: not known
     coil_maps: Complex[np.ndarray, "slice coil y x"] | None = None
+    calibration: Complex[np.ndarray, "slice coil calibration_readout calibration_sample"] | None = None  # for coil maps
+    calibration_trajectory: Float[np.ndarray, "slice calibration_readout calibration_sample 2"] | None = None
     noise: Complex[np.ndarray, "coil noise_sample"] | None = None
     reference: np.ndarray | None = None  # slice, frame, y, x; never read by a fit
     name: str = "scan"
@@ -116,7 +121,7 @@ class Scan:
     @cached_property
     def is_cartesian(self) -> bool:
         """Whether every sample lies on the grid of the matrix, so that a plain FFT is exact."""
-        return all(_on_grid(trajectory, self.matrix) for trajectory in self.trajectory)
+        return all(on_grid(trajectory, self.matrix) for trajectory in self.trajectory)
 
     @cached_property
     def reach(self) -> float:
@@ -125,7 +130,7 @@ class Scan:
 
     def release(self) -> None:
         """Take what lies on disk out of memory, until it is read again."""
-        for array in (self.kspace, self.trajectory, self.density, self.coil_maps, self.reference):
+        for array in (self.kspace, self.trajectory, self.density, self.coil_maps, self.calibration, self.reference):
             disk.release(array)
 
     def changed(self, **parts: Any) -> "Scan":
@@ -165,7 +170,8 @@ def usable_noise(noise: Complex[np.ndarray, "coil noise_sample"]) -> bool:
     return noise.shape[1] >= 2 * len(noise) and bool(np.abs(noise).max() > 0)
 
 
-def _on_grid(trajectory: np.ndarray, matrix: tuple[int, int]) -> bool:
+def on_grid(trajectory: Float[np.ndarray, "readout sample 2"], matrix: tuple[int, int]) -> bool:
+    """Whether every sample lies on the grid of the matrix."""
     position = trajectory * np.asarray(matrix, np.float32)
     return bool(np.abs(position - np.rint(position)).max() < GRID_TOLERANCE)
 
@@ -196,6 +202,7 @@ def _check_shapes(scan: Scan) -> None:
                 f"{part} has shape {array.shape} where kspace and matrix ask for {shape}",
                 f"store {part} with that shape",
             )
+    _check_calibration(scan)
     if scan.noise is not None and (scan.noise.ndim != 2 or scan.noise.shape[0] != n_coils):
         raise BadScan(
             scan.name, f"noise has shape {scan.noise.shape}", f"store it as coil ({n_coils}), sample or leave it out"
@@ -214,6 +221,31 @@ def _check_shapes(scan: Scan) -> None:
 def _check_affine(scan: Scan) -> None:
     if scan.affine is not None and not np.linalg.norm(scan.affine[:3, :3], axis=0).all():
         raise BadScan(scan.name, "its affine has an axis without length", "repair the affine or leave it out")
+
+
+def _check_calibration(scan: Scan) -> None:
+    """Raises BadScan where calibration readouts do not fit the scan or each other, or lie beyond its k-space."""
+    kspace, places = scan.calibration, scan.calibration_trajectory
+    if kspace is None and places is None:
+        return
+    fits = (
+        kspace is not None
+        and places is not None
+        and kspace.ndim == 4
+        and 0 not in kspace.shape
+        and kspace.shape[:2] == scan.kspace.shape[:2]
+        and places.shape == (kspace.shape[0], *kspace.shape[2:], 2)
+    )
+    if not fits:
+        shapes = [None if array is None else array.shape for array in (kspace, places)]
+        raise BadScan(
+            scan.name,
+            f"calibration and calibration_trajectory have shapes {shapes[0]} and {shapes[1]}",
+            "store slice, coil, readout, sample and slice, readout, sample, 2, or neither",
+        )
+    assert places is not None
+    if np.abs(places).max() > K_MAX + K_TOLERANCE:
+        raise BadScan(scan.name, f"the calibration_trajectory reaches beyond {K_MAX}", "store cycles per pixel")
 
 
 def _check_finite(scan: Scan) -> None:

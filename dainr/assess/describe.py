@@ -29,6 +29,9 @@ def describe(scan: Scan) -> dict[str, Any]:
         "duration_s": round(float(np.ptp(scan.times)), 4),
         "noise_measurement": scan.noise is not None and usable_noise(scan.noise),
         "coil_maps": scan.coil_maps is not None,
+        "calibration_readouts": 0
+        if scan.calibration is None
+        else scan.calibration.shape[0] * scan.calibration.shape[2],
         "density": scan.density is not None,
         "cardiac_phases": scan.phase is not None,
         "reference": scan.reference is not None,
@@ -110,6 +113,8 @@ def _plan(scan: Scan, f: dict[str, Any]) -> list[str]:
             f" (such as {min(suggestion, scan.n_readouts)}, for {max(scan.n_readouts // suggestion, 1)} frames)"
             + (" or --frames-per-cycle N." if f["cardiac_phases"] else ".")
         ]
+    calibrating = f["calibration_readouts"]
+    measured = f"the {calibrating} calibration readouts" if calibrating else "the time average"
     plan = [
         "Whiten the coils "
         + (
@@ -119,7 +124,7 @@ def _plan(scan: Scan, f: dict[str, Any]) -> list[str]:
         ),
         "Use the coil maps of the file."
         if f["coil_maps"]
-        else f"Estimate coil maps from the time average ({'smooth maps' if scan.is_cartesian else 'ESPIRiT'}).",
+        else f"Estimate coil maps from {measured} ({'smooth maps' if scan.is_cartesian else 'ESPIRiT'}).",
         "Transform without a NUFFT: all samples lie on the grid."
         if scan.is_cartesian
         else "Transform by the fastest NUFFT on this machine.",

@@ -44,12 +44,30 @@ def resize_matrix(scan: Scan, matrix: tuple[int, int]) -> Scan:
         if (density := scan.density) is None
         else disk.stack(scan.n_slices, lambda s: density[s][order[s]][:, columns]),
         coil_maps=None,
+        **_calibration(scan, matrix),
         matrix=matrix,
         affine=None if scan.affine is None else _resampled(scan, matrix),
         notes=(*scan.notes, note),
     )
     scan.release()
     return resized
+
+
+def _calibration(scan: Scan, matrix: tuple[int, int]) -> dict[str, np.ndarray | None]:
+    """Calibration readouts on the new matrix: samples and readouts that lie within its resolution in all slices."""
+    kspace, places = scan.calibration, scan.calibration_trajectory
+    if kspace is None or places is None:
+        return {}
+    places = places * (np.array(scan.matrix) / np.array(matrix)).astype(np.float32)
+    inside = ((places >= -K_MAX - K_TOLERANCE) & (places < K_MAX - K_TOLERANCE)).all((0, 3))  # readout, sample
+    rows = inside.any(1)
+    columns = inside[rows].all(0)
+    if not columns.any():
+        return {"calibration": None, "calibration_trajectory": None}
+    return {
+        "calibration": kspace[:, :, rows][..., columns],
+        "calibration_trajectory": places[:, rows][:, :, columns],
+    }
 
 
 def _resampled(scan: Scan, matrix: tuple[int, int]) -> np.ndarray:

@@ -16,8 +16,9 @@ from dainr.prepare.density import even_density, passes_centre, ramp_density
 from dainr.prepare.frames import frame_numbers, frame_times, hold_out
 from dainr.prepare.outside import estimate_outside
 from dainr.prepare.prepared import PrepareConfig, Prepared
+from dainr.prepare.smooth_maps import CoilMaps
 from dainr.prepare.whiten import noise_covariance, unit_norm, whiten, whiten_maps
-from dainr.scan import SET_ASIDE, Scan
+from dainr.scan import SET_ASIDE, Scan, on_grid
 
 BRIGHT_PERCENTILE = 99.5  # of the time-averaged image; it becomes one
 SILENT = 0.01  # of the median frame's energy beyond the noise: less is no signal
@@ -40,6 +41,7 @@ class Slice:
     held_out: Bool[np.ndarray, " readout"]
     density: Float[np.ndarray, "readout sample"]
     coil_maps: Complex[np.ndarray, "coil y x"] | None = None
+    calibration: Complex[np.ndarray, "coil calibration_readout calibration_sample"] | None = None  # for coil maps alone
     scale: float = 1.0
 
     @property
@@ -99,7 +101,8 @@ def whiten_coils(part: Slice, record: Record) -> Slice:
         part.kspace[:, seen], part.trajectory[seen], scan.noise, scan.matrix
     )
     maps = _stored_maps(scan, part.index, covariance, part.config)
-    return replace(part, kspace=whiten(part.kspace, covariance), coil_maps=maps)
+    calibration = None if part.calibration is None else whiten(part.calibration, covariance)
+    return replace(part, kspace=whiten(part.kspace, covariance), coil_maps=maps, calibration=calibration)
 
 
 def compress_coils(part: Slice, record: Record) -> Slice:
@@ -111,7 +114,8 @@ def compress_coils(part: Slice, record: Record) -> Slice:
     matrix, kept = compression_matrix(part.kspace[:, part.seen], config.virtual_coils, config.coil_loss)
     record |= {"virtual_coils": len(matrix), "energy_kept": round(kept, 5)}
     maps = None if part.coil_maps is None else combine_coils(matrix, part.coil_maps)
-    return replace(part, kspace=combine_coils(matrix, part.kspace), coil_maps=maps)
+    calibration = None if part.calibration is None else combine_coils(matrix, part.calibration)
+    return replace(part, kspace=combine_coils(matrix, part.kspace), coil_maps=maps, calibration=calibration)
 
 
 def compensate_density(part: Slice, record: Record) -> Slice:
@@ -126,14 +130,17 @@ def compensate_density(part: Slice, record: Record) -> Slice:
 
 
 def find_coil_maps(part: Slice, record: Record) -> Slice:
-    """The maps of the file, or estimated ones."""
+    """The maps of the file, or estimated ones: from calibration readouts, where there are any."""
     if part.coil_maps is not None:
         record["coil_maps"] = "from the file"
         return replace(part, coil_maps=unit_norm(part.coil_maps).astype(np.complex64))
     seen, scan = part.seen, part.scan
-    found = estimate_coil_maps(
-        part.kspace[:, seen], part.trajectory[seen], part.density[seen], scan.matrix, scan.is_cartesian
-    )
+    if part.calibration is not None:
+        found = _calibrated_maps(part.calibration, part)
+    else:
+        found = estimate_coil_maps(
+            part.kspace[:, seen], part.trajectory[seen], part.density[seen], scan.matrix, scan.is_cartesian
+        )
     record |= {"coil_maps": found.method, "coil_maps_unexplained": round(found.residual, 4)}
     return replace(part, coil_maps=found.maps)
 
@@ -196,6 +203,7 @@ def _as_measured(scan: Scan, index: int, config: PrepareConfig, seed: int) -> Sl
         times=scan.times[index][used],
         held_out=np.zeros(len(trajectory), bool),
         density=even_density(trajectory) if scan.density is None else scan.density[index][used],
+        calibration=None if scan.calibration is None else scan.calibration[index],
     )
 
 
@@ -234,6 +242,17 @@ def _delays(part: Slice) -> Delays | None:
         return estimate_delays(part.kspace, in_mm)
     except BadRequest:  # a trajectory of another kind
         return None
+
+
+def _calibrated_maps(kspace: np.ndarray, part: Slice) -> CoilMaps:
+    """Coil maps of calibration readouts."""
+    scan = part.scan
+    assert scan.calibration_trajectory is not None
+    trajectory = scan.calibration_trajectory[part.index].astype(np.float32)
+    central = passes_centre(trajectory)
+    density = ramp_density(trajectory * part.pixels_per_mm) if central else even_density(trajectory)
+    found = estimate_coil_maps(kspace, trajectory, density, scan.matrix, on_grid(trajectory, scan.matrix))
+    return replace(found, method=f"{found.method}, of {len(trajectory)} calibration readouts")
 
 
 def _stored_maps(scan: Scan, index: int, covariance: np.ndarray, config: PrepareConfig) -> np.ndarray | None:

@@ -15,7 +15,7 @@ from dainr.io.scans.ismrmrd_geometry import Geometry, read_geometry, slice_affin
 from dainr.io.scans.ismrmrd_header import Header, read_header
 from dainr.io.scans.ismrmrd_lines import cartesian_readouts, kept_samples
 from dainr.io.scans.ismrmrd_readouts import Readouts
-from dainr.io.scans.ismrmrd_sorting import by_slice, check_alike, of_one_length, sort_readouts
+from dainr.io.scans.ismrmrd_sorting import by_slice, calibration_of, check_alike, of_one_length, sort_readouts
 from dainr.io.scans.ismrmrd_times import cardiac_phases, read_clock
 from dainr.io.scans.ismrmrd_trajectory import has_trajectory, read_trajectory
 from dainr.scan import SET_ASIDE, Scan
@@ -44,7 +44,9 @@ def build_scan(
     frame = _frames(slices, decisions)
     if frame is None:
         slices = of_one_length(slices, decisions)
-    kspace, trajectory, geometry = _samples(slices, geometry, told, where, decisions)
+    calibration = calibration_of(slices, sorted_by_use.calibration, decisions)
+    samples, places, geometry = _samples([*slices, *calibration], geometry, told, where, decisions)
+    kspace, trajectory = _of_slices(samples[: len(slices)]), _stacked(places[: len(slices)])
     maps = _array_beside(extra.get("coil_maps"), "coil_maps", (*kspace.shape[:2], *geometry.matrix), where)
     times, phase = _times(slices, frame, told, decisions)
     assumed = geometry.assumed if "time_unit" in decisions.fields else (*geometry.assumed, "readout_ms")
@@ -59,6 +61,8 @@ def build_scan(
         slice_thickness_mm=geometry.slice_thickness_mm,
         affine=slice_affine(slices, geometry, decisions),
         frame=None if frame is None else _stacked([one.astype(np.int32) for one in frame], SET_ASIDE),
+        calibration=_of_slices(samples[len(slices) :], None) if calibration else None,
+        calibration_trajectory=_stacked(places[len(slices) :], None) if calibration else None,
         coil_maps=None if maps is None else maps.astype(np.complex64),
         phase=phase if stored_phase is None else stored_phase,
         noise=_noise(sorted_by_use.noise, kspace.shape[1], noise_dwell_us, where),
@@ -93,26 +97,31 @@ def _frames(slices: list[Readouts], decisions: Decisions) -> list[np.ndarray] | 
     return None
 
 
+def _of_slices(samples: list[np.ndarray], filling: float | None = 0) -> np.ndarray:
+    """K-space `slice coil readout sample` from the `readout coil sample` of each slice."""
+    return _stacked([part.swapaxes(0, 1) for part in samples], filling, axis=1)
+
+
 def _samples(
-    slices: list[Readouts], geometry: Geometry, header: Header, where: str, decisions: Decisions
-) -> tuple[np.ndarray, np.ndarray, Geometry]:
-    """K-space `slice coil readout sample`, trajectory `slice readout sample 2`, and the geometry of their image.
+    groups: list[Readouts], geometry: Geometry, header: Header, where: str, decisions: Decisions
+) -> tuple[list[np.ndarray], list[np.ndarray], Geometry]:
+    """K-space `readout coil sample` and trajectory `readout sample 2` of each group, and the geometry of their image.
 
     Discarded samples are removed.
     """
-    imaging = Readouts.joined(slices)
+    imaging = Readouts.joined(groups)
     kept = kept_samples(imaging, header.pilot_tone, where, decisions)
     if has_trajectory(imaging, geometry, where, decisions):
         trajectory, geometry = read_trajectory(imaging, geometry, where, decisions)
-        samples = kept.of(trajectory.shape[1])
-        kspace, trajectory = imaging.stacked()[..., samples], trajectory[:, samples]
+        inner = kept.of(trajectory.shape[1])
+        kspace, trajectory = imaging.stacked()[..., inner], trajectory[:, inner]
     else:
         _check_lines(header, where, decisions)
         kspace, trajectory = cartesian_readouts(imaging, kept, geometry, header.centre_line, where, decisions)
-    ends = np.cumsum([len(readouts) for readouts in slices])[:-1]
-    of_slices = [part.astype(np.complex64, copy=False) for part in np.split(kspace, ends)]
+    ends = np.cumsum([len(readouts) for readouts in groups])[:-1]
+    samples = [part.astype(np.complex64, copy=False) for part in np.split(kspace, ends)]
     places = [part.astype(np.float32, copy=False) for part in np.split(trajectory, ends)]
-    return _stacked([part.swapaxes(0, 1) for part in of_slices], axis=1), _stacked(places), geometry
+    return samples, places, geometry
 
 
 def _check_lines(header: Header, where: str, decisions: Decisions) -> None:

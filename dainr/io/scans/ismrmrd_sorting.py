@@ -20,6 +20,8 @@ SKIPPED = {
     "surface-coil correction": (ismrmrd.ACQ_IS_SURFACECOILCORRECTIONSCAN_DATA,),
     "phase stabilisation": (ismrmrd.ACQ_IS_PHASE_STABILIZATION_REFERENCE, ismrmrd.ACQ_IS_PHASE_STABILIZATION),
 }
+MEASURED_AS = ("active_channels", "number_of_samples", "discard_pre", "discard_post", "trajectory_dimensions")
+FEWEST_CALIBRATING = 8  # lines that coil maps can be estimated from
 MOST_STRAY = 0.1  # share of the readouts that may be of another size, and are set aside
 
 
@@ -45,8 +47,6 @@ def sort_readouts(readouts: Readouts, where: str, decisions: Decisions) -> Sorte
     own_space = readouts.head["encoding_space_ref"] == 0
     left = _skip("other encoding space's", ~own_space, left, decisions)
     calibration = left & readouts.flagged(CALIBRATION)
-    if calibration.any():
-        decisions.say(f"{int(calibration.sum())} parallel-imaging calibration readouts skipped")
     imaging = (left & ~calibration) | (image_too & own_space)
     imaging = _without_feedback(imaging, readouts.flagged(*FEEDBACK), image_too, decisions)
     further = (readouts.counter("contrast") > 0) | (readouts.counter("set") > 0)
@@ -108,6 +108,26 @@ def by_slice(imaging: Readouts) -> list[Readouts]:
     """The readouts of each slice, slices in the order of their numbers."""
     numbers = imaging.counter("slice")
     return [imaging.chosen(numbers == number) for number in np.unique(numbers)]
+
+
+def calibration_of(slices: list[Readouts], calibration: Readouts, decisions: Decisions) -> list[Readouts]:
+    """The calibration readouts of every slice, measured as its imaging readouts are; none where a slice has too few."""
+    if not len(calibration):
+        return []
+    first, alike = slices[0].head[0], np.ones(len(calibration), bool)
+    for name in MEASURED_AS if first["trajectory_dimensions"] else (*MEASURED_AS, "center_sample"):
+        alike &= calibration.head[name] == first[name]
+    numbers = calibration.counter("slice")
+    parts = [calibration.chosen(alike & (numbers == readouts.counter("slice")[0])) for readouts in slices]
+    fewest = min(len(np.unique(part.counter("kspace_encode_step_1"))) for part in parts)
+    if fewest < FEWEST_CALIBRATING:
+        why = f"fewer than {FEWEST_CALIBRATING} lines of a slice are measured as its images are"
+        decisions.say(f"{len(calibration)} parallel-imaging calibration readouts skipped: {why}")
+        return []
+    count = sum(map(len, parts))
+    note = f"{count} readouts are for parallel-imaging calibration alone"
+    decisions.say(f"{note}: coil maps are estimated from them, and nothing else", calibration_readouts=count)
+    return parts
 
 
 def of_one_length(slices: list[Readouts], decisions: Decisions) -> list[Readouts]:

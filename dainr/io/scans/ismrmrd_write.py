@@ -1,4 +1,4 @@
-"""Writing a scan as ISMRMRD: every readout with its trajectory, noise as a noise measurement, frames in idx.phase.
+"""Writing a scan as ISMRMRD: every readout with its trajectory, noise and calibration as such, frames in idx.phase.
 
 What ISMRMRD has no place for (coil maps, cardiac phases, a reference) goes beside the acquisitions as arrays of those
 names. Readouts that are set aside are left out, and cardiac phases with them.
@@ -61,10 +61,12 @@ def _fits(shape: tuple[int, ...], scan: Scan) -> bool:
 
 
 def _acquisitions(scan: Scan) -> Iterator[Any]:
-    """The noise, as a measurement of it, and every readout that is used."""
+    """The noise and the calibration, as measurements of those, and every readout that is used."""
     if scan.noise is not None:
         for start in range(0, scan.noise.shape[1], LONGEST_READOUT):
             yield _noise(scan.noise[:, start : start + LONGEST_READOUT])
+    for index, readout in np.ndindex(*(0, 0) if scan.calibration is None else scan.calibration[:, 0, :, 0].shape):
+        yield _calibrating(scan, index, readout)
     nowhere = np.zeros(3), np.zeros((3, 3))
     position, directions = nowhere if scan.affine is None else placement(scan.affine, scan.matrix)
     for index, readout in np.argwhere(scan.used).tolist():
@@ -112,6 +114,16 @@ def _header(scan: Scan) -> Any:
 def _noise(noise: np.ndarray) -> Any:
     acquisition = ismrmrd.Acquisition.from_array(np.ascontiguousarray(noise, np.complex64))
     acquisition.set_flag(ismrmrd.ACQ_IS_NOISE_MEASUREMENT)
+    return acquisition
+
+
+def _calibrating(scan: Scan, index: int, readout: int) -> Any:
+    assert scan.calibration is not None and scan.calibration_trajectory is not None
+    data = np.ascontiguousarray(scan.calibration[index, :, readout])
+    trajectory = np.ascontiguousarray(scan.calibration_trajectory[index, readout, :, ::-1], dtype=np.float32)
+    acquisition = ismrmrd.Acquisition.from_array(data, trajectory)
+    acquisition.set_flag(ismrmrd.ACQ_IS_PARALLEL_CALIBRATION)
+    acquisition.idx.slice, acquisition.idx.kspace_encode_step_1 = index, min(readout, LARGEST_COUNTER)
     return acquisition
 
 

@@ -15,12 +15,14 @@ from dainr.scan import Scan
 NAME = "a native dainr-scan HDF5 file"
 SCHEMA, VERSION = "dainr-scan", 1
 REQUIRED = ("kspace", "trajectory", "times")
-OPTIONAL = ("frame", "phase", "density", "coil_maps", "noise", "reference")
+OPTIONAL: tuple[str, ...] = ("frame", "phase", "density", "coil_maps", "noise", "reference")
+OPTIONAL += ("calibration", "calibration_trajectory")
 TAKES: frozenset[str] = frozenset()
 # axes, where they are the same for all slices
 OF_EVERY_SLICE = {"trajectory": 3, "times": 1, "frame": 1, "phase": 1, "density": 2}
 KINDS = {"kspace": np.complex64, "coil_maps": np.complex64, "noise": np.complex64, "trajectory": np.float32}
 KINDS |= {"times": np.float64, "frame": np.int32, "phase": np.float32, "density": np.float32}
+KINDS |= {"calibration": np.complex64, "calibration_trajectory": np.float32}
 
 
 def recognises(path: Path) -> bool:

@@ -12,7 +12,11 @@ import pytest
 
 from dainr.assess.describe import describe
 from dainr.errors import BadScan
-from dainr.io.scans.formats import read
+from dainr.io.scans.formats import WRITERS, read
+from dainr.prepare.frames import frames_as_stored
+from dainr.prepare.prepared import PrepareConfig
+from dainr.prepare.resize import resize_matrix
+from dainr.prepare.steps import prepare_slice
 from tests.io import centred_fft as fft
 from tests.io import exact_kspace, fft_image, header, lines, random_complex, readout, write_file
 
@@ -123,6 +127,64 @@ def test_feedback_beside_image_lines_is_skipped(tmp_path):
     scan = read(write_file(tmp_path / "f.h5", header((NY, NX), fov=sizes((NY, NX))), [*extra, *lines_of(image)]))
     close(fft_image(scan), image)
     assert f"{NY} feedback readouts skipped" in scan.notes
+
+
+def calibrated(path, sparse, extra, slices=1):
+    """Frames of some lines, and others of the same object flagged as calibration alone."""
+    kspace = fft(heart(wide=2, coils=4))
+    noise = readout(1e-3 * random_complex(4, 4000), flags=(ismrmrd.ACQ_IS_NOISE_MEASUREMENT,))
+    acquisitions = [
+        readout(
+            kspace[:, line],
+            kspace_encode_step_1=line,
+            phase=p,
+            slice=s,
+            stamp=40 * p + n,
+            center_sample=NX,
+            flags=(CALIBRATION,) if line in extra else (),
+        )
+        for s, p in product(range(slices), range(3))
+        for n, line in enumerate([*sparse, *extra])
+    ]
+    document = header((NY, 2 * NX), (NY, NX), sizes((NY, 2 * NX)), sizes((NY, NX)))
+    return write_file(path, document, [noise, *acquisitions])
+
+
+def test_calibration_lines_make_coil_maps_and_no_image(tmp_path):
+    sparse = [0, 6, 12, 18]
+    extra = [line for line in range(7, 19) if line not in sparse]
+    scan = read(calibrated(tmp_path / "c.h5", sparse, extra, slices=2))
+    assert scan.readouts_per_frame.tolist() == [[4, 4, 4]] * 2
+    assert describe(scan)["calibration_readouts"] == 2 * 3 * len(extra)
+    assert any("coil maps are estimated from them, and nothing else" in note for note in scan.notes)
+    image = middle(heart(wide=2, coils=4), NX)
+    calibration, places = scan.calibration[1], scan.calibration_trajectory[1]
+    close(calibration, exact_kspace(image, places.astype(np.float64)), 1e-3)
+    fitted = prepare_slice(frames_as_stored(scan), 1, PrepareConfig(coil_loss=0.0), 0)
+    assert "calibration readouts" in fitted.record["coil_maps"]
+    assert fitted.kspace.shape[1] == 12
+    signal = np.abs(image).sum(0) > 0.3 * np.abs(image).sum(0).max()
+    truth = image / np.linalg.norm(image, axis=0)  # the noise is white
+    agreement = np.abs((fitted.coil_maps.conj() * truth).sum(0))[signal]
+    assert agreement.min() > 0.99
+
+
+def test_calibration_is_kept_by_every_format_and_choice_of_slices_and_matrix(tmp_path):
+    scan = read(calibrated(tmp_path / "c.h5", [0, 6, 12, 18], range(7, 12), slices=2))
+    assert scan.calibration is None  # too few lines
+    assert any("calibration readouts skipped" in note for note in scan.notes)
+    scan = read(calibrated(tmp_path / "d.h5", [0, 6], range(7, 17), slices=2))
+    for name, write in WRITERS.items():
+        write(scan, tmp_path / f"{name}.h5")
+        again = read(tmp_path / f"{name}.h5")
+        np.testing.assert_array_equal(again.calibration, scan.calibration)
+        np.testing.assert_allclose(again.calibration_trajectory, scan.calibration_trajectory, atol=1e-7)
+    one = scan.select_slices([1])
+    np.testing.assert_array_equal(one.calibration, scan.calibration[1:])
+    small = resize_matrix(scan, (NY // 2, NX // 2))
+    assert np.abs(small.calibration_trajectory).max() <= 0.5
+    assert 0 < small.calibration.shape[2] <= scan.calibration.shape[2]
+    assert small.calibration.shape[3] == NX // 2
 
 
 # ---- the header
