@@ -1,6 +1,7 @@
 """Where compiled code is kept: beside the program or in a user's cache, as numba does it; else in TMPDIR; else nowhere.
 
-Containers often hold a program that nobody may write beside, and a user without a home. numba then refuses to compile.
+Containers often hold a program that nobody may write beside, and a user without a home. numba then refuses to compile,
+and so does Triton.
 """
 
 import os
@@ -23,6 +24,20 @@ def is_kept() -> bool:
         return False
     numba.config.CACHE_DIR = str(folder)  # type: ignore[attr-defined]
     return _numba_finds_a_place()
+
+
+def keep_triton() -> None:
+    """Where Triton's place in the home cannot be written, tell it to keep compiled kernels in TMPDIR."""
+    if os.environ.get("TRITON_CACHE_DIR"):
+        return
+    try:
+        place = Path(os.environ.get("TRITON_HOME") or Path.home()) / ".triton" / "cache"
+        place.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryFile(dir=place):
+            return
+    except (OSError, RuntimeError):  # no home to write in, or none at all
+        folder = _own_folder()
+        os.environ["TRITON_CACHE_DIR"] = str(folder or tempfile.mkdtemp(prefix=FOLDER))
 
 
 def _numba_finds_a_place() -> bool:

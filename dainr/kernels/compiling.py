@@ -17,7 +17,7 @@ import torch
 from numba import njit
 from torch import Tensor
 
-from dainr.kernels.cache import is_kept
+from dainr.kernels.cache import is_kept, keep_triton
 
 # Not all of fastmath: NaN must stay NaN, to be seen as divergence, and sums keep their order: reassociated, the code
 # that numba kept on disk rounded otherwise than the same code just compiled, and the first fit differed from the next.
@@ -68,6 +68,7 @@ def _triton_serves(device: torch.device) -> bool:
         capability = torch.cuda.get_device_capability(device)
         if capability < OLDEST:
             raise RuntimeError(f"its compute capability is {capability[0]}.{capability[1]}, less than 7.0")
+        keep_triton()
         try_out(device)
     except Exception as error:  # no Triton for this system, no C compiler, no headers, another driver
         log.warning("%s: no compiled passes, plain torch takes longer (%s: %s)", device, type(error).__name__, error)

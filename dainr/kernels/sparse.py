@@ -56,8 +56,6 @@ def _compiled(matrix: Tensor) -> Product:
 def _triton(matrix: Tensor) -> Product:
     if matrix.dtype != torch.float32:
         return _plain(matrix)
-    from dainr.kernels.sparse_cuda import product_cuda
+    from dainr.kernels.sparse_cuda import product_of
 
-    first = matrix.crow_indices()
-    longest = int(first.diff().max()) if len(first) > 1 else 0
-    return partial(product_cuda, first, matrix.col_indices(), matrix.values(), longest)
+    return product_of(matrix.crow_indices(), matrix.col_indices(), matrix.values())

@@ -1,6 +1,7 @@
-"""Every pass on CUDA with the sizes of a real scan, and what it launches; as a program, compiles them for a GPU.
+"""Every pass on CUDA with the sizes of a real scan, and what it launches.
 
-It runs them on tensors of the meta device, which have a shape and no numbers: nothing can be read from them.
+They run on tensors of the meta device, which have a shape and no numbers: nothing can be read from them. As a program
+it prints what they move; `python -m tests.kernels.cuda_passes 90` compiles them for GPUs of compute capability 9.0.
 """
 
 import sys
@@ -12,12 +13,16 @@ from unittest.mock import patch
 import torch
 from torch import Tensor
 
-from dainr.kernels import coil_sums_cuda, huber_cuda, sparse_cuda, variation_cuda, warp_cuda
+from dainr.kernels import coil_sums_cuda, compiling_cuda, huber_cuda, sparse_cuda, variation_cuda, warp_cuda
 
 MODULES = coil_sums_cuda, huber_cuda, sparse_cuda, variation_cuda, warp_cuda
 FRAMES, COILS, MATRIX, POINTS = 25, 8, (192, 192), 25 * 13 * 384
-ENTRIES = 64 * POINTS  # of the NUFFT's interpolation
-LEVELS, TABLE = 7, 100_000  # of a hash grid, and its entries
+CELLS = FRAMES * 240 * 240  # of the NUFFT's finer grid
+LEVELS, TABLE, PIECES = 7, 52_704, 54_000  # of the hash grid, its entries, and the pieces that lookups of these come in
+PIXELS = MATRIX[0] * MATRIX[1]
+KINDS = {torch.complex64: "*fp32", torch.float32: "*fp32", torch.int32: "*i32", torch.int64: "*i64"}
+# what is read and written; of the warp's sums, first set to zero, and of its gradient, whose largest is sought
+AGAIN = {"_huber": ("samples",), "_combine": ("of_maps",), "_backward": ("sums", "gradient")}
 
 
 class Launch(NamedTuple):
@@ -30,13 +35,15 @@ class Launch(NamedTuple):
 
 
 @contextmanager
-def recorded() -> Iterator[list[Launch]]:
-    """Launches are written down and not done."""
+def recorded(done: bool = False) -> Iterator[list[Launch]]:
+    """Launches are written down, and done or not."""
     found: list[Launch] = []
 
     def record(kernel: Any, grid: tuple[int, ...], *arguments: Tensor | float, **constants: int) -> None:
         assert all(a.is_contiguous() for a in arguments if isinstance(a, Tensor))
         found.append(Launch(kernel, grid, arguments, constants))
+        if done:
+            compiling_cuda.launch(kernel, grid, *arguments, **constants)
 
     with ExitStack() as patches:
         for module in MODULES:
@@ -52,43 +59,57 @@ def real(*shape: int, dtype: torch.dtype = torch.float32) -> Tensor:
     return torch.empty(shape, dtype=dtype, device="meta")
 
 
-def _product(n_rows: int, n_entries: int, n_columns: int, n_numbers: int, longest: int = 0) -> Tensor:
+def _product(n_rows: int, n_entries: int, n_columns: int, n_numbers: int) -> Tensor:
     first, columns = real(n_rows + 1, dtype=torch.int32), real(n_entries, dtype=torch.int32)
-    return sparse_cuda.product_cuda(first, columns, real(n_entries), longest, real(n_columns, n_numbers))
+    return sparse_cuda.product_cuda(first, columns, real(n_entries), real(n_columns, n_numbers))
 
 
-def _warp_backward() -> tuple[Tensor, ...]:
-    images, moved = number(FRAMES, *MATRIX).requires_grad_(), real(FRAMES, 2, *MATRIX).requires_grad_()
-    return torch.autograd.grad(warp_cuda.warp_cuda(images, moved), [images, moved], number(FRAMES, *MATRIX))
+def _warp(frames: int, matrix: tuple[int, int], gradients: bool) -> tuple[Tensor, ...]:
+    images, displacement = number(frames, *matrix).requires_grad_(), real(frames, 2, *matrix).requires_grad_()
+    warped = warp_cuda.warp_cuda(images, displacement)
+    return torch.autograd.grad(warped, [images, displacement], number(frames, *matrix)) if gradients else (warped,)
 
 
-def _cells() -> int:
-    return FRAMES * 240 * 240
+def _huber(coils: int, points: int) -> tuple[Tensor, ...]:
+    return huber_cuda.huber_cuda(number(coils, points), number(coils, points), real(points), real(points))
 
 
-PIXELS = MATRIX[0] * MATRIX[1]
+def _temporal(frames: int, matrix: tuple[int, int], cyclic: bool) -> tuple[Tensor, ...]:
+    return variation_cuda.temporal_cuda(number(frames, *matrix), cyclic, 1e-3, real(frames))
+
+
+def _combine(frames: int, coils: int, matrix: tuple[int, int], both: bool) -> Tensor:
+    images, of_maps = (number(frames, *matrix), number(coils, *matrix)) if both else (None, None)
+    return coil_sums_cuda.combine_cuda(number(frames, coils, *matrix), number(coils, *matrix), images, of_maps)
+
+
 PASSES: dict[str, Callable[[], Any]] = {
-    "lookup": lambda: _product(PIXELS * LEVELS, 4 * PIXELS * LEVELS, TABLE, 4),
-    "its transpose": lambda: _product(TABLE, 4 * PIXELS * LEVELS, PIXELS * LEVELS, 4, 1800),
-    "interpolation": lambda: _product(POINTS, ENTRIES, _cells(), 2 * COILS),
-    "interpolation back": lambda: _product(_cells(), ENTRIES, POINTS, 2 * COILS, 400),
-    "warp": lambda: warp_cuda.warp_cuda(number(FRAMES, *MATRIX), real(FRAMES, 2, *MATRIX)),
-    "warp and its gradients": _warp_backward,
-    "Huber loss": lambda: huber_cuda.huber_cuda(
-        number(COILS, POINTS), number(COILS, POINTS), real(POINTS), real(POINTS)
+    "lookup in the hash grid": lambda: _product(PIXELS * LEVELS, 4 * PIXELS * LEVELS, TABLE, 4),
+    "lookup back to the table": lambda: (
+        _product(PIECES, 4 * PIXELS * LEVELS, PIXELS * LEVELS, 4),
+        _product(TABLE, PIECES, PIECES, 4),
     ),
-    "temporal variation": lambda: variation_cuda.temporal_cuda(number(FRAMES, *MATRIX), True, 1e-3, real(FRAMES)),
-    "temporal variation, not cyclic": lambda: variation_cuda.temporal_cuda(
-        number(FRAMES, *MATRIX), False, 1e-3, real(FRAMES)
-    ),
-    "spatial variation": lambda: variation_cuda.spatial_cuda(number(FRAMES, *MATRIX), 1e-3, real()),
-    "magnitude": lambda: variation_cuda.magnitude_cuda(number(FRAMES, *MATRIX), 1e-3, 0.1),
-    "sum over coils": lambda: coil_sums_cuda.combine_cuda(
-        number(FRAMES, COILS, *MATRIX), number(COILS, *MATRIX), None, None
-    ),
-    "sums over coils and frames": lambda: coil_sums_cuda.combine_cuda(
-        number(FRAMES, COILS, *MATRIX), number(COILS, *MATRIX), number(FRAMES, *MATRIX), number(COILS, *MATRIX)
-    ),
+    "NUFFT from the grid": lambda: _product(POINTS, 64 * POINTS, CELLS, 2 * COILS),
+    "NUFFT back to the grid": lambda: _product(CELLS, 64 * POINTS, POINTS, 2 * COILS),
+    "warp": lambda: _warp(FRAMES, MATRIX, False),
+    "warp and its gradients": lambda: _warp(FRAMES, MATRIX, True),
+    "Huber loss and its gradient": lambda: _huber(COILS, POINTS),
+    "temporal variation and its gradient": lambda: _temporal(FRAMES, MATRIX, True),
+    "the same, not cyclic": lambda: _temporal(FRAMES, MATRIX, False),
+    "spatial variation and its gradient": lambda: variation_cuda.spatial_cuda(number(FRAMES, *MATRIX), 1e-3, real()),
+    "magnitude and its gradient": lambda: variation_cuda.magnitude_cuda(number(FRAMES, *MATRIX), 1e-3, 0.1),
+    "sum over coils": lambda: _combine(FRAMES, COILS, MATRIX, False),
+    "sums over coils and over frames": lambda: _combine(FRAMES, COILS, MATRIX, True),
+}
+SMALLEST: dict[str, Callable[[], Any]] = {
+    "product": lambda: _product(1, 1, 1, 1),
+    "warp": lambda: _warp(1, (1, 1), True),
+    "Huber": lambda: _huber(1, 1),
+    "temporal": lambda: _temporal(1, (1, 1), True),
+    "spatial": lambda: variation_cuda.spatial_cuda(number(1, 1, 1), 1e-3, 0.1),
+    "magnitude": lambda: variation_cuda.magnitude_cuda(number(1, 1, 1), 1e-3, 0.1),
+    "coils": lambda: _combine(1, 1, (1, 1), False),
+    "coils and frames": lambda: _combine(1, 1, (1, 1), True),
 }
 
 
@@ -99,27 +120,59 @@ def compile_for(launch: Launch, capability: int) -> Any:
     from triton.compiler import ASTSource
 
     names = launch.kernel.arg_names
-    kinds = {torch.complex64: "*fp32", torch.float32: "*fp32", torch.int32: "*i32", torch.int64: "*i64"}
-    signature, constants = {}, {}
+    signature, constants, divisible = {}, {}, {}
     for name, argument in zip(names, launch.arguments, strict=False):
         if isinstance(argument, Tensor):
-            signature[name] = kinds[argument.dtype]
+            signature[name] = KINDS[argument.dtype]
         else:
             signature[name] = "i32" if isinstance(argument, int) else "fp32"
+        if isinstance(argument, int) and argument == 1:  # Triton knows ones, and what 16 divides
+            signature[name], constants[name] = "constexpr", 1
+        elif isinstance(argument, Tensor) or (isinstance(argument, int) and argument % 16 == 0):
+            divisible[(names.index(name),)] = [["tt.divisibility", 16]]
     for name, value in launch.constants.items():
         if name in names:
             signature[name], constants[name] = "constexpr", value
     options = {name: value for name, value in launch.constants.items() if name not in names}
-    aligned = {(names.index(n),): [["tt.divisibility", 16]] for n, kind in signature.items() if kind.startswith("*")}
-    source = ASTSource(launch.kernel, signature, constants, aligned)
+    source = ASTSource(launch.kernel, signature, constants, divisible)
     return triton.compile(source, target=GPUTarget("cuda", capability, 32), options=options)
 
 
-if __name__ == "__main__":
+def moved(launches: list[Launch]) -> int:
+    """Bytes that go to or from memory at least: every number once, and again where it is changed in its place."""
+    total = 0
+    for launch in launches:
+        tensors = {id(a): a for a in launch.arguments if isinstance(a, Tensor)}
+        total += sum(t.numel() * t.element_size() for t in tensors.values())
+        names = dict(zip(launch.kernel.arg_names, launch.arguments, strict=False))
+        again = [names[name] for name in AGAIN.get(launch.kernel.fn.__name__, ())]
+        total += sum(t.numel() * t.element_size() for t in again if isinstance(t, Tensor))
+    return total
+
+
+def table() -> list[str]:
+    """Of every pass: its launches, and the megabytes it has to move."""
+    lines = []
     for name, run in PASSES.items():
         with recorded() as launches:
             run()
+        lines.append(f"| {name} | {len(launches)} | {moved(launches) / 1e6:.1f} |")
+    return lines
+
+
+def compile_all(capability: int) -> None:
+    """Every kernel, for the sizes of a real scan and for those of the smallest."""
+    for name, run in (PASSES | SMALLEST).items():
+        with recorded() as launches:
+            run()
         for launch in launches:
-            compiled = compile_for(launch, int(sys.argv[1]))
+            compiled = compile_for(launch, capability)
             size, shared = len(compiled.asm["cubin"]), compiled.metadata.shared
             sys.stdout.write(f"{name}: {launch.kernel.fn.__name__}, {size} bytes, {shared} of shared memory\n")
+
+
+if __name__ == "__main__":
+    if len(sys.argv) > 1:
+        compile_all(int(sys.argv[1]))
+    else:
+        sys.stdout.write("\n".join(table()) + "\n")

@@ -43,3 +43,33 @@ def test_where_numba_finds_a_place_it_is_left_alone() -> None:
     before = cache.numba.config.CACHE_DIR
     assert cache.is_kept()
     assert before == cache.numba.config.CACHE_DIR
+
+
+@pytest.fixture
+def no_home(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Path:
+    """A home that nobody can write, and a folder for temporary files."""
+    (tmp_path / "home").write_text("no folder")
+    monkeypatch.setenv("TRITON_HOME", str(tmp_path / "home"))
+    monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
+    monkeypatch.delenv("TRITON_CACHE_DIR", raising=False)
+    return tmp_path
+
+
+def test_without_a_home_triton_keeps_its_kernels_in_tmpdir(no_home: Path) -> None:
+    cache.keep_triton()
+    assert os.environ.pop("TRITON_CACHE_DIR") == str(no_home / f"{cache.FOLDER}-{os.getuid()}")
+
+
+def test_where_nothing_is_kept_each_process_has_a_place_of_its_own(no_home: Path) -> None:
+    (no_home / f"{cache.FOLDER}-{os.getuid()}").write_text("another's")
+    cache.keep_triton()
+    assert Path(os.environ.pop("TRITON_CACHE_DIR")).is_dir()
+
+
+def test_triton_keeps_its_place_where_it_can_be_written(no_home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("TRITON_HOME", str(no_home / "other"))
+    cache.keep_triton()
+    assert "TRITON_CACHE_DIR" not in os.environ
+    monkeypatch.setenv("TRITON_CACHE_DIR", "mine")
+    cache.keep_triton()
+    assert os.environ["TRITON_CACHE_DIR"] == "mine"

@@ -21,14 +21,14 @@ from dainr.kernels.coil_sums import _combine_plain
 from dainr.kernels.coil_sums_cuda import combine_cuda
 from dainr.kernels.compiling_cuda import launch, try_out
 from dainr.kernels.huber_cuda import huber_cuda
-from dainr.kernels.sparse_cuda import product_cuda
+from dainr.kernels.sparse_cuda import PIECE, product_cuda, product_of
 from dainr.kernels.variation_cuda import magnitude_cuda, spatial_cuda, temporal_cuda
 from dainr.kernels.warp import _warp
 from dainr.kernels.warp_cuda import warp_cuda
 from dainr.losses.robust import _huber
 from dainr.losses.smoothness import _magnitude, _spatial, _temporal
 from tests.helper import random_complex
-from tests.kernels.cuda_passes import PASSES, recorded
+from tests.kernels.cuda_passes import PASSES, recorded, table
 
 # numpy, in which the interpreter computes, warns of what is no number
 pytestmark = pytest.mark.filterwarnings("ignore:(invalid value|overflow) encountered:RuntimeWarning")
@@ -83,18 +83,21 @@ def by_rows(first: Tensor, columns: Tensor, values: Tensor, dense: Tensor) -> Te
 @given(st.lists(st.integers(0, 9), min_size=1, max_size=90), st.sampled_from([1, 2, 4, 6, 16, 66]), seeds)
 def test_a_sparse_product_is_the_sum_of_its_entries(lengths: list[int], n: int, seed: int) -> None:
     matrix, dense = sparse(lengths, 11, seed), reals(11, n, seed=seed + 1)
-    assert_near((product_cuda(*matrix, 9, dense),), (by_rows(*matrix, dense),))
+    assert_near((product_cuda(*matrix, dense),), (by_rows(*matrix, dense),))
 
 
-@pytest.mark.parametrize("longest", [0, 700])
-def test_rows_may_be_of_very_different_lengths(longest: int) -> None:
-    matrix, dense = sparse([0, 700, 3, 0, 64, 1, 0], 300), reals(300, 4)
-    assert_near((product_cuda(*matrix, longest, dense),), (by_rows(*matrix, dense),))
+@pytest.mark.parametrize("lengths", [[0, 700, 3, 0, 256, 257, 1, 0], [1000], [0, 0, 513], [3, 256]], ids=str)
+def test_long_rows_are_summed_in_pieces(lengths: list[int]) -> None:
+    matrix, dense = sparse(lengths, 300), reals(300, 4)
+    with recorded(done=True) as launches:
+        found = product_of(*matrix)(dense)
+    assert_near((found,), (by_rows(*matrix, dense),))
+    assert len(launches) == (2 if max(lengths) > PIECE else 1)
 
 
 @pytest.mark.parametrize("n_rows", [0, 1, 3])
 def test_a_matrix_without_entries_gives_zero(n_rows: int) -> None:
-    found = product_cuda(*sparse([0] * n_rows, 5), 0, reals(5, 4))
+    found = product_of(*sparse([0] * n_rows, 5))(reals(5, 4))
     assert found.shape == (n_rows, 4)
     assert not found.any()
 
@@ -104,7 +107,7 @@ def test_only_rows_that_see_a_nan_have_it() -> None:
     dense = reals(3, 2)
     dense[2] = NAN
     columns[:4], columns[4:8], columns[8:] = 0, 2, 1
-    found = product_cuda(first, columns, values, 4, dense)
+    found = product_cuda(first, columns, values, dense)
     assert found.isnan().any(1).tolist() == [False, True, False]
 
 
@@ -258,7 +261,12 @@ def test_no_pass_reads_a_number_or_leaves_its_device(name: str) -> None:
     with recorded() as launches:
         found = PASSES[name]()  # on tensors without numbers
     assert {t.device.type for t in (found if isinstance(found, tuple) else (found,))} == {"meta"}
-    assert len(launches) == (3 if name == "warp and its gradients" else 1)
+    assert len(launches) == {"warp and its gradients": 3, "lookup back to the table": 2}.get(name, 1)
+
+
+def test_the_notebook_has_what_the_passes_move() -> None:
+    notebook = Path(__file__).parents[2] / "docs" / "notebook.md"
+    assert "\n".join(table()) in notebook.read_text(encoding="utf-8")
 
 
 def test_every_kernel_compiles_for_a_gpu_that_is_not_there(tmp_path: Path) -> None:
