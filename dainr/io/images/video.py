@@ -50,7 +50,7 @@ def write_sheet(cine: Cine, path: Path) -> None:
     blocks = []
     for slice_frames in windowed(np.abs(cine.data)):
         n_frames, ny, nx = slice_frames.shape
-        columns = math.ceil(math.sqrt(n_frames * ny / nx * 1.6))
+        columns = min(math.ceil(math.sqrt(n_frames * ny / nx * 1.6)), n_frames)
         rows = math.ceil(n_frames / columns)
         sheet = np.zeros((rows * columns, ny, nx), np.uint8)
         sheet[:n_frames] = slice_frames

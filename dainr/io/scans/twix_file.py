@@ -53,7 +53,8 @@ class Measurement:
     @property
     def name(self) -> str:
         """The protocol's name."""
-        return str(self.protocol.get("MeasYaps", {}).get("tProtocolName") or self.listed_name).replace("%20", " ")
+        told = self.protocol.get("MeasYaps") or {}
+        return str(told.get("tProtocolName") or self.listed_name).replace("%20", " ")
 
     def readouts(self) -> Iterator[Any]:
         """The readouts, twixtools' measurement data blocks, with their data on call. Raises BadScan at damage."""

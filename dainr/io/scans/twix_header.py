@@ -7,86 +7,57 @@ repetition time are used. The centre of k-space is that of the readouts.
 from typing import Any
 
 import ismrmrd
-import numpy as np
 
 from dainr.errors import BadScan
 from dainr.io.scans.twix_file import FIX, Measurement
+from dainr.io.scans.twix_protocol import SLICE, Protocol
 
 KINDS = {1: "cartesian", 2: "radial", 4: "spiral"}  # ucTrajectory
 NO_REGRIDDING = 1  # alRegridMode
-PROTON_HZ_T = 42.577e6
+LARGEST = 2**16 - 1  # pixels that the format can count
+PROTON_HZ = 63870000  # the format demands a frequency, which nothing here depends on
 
 
 def ismrmrd_header(measurement: Measurement, notes: list[str]) -> Any:
     """The header of a measurement. Raises BadScan where it lacks a size, or lines are sampled on ramps."""
-    protocol = Protocol(measurement)
-    n_base, fov_x = protocol.number("sKSpace", "lBaseResolution"), protocol.of_slice("dReadoutFOV")
-    fov_y, thickness = protocol.of_slice("dPhaseFOV"), protocol.of_slice("dThickness")
-    if min(n_base, fov_x, fov_y, thickness) <= 0:
-        raise BadScan(measurement.where, "its protocol gives no matrix, field of view or slice thickness", FIX)
-    kind = KINDS.get(int(protocol.number("sKSpace", "ucTrajectory", default=1)), "other")
-    if protocol.number("sFastImaging", "lEPIFactor", default=1) > 1 and kind == "cartesian":
-        kind = "epi"
-        if (np.atleast_1d(protocol.flat("alRegridMode", NO_REGRIDDING))[:1] != NO_REGRIDDING).any():
-            raise BadScan(measurement.where, "its EPI samples on the ramps of the gradient", "convert it to ISMRMRD")
-    oversampling = protocol.flat("flReadoutOSFactor", None)
-    if oversampling is None:
+    protocol, xsd = Protocol(measurement), ismrmrd.xsd
+    encoded, recon = _spaces(protocol, notes)
+    n_lines = encoded.matrixSize.y
+    step = xsd.limitType(minimum=0, maximum=n_lines - 1, center=_centre_line(measurement, n_lines))
+    encoding = xsd.encodingType(
+        encodedSpace=encoded,
+        reconSpace=recon,
+        encodingLimits=xsd.encodingLimitsType(kspace_encoding_step_1=step),
+        trajectory=xsd.trajectoryType(_kind(protocol)),
+    )
+    return xsd.ismrmrdHeader(
+        experimentalConditions=xsd.experimentalConditionsType(H1resonanceFrequency_Hz=PROTON_HZ),
+        encoding=[encoding],
+        sequenceParameters=xsd.sequenceParametersType(TR=[(protocol.told("alTR", 0) or 0) * 1e-3]),
+    )
+
+
+def _spaces(protocol: Protocol, notes: list[str]) -> tuple[Any, Any]:
+    """What was encoded, and what the image is."""
+    n_base, thickness = protocol.needed("sKSpace", "lBaseResolution"), protocol.needed(*SLICE, "dThickness")
+    fov_x, fov_y = protocol.needed(*SLICE, "dReadoutFOV"), protocol.needed(*SLICE, "dPhaseFOV")
+    oversampling = protocol.flat("flReadoutOSFactor")
+    if oversampling is None or oversampling < 1:
         notes.append("the protocol tells no readout oversampling: twofold assumed, as of every Siemens scanner")
         oversampling = 2.0
-    n_lines = protocol.flat("iPEFTLength", None) or protocol.number("sKSpace", "lPhaseEncodingLines")
-    if protocol.number("sKSpace", "uc2DInterpolation", default=0) == 1 and protocol.flat("iPEFTLength", None):
+    n_lines = protocol.flat("iPEFTLength")
+    if n_lines is not None and protocol.told("sKSpace", "uc2DInterpolation") == 1:
         n_lines /= 2
-    n_lines = max(int(n_lines), 1)
-    whole_y = fov_y * (1 + protocol.number("sKSpace", "dPhaseOversamplingForDialog", default=0))
-    encoded = _space(round(n_base * oversampling), n_lines, fov_x * oversampling, whole_y, thickness)
-    recon = _space(round(n_base), round(n_base * fov_y / fov_x), fov_x, fov_y, thickness)
-    xsd = ismrmrd.xsd
-    step = xsd.limitType(minimum=0, maximum=n_lines - 1, center=_centre_line(measurement, n_lines))
-    limits = xsd.encodingLimitsType(kspace_encoding_step_1=step)
-    encoding = xsd.encodingType(
-        encodedSpace=encoded, reconSpace=recon, encodingLimits=limits, trajectory=xsd.trajectoryType(kind)
+    n_lines = n_lines or protocol.needed("sKSpace", "lPhaseEncodingLines")
+    sizes = n_base * oversampling, n_lines, n_base, n_base * fov_y / fov_x
+    if not all(1 <= round(n) <= LARGEST for n in sizes):
+        raise BadScan(protocol.where, f"its protocol tells of a matrix of {n_base:g} by {n_lines:g}", FIX)
+    nx, ny, nx_image, ny_image = map(round, sizes)
+    whole_y = fov_y * (1 + max(protocol.told("sKSpace", "dPhaseOversamplingForDialog") or 0, 0))
+    return (
+        _space(nx, ny, fov_x * oversampling, whole_y, thickness),
+        _space(nx_image, ny_image, fov_x, fov_y, thickness),
     )
-    times_us = protocol.yaps.get("alTR") or [0]
-    return xsd.ismrmrdHeader(
-        experimentalConditions=xsd.experimentalConditionsType(
-            H1resonanceFrequency_Hz=round(PROTON_HZ_T * float(protocol.flat("flMagneticFieldStrength", 1.5)))
-        ),
-        encoding=[encoding],
-        sequenceParameters=xsd.sequenceParametersType(TR=[float(times_us[0]) * 1e-3]),
-    )
-
-
-class Protocol:
-    """What a protocol says, by the names of Siemens."""
-
-    def __init__(self, measurement: Measurement) -> None:
-        parts = measurement.protocol
-        self.where = measurement.where
-        self.yaps: dict[str, Any] = parts.get("MeasYaps") or parts.get("Phoenix") or {}
-        self._flat = {**parts.get("Dicom", {}), **parts.get("Meas", {})}
-
-    def flat(self, name: str, default: Any) -> Any:
-        """A value of the part that has no branches, where it holds one."""
-        value = self._flat.get(name)
-        return default if value in (None, "", []) else value
-
-    def number(self, branch: str, name: str, default: float | None = None) -> float:
-        """A number in a branch of the protocol. Raises BadScan where it must be there and is not."""
-        return self._number(self.yaps.get(branch, {}).get(name, default), f"{branch}.{name}")
-
-    def of_slice(self, name: str) -> float:
-        """A length of the first slice, mm. Raises BadScan where it is not there."""
-        slices = self.yaps.get("sSliceArray", {}).get("asSlice") or [{}]
-        return self._number(slices[0].get(name), name)
-
-    def _number(self, value: Any, name: str) -> float:
-        try:
-            number = float(value)
-        except (TypeError, ValueError):
-            number = np.nan
-        if not np.isfinite(number):
-            raise BadScan(self.where, f"its protocol tells no {name}", FIX)
-        return number
 
 
 def _space(nx: int, ny: int, x: float, y: float, z: float) -> Any:
@@ -94,6 +65,16 @@ def _space(nx: int, ny: int, x: float, y: float, z: float) -> Any:
     return xsd.encodingSpaceType(
         matrixSize=xsd.matrixSizeType(x=nx, y=ny, z=1), fieldOfView_mm=xsd.fieldOfViewMm(x=x, y=y, z=z)
     )
+
+
+def _kind(protocol: Protocol) -> str:
+    """The kind of trajectory, as ISMRMRD calls it. Raises BadScan for an EPI that samples on ramps."""
+    kind = KINDS.get(int(protocol.told("sKSpace", "ucTrajectory") or 1), "other")
+    if kind != "cartesian" or (protocol.told("sFastImaging", "lEPIFactor") or 1) <= 1:
+        return kind
+    if (protocol.flat("alRegridMode") or NO_REGRIDDING) != NO_REGRIDDING:
+        raise BadScan(protocol.where, "its EPI samples on the ramps of the gradient", "convert it to ISMRMRD")
+    return "epi"
 
 
 def _centre_line(measurement: Measurement, n_lines: int) -> int:

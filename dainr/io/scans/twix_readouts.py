@@ -10,7 +10,7 @@ import ismrmrd
 import numpy as np
 
 from dainr.io.scans.twix_file import Measurement
-from dainr.io.scans.twix_header import Protocol
+from dainr.io.scans.twix_protocol import Protocol
 
 NS_TO_US = 1e-3
 NOISE = ismrmrd.ACQ_IS_NOISE_MEASUREMENT
@@ -81,8 +81,7 @@ def _coils(block: Any) -> list[int]:
 
 def _dwell_us(measurement: Measurement) -> float:
     """Time from one sample to the next, us; 0 where the protocol does not tell."""
-    times_ns = Protocol(measurement).yaps.get("sRXSPEC", {}).get("alDwellTime") or [0]
-    return max(float(times_ns[0]), 0.0) * NS_TO_US
+    return max(Protocol(measurement).told("sRXSPEC", "alDwellTime", 0) or 0.0, 0.0) * NS_TO_US
 
 
 def _acquisition(block: Any, dwell_us: float) -> Any:

@@ -216,6 +216,12 @@ def test_a_movie_shows_every_frame_in_order_and_in_real_time(tmp_path, suffix):
         np.testing.assert_allclose(centre, expected, atol=0.4)
 
 
+def test_the_contact_sheet_of_one_frame_is_that_frame(tmp_path):
+    one = cine(data=np.ones((1, 1, 16, 12), np.complex64))
+    write_sheet(one, tmp_path / "c.png")
+    assert np.asarray(imageio.imread(tmp_path / "c.png")).shape == (16, 12)
+
+
 def test_a_contact_sheet_shows_every_frame_under_one_window(tmp_path):
     data = np.stack([np.full((NY, NX), float(frame)) for frame in range(FRAMES)])[None].repeat(SLICES, 0)
     write_sheet(cine(data=data), tmp_path / "c.png")

@@ -77,3 +77,22 @@ def write(path: Path, *measurements: tuple[np.ndarray, list[Any]]) -> Path:
     with contextlib.redirect_stdout(io.StringIO()):  # it says that it ends each measurement
         twixtools.write_twix([{"hdr_str": head, "mdb": blocks} for head, blocks in measurements], str(path))
     return path
+
+
+def write_vb(path: Path, head: np.ndarray, kspace: np.ndarray) -> Path:
+    """Lines `coil line sample` as software VB writes them: no table, and a header before the samples of every coil."""
+    from twixtools import mdh_def
+
+    length = 10240  # as large as theirs are; what begins with a smaller number is of a later software
+    with path.open("wb") as file:
+        file.write(length.to_bytes(4, "little") + head.tobytes()[4:].ljust(length - 4, b"\0"))
+        n_coils, n_lines, n_samples = kspace.shape
+        for line in range(n_lines + 1):
+            mdh = mdh_def.VB17_header(
+                SamplesInScan=n_samples, UsedChannels=n_coils, CenterCol=n_samples // 2, CenterLin=6
+            )
+            mdh.Counter.Lin, mdh.TimeStamp, mdh.SliceData.Quaternion[:] = line, 1000 + 2 * line, TURNED
+            mdh_def.set_flag(mdh, "ACQEND", line == n_lines)
+            for coil in range(n_coils):
+                file.write(bytes(mdh) + kspace[coil, line % n_lines].astype(np.complex64).tobytes())
+    return path
