@@ -1,8 +1,9 @@
 """`dainr batch`: every scan of a folder."""
 
 import json
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -12,6 +13,10 @@ from dainr.settings.build import parse_seconds
 from . import options
 from .batch_progress import BatchProgress
 
+if TYPE_CHECKING:
+    from dainr.studies.batch.engine import Workers
+    from dainr.studies.batch.work import Job
+
 
 @options.shared(
     leave_out=["frames"], method="As in dainr fit, like all below.", preset="Settings by name, or a .toml file."
@@ -19,7 +24,9 @@ from .batch_progress import BatchProgress
 def batch(
     folder: Annotated[Path, typer.Argument(help="Folder with scan files, in it or in the folders within.")],
     output: Annotated[Path, typer.Option("-o", "--output", help="Folder for runs, exports and summary.")],
-    jobs: Annotated[int, typer.Option(help="Cases at once; 0: one per GPU, or one where there is none.")] = 0,
+    jobs: Annotated[
+        int, typer.Option(help="Cases at once; 0: as many as fit on the GPUs, or one where there is none.")
+    ] = 0,
     scheduler: Annotated[
         str | None, typer.Option(help="A dask cluster's scheduler instead, tcp://...; it must see both folders.")
     ] = None,
@@ -41,21 +48,18 @@ def batch(
     Example: dainr batch scans -o results --jobs 2
     """
     from dainr.studies.batch.cases import find_cases
-    from dainr.studies.batch.engine import Workers, visible_gpus
     from dainr.studies.batch.folder import fit_folder
     from dainr.studies.batch.work import CASES, Job
 
     suffixes = _checked(export if export is not None else [".nii.gz"], output, scheduler, jobs)
     limit_s = 0.0 if limit is None else parse_seconds(limit, "--limit")
     cases = find_cases(folder.resolve(), output)
-    gpus = 0 if asked.given.get("device") == "cpu" else visible_gpus()
-    workers = Workers(jobs or gpus or 1, gpus, scheduler)
     todo = [Job(case, output.resolve(), asked.arguments, suffixes, limit_s) for case in cases]
     if resume and not (output / CASES).is_dir():
         raise BadRequest(f"--resume {output}", "no batch has begun there", "leave out --resume, or name its folder")
     progress = BatchProgress(quiet or as_json, len(todo))
     try:
-        rows = fit_folder(todo, output, workers, progress, lambda: _check_settings(asked))
+        rows = fit_folder(todo, output, lambda left: _hire(left, asked, jobs, scheduler, progress), progress)
     finally:
         progress.close()
     _say(rows, output, as_json, quiet)
@@ -74,13 +78,25 @@ def _checked(export: list[str], output: Path, scheduler: str | None, jobs: int) 
     return tuple(dict.fromkeys(export))
 
 
-def _check_settings(asked: options.Asked) -> object:
-    """What is wrong with options or settings is said once, before anything runs."""
+def _hire(
+    left: Sequence["Job"], asked: options.Asked, jobs: int, scheduler: str | None, progress: BatchProgress
+) -> "Workers":
+    """The workers for the jobs that are left. What is wrong with options or settings is said once, before any runs."""
     from dainr.methods import configure
     from dainr.settings.presets import DEFAULT_METHOD
+    from dainr.studies.batch.engine import Workers
+    from dainr.studies.batch.sharing import forecast_need, share_gpus, take_turns
 
     method, preset = asked.given.get("method", DEFAULT_METHOD), asked.given.get("preset")
-    return asked.reading, asked.binning, configure(method, preset, asked.pairs)
+    reading, binning, (_, config) = asked.reading, asked.binning, configure(method, preset, asked.pairs)
+    if scheduler is not None:
+        return Workers(1, scheduler=scheduler)
+    if jobs:
+        return take_turns(jobs, config.device)
+    workers, sentence = share_gpus(left, config.device, forecast_need(reading, binning, config))
+    if sentence:
+        progress.say(sentence)
+    return workers
 
 
 def _say(rows: list[dict[str, Any]], output: Path, as_json: bool, quiet: bool) -> None:

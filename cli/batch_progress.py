@@ -46,6 +46,11 @@ class BatchProgress:
                 )
         self._ended = len(outcomes)
 
+    def say(self, sentence: str) -> None:
+        """A line, once."""
+        if not self.quiet:
+            typer.echo(sentence, err=True)
+
     def close(self) -> None:
         """Take the table down."""
         if self._live is not None:

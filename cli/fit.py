@@ -125,7 +125,9 @@ def _say_plan(scan: "Scan", request: "Request", config: Any, as_json: bool) -> N
     typer.echo(f"  Use method {_in_words(request)}, on {config.device}, with {choices['fourier']}.")
     if costs:
         how_long = "at most" if config.fit.schedule == "halving" else "about"  # it may converge before its end
-        typer.echo(f"  Take {how_long} {costs.seconds:.0f} s and {costs.memory_mb / 1024:.1f} GB of memory.")
+        on_gpu = config.device.startswith("cuda")
+        memory, whose = (costs.gpu_memory_mb, "the GPU's memory") if on_gpu else (costs.memory_mb, "memory")
+        typer.echo(f"  Take {how_long} {costs.seconds:.0f} s and {memory / 1024:.1f} GB of {whose}.")
 
 
 class _Interrupt:

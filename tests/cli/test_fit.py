@@ -2,7 +2,9 @@ import json
 import re
 import shutil
 import tomllib
+from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import h5py
 import numpy as np
@@ -10,8 +12,10 @@ import pytest
 
 from dainr import __version__
 from dainr.machine.checksum import file_sha256
-from dainr.methods.dainr.method import DainrConfig
+from dainr.methods.dainr.method import Dainr, DainrConfig
+from dainr.scan import Scan
 from dainr.settings.build import build_config, config_dict
+from dainr.studies.forecast import Forecast
 
 from . import GRIDDING, TINY_OPTIONS, assert_one_error, invoke, succeed
 from .conftest import FinishedRun
@@ -130,6 +134,22 @@ def test_dry_run_writes_nothing(radial_file: Path, tmp_path: Path) -> None:
     assert "finufft" in result.stdout
     assert re.search(r"Take about \d+ s and \d+\.\d GB of memory\.", result.stdout)
     assert "Take about" not in succeed("fit", radial_file, "-o", tmp_path / "run", "--dry-run", *GRIDDING).stdout
+
+
+def test_dry_run_tells_the_memory_of_the_gpu_a_fit_would_use(
+    radial_file: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    resolve = Dainr.resolve
+
+    def on_gpu(method: Dainr, scan: Scan, config: DainrConfig) -> tuple[DainrConfig, dict[str, Any]]:
+        config, choices = resolve(method, scan, config)
+        return replace(config, device="cuda:1"), choices
+
+    monkeypatch.setattr(Dainr, "resolve", on_gpu)
+    monkeypatch.setattr("dainr.studies.forecast.forecast", lambda *_: Forecast(12.0, 5000.0, 2048.0))
+    shown = succeed("fit", radial_file, "--dry-run", *TINY_OPTIONS).stdout
+    assert "on cuda:1" in shown
+    assert "Take about 12 s and 2.0 GB of the GPU's memory." in shown
 
 
 def test_dry_run_tells_the_settings_as_json(radial_file: Path, tmp_path: Path) -> None:

@@ -1,14 +1,17 @@
 """What a fit will take, extrapolated from a few steps."""
 
+import time
 from dataclasses import replace
 
 import pytest
+import torch
 
 from dainr.methods.dainr.config import DainrConfig
+from dainr.methods.dainr.memory import fit_bytes
 from dainr.runs.run import Request
 from dainr.scan import Scan
 from dainr.settings.build import build_config
-from dainr.studies.forecast import Costs, fit_seconds, forecast
+from dainr.studies.forecast import CUDA_BYTES, STEPS, Costs, fit_seconds, forecast, gpu_bytes
 from tests.conftest import TINY, TINY_PAPER
 from tests.helper import repeated
 
@@ -42,3 +45,22 @@ def test_slices_take_their_time_one_after_another_and_little_memory(radial_scan:
     three = forecast(repeated(replace(radial_scan, reference=None), 3), REQUEST, config)
     assert 3000 < three.seconds < 3 * 1000 + 3 * 100
     assert three.memory_mb < one.memory_mb + 500
+
+
+def test_steps_are_waited_for_and_memory_of_a_gpu_is_counted(
+    radial_scan: Scan, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A device that has done nothing when it is asked to: the time is that of waiting."""
+    config = build_config(DainrConfig, {}, [*TINY, "device=cpu", "iterations=1000", "validate_every=1000"])
+    waits: list[torch.device] = []
+
+    def wait(device: torch.device) -> None:
+        waits.append(device)
+        time.sleep(0.05)
+
+    monkeypatch.setattr("dainr.studies.forecast.synchronise", wait)
+    told = forecast(radial_scan, REQUEST, config)
+    assert waits == [torch.device("cpu")] * STEPS
+    assert told.seconds > 1000 * 0.05
+    assert told.gpu_memory_mb == pytest.approx(gpu_bytes(radial_scan, config) / 2**20)
+    assert gpu_bytes(radial_scan, config) > CUDA_BYTES + fit_bytes(radial_scan, config)

@@ -23,9 +23,10 @@ from dainr.fields.warped import WarpedCine
 from dainr.fit.state import Checkpoint, Observer
 from dainr.machine.memory import give_freed_memory_back
 from dainr.machine.shortage import memory_for
-from dainr.methods.common import frames_that_fit, resolve_common
+from dainr.methods.common import resolve_common
 from dainr.methods.dainr.config import DainrConfig
 from dainr.methods.dainr.error_map import error_map
+from dainr.methods.dainr.memory import frames_at_once
 from dainr.methods.dainr.start import build_pointwise, build_warped, start_fit, start_warped
 from dainr.methods.dainr.summary import summary
 from dainr.methods.slices import Slice, SliceMethod, SliceResult
@@ -87,7 +88,7 @@ class Dainr(SliceMethod):
                 Restorer(network, cyclic=False)
         if config.field == "warped":
             shown = scan.n_frames * config.subframes
-            at_once = config.fit.frames_at_once or frames_that_fit(scan, torch.device(config.device), config.subframes)
+            at_once = config.fit.frames_at_once or frames_at_once(scan, config, torch.device(config.device))
             if at_once < shown:
                 log.info("memory: %d of %d frames are rendered at once", at_once, shown)
             return replace(config, fit=replace(config.fit, frames_at_once=at_once)), record

@@ -5,8 +5,6 @@ A worker that dies gives its case to another; a case whose worker died twice has
 
 import logging
 import os
-import shutil
-import subprocess
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
@@ -25,10 +23,14 @@ Watch = Callable[[Sequence[Job], list[Outcome]], None]
 
 @dataclass(frozen=True)
 class Workers:
-    """Who fits: `count` processes of this machine, which take `gpus` CUDA devices in turn, or a cluster's workers."""
+    """Who fits: `count` processes of this machine, or a cluster's workers.
+
+    The processes take the CUDA devices in turn that CUDA_VISIBLE_DEVICES calls `gpus`, one each; without any they see
+    what this one sees, as a cluster's workers do.
+    """
 
     count: int
-    gpus: int = 0
+    gpus: tuple[str, ...] = ()
     scheduler: str | None = None  # the address of the cluster's
 
     def __post_init__(self) -> None:
@@ -66,20 +68,12 @@ def run_jobs(jobs: Sequence[Job], workers: Workers, watch: Watch) -> list[Outcom
     return outcomes
 
 
-def visible_gpus() -> int:
-    """How many CUDA devices this machine has."""
-    if shutil.which("nvidia-smi") is None:
-        return 0
-    found = subprocess.run(["nvidia-smi", "-L"], capture_output=True, text=True, check=False)
-    return found.stdout.count("GPU ")
-
-
-def _on_worker(job: Job, gpus: int, local_workers: int) -> Outcome:
+def _on_worker(job: Job, gpus: Sequence[str], local_workers: int) -> Outcome:
     """Runs on a worker: local workers are numbered, and take the devices in turn."""
     from distributed import get_worker
 
     name = get_worker().name
-    gpu = name % gpus if gpus and isinstance(name, int) else None
+    gpu = gpus[name % len(gpus)] if gpus and isinstance(name, int) else None
     return fit_case(job, max(1, usable_cores() // local_workers) if local_workers else _threads_of_worker(), gpu)
 
 

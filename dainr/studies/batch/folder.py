@@ -14,21 +14,22 @@ from dainr.studies.batch.work import Job, known_outcome
 
 
 def fit_folder(
-    jobs: Sequence[Job], out: Path, workers: Workers, watch: Watch, check: Callable[[], object] = lambda: None
+    jobs: Sequence[Job], out: Path, hire: Callable[[Sequence[Job]], Workers], watch: Watch
 ) -> list[dict[str, Any]]:
     """Fit the jobs of a batch that are not done yet and write its summary into the folder `out`; the summary's rows.
 
-    `check` is called before anything runs, if there is anything to run. Raises BadRequest while another batch is at
-    work in the folder, and what `run_jobs` raises.
+    `hire` gives the workers for the jobs that are left, if there are any; what it raises ends the batch before anything
+    runs. Raises BadRequest while another batch is at work in the folder, and what `run_jobs` raises.
     """
     out.mkdir(parents=True, exist_ok=True)
     with _alone(out):
         known = [outcome for outcome in map(known_outcome, jobs) if outcome is not None]
         names = {outcome.name for outcome in known}
         left = [job for job in jobs if job.case.name not in names]
-        if left:
-            check()
-        outcomes = run_jobs(left, replace(workers, count=min(workers.count, max(len(left), 1))), watch)
+        if not left:
+            return write_summary(out, jobs, known)
+        workers = hire(left)
+        outcomes = run_jobs(left, replace(workers, count=min(workers.count, len(left))), watch)
         return write_summary(out, jobs, known + outcomes)
 
 

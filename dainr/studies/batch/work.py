@@ -17,15 +17,15 @@ from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from dainr.errors import BadRequest, BadScan, LockedScan
+from dainr.errors import BadRequest, BadScan, LockedScan, OutOfMemory
 from dainr.io import scan_sha256
 from dainr.io.hdf5 import write_whole
 from dainr.studies.batch.cases import Case
 
 CASES = ".cases"  # in the batch's folder
-ATTEMPTS = 2  # of a case that was killed or took too long, or whose file another program was writing
+ATTEMPTS = 2  # of a case that was killed, took too long or found no memory, or whose file another program was writing
 LOCKED_S = 20.0  # before such a file is tried again
-FINAL = (BadRequest.exit_code, BadScan.exit_code)  # the same input and settings would end so again
+FINAL = (BadRequest.exit_code, BadScan.exit_code)  # of what the same input and settings mostly end with again
 TIMED_OUT = -signal.SIGALRM
 PARENT_DEATH_SIGNAL = 1  # of prctl(2)
 
@@ -72,7 +72,12 @@ def _known(job: Job, asked: dict[str, Any]) -> Outcome | None:
     if outcome.status == "done":
         wanted = [job.run / "run.json", *(exported(job, suffix) for suffix in job.export)]
         return outcome if all(path.exists() for path in wanted) else None
-    return outcome if outcome.status == "failed" and outcome.exit_code in FINAL else None
+    return outcome if outcome.status == "failed" and _is_final(outcome.exit_code, outcome.why) else None
+
+
+def _is_final(code: int, why: str) -> bool:
+    """Whether the same input and settings would end so again; memory may have been other programs'."""
+    return code in FINAL and not why.startswith(OutOfMemory.status)
 
 
 def exported(job: Job, suffix: str) -> Path:
@@ -80,7 +85,7 @@ def exported(job: Job, suffix: str) -> Path:
     return job.out / f"{job.case.name}{'' if suffix[0] == '.' else '_'}{suffix}"
 
 
-def fit_case(job: Job, threads: int, gpu: int | None = None) -> Outcome:
+def fit_case(job: Job, threads: int, gpu: str | None = None) -> Outcome:
     """Fit a case and export it, going on with what an earlier attempt left; a killed or slow one is tried once more."""
     (job.out / CASES).mkdir(exist_ok=True)
     with _locked(job.out / CASES / f"{job.case.name}.lock"):
@@ -100,7 +105,7 @@ def _fit(job: Job, asked: dict[str, Any], environment: dict[str, str]) -> Outcom
         outcome = replace(outcome, attempts=attempt, exit_code=code)
         if code == LockedScan.exit_code and attempt < ATTEMPTS:
             time.sleep(LOCKED_S)
-        elif code >= 0 and code != 128 + signal.SIGKILL:
+        elif code >= 0 and code != 128 + signal.SIGKILL and not why.startswith(OutOfMemory.status):
             break
     outcome = replace(
         outcome, status="failed" if code else "done", why=why, seconds=round(time.monotonic() - started, 1)
@@ -109,10 +114,10 @@ def _fit(job: Job, asked: dict[str, Any], environment: dict[str, str]) -> Outcom
     return outcome
 
 
-def _environment(threads: int, gpu: int | None) -> dict[str, str]:
+def _environment(threads: int, gpu: str | None) -> dict[str, str]:
     """What a fit finds its share of the machine by."""
     own = {"OMP_NUM_THREADS": str(threads), "NUMBA_NUM_THREADS": str(threads)}
-    return {**os.environ, **own} | ({} if gpu is None else {"CUDA_VISIBLE_DEVICES": str(gpu)})
+    return {**os.environ, **own} | ({} if gpu is None else {"CUDA_VISIBLE_DEVICES": gpu})
 
 
 def _attempt(job: Job, same: bool, environment: dict[str, str]) -> tuple[int, str]:
@@ -120,7 +125,7 @@ def _attempt(job: Job, same: bool, environment: dict[str, str]) -> tuple[int, st
     fit = ["fit", str(job.case.path), "-o", str(job.run), "-q"]
     resumed = same and (job.run / "config.toml").is_file()
     code, why = _dainr([*fit, "--resume"] if resumed else [*fit, "--force", *job.options], job, environment)
-    if resumed and code in FINAL:  # what was left is no use
+    if resumed and _is_final(code, why):  # what was left is no use
         code, why = _dainr([*fit, "--force", *job.options], job, environment)
     for suffix in job.export:
         if code == 0:

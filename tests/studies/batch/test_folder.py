@@ -40,7 +40,7 @@ def watch(jobs: Sequence[Job], outcomes: list[Outcome]) -> None: ...
 
 def test_known_cases_are_not_run_again_and_all_are_summed_up(ran: list[tuple[list[str], int]], tmp_path: Path) -> None:
     out = tmp_path / "out"
-    rows = fit_folder(jobs(out, "a", "b", "c"), out, Workers(8), watch)
+    rows = fit_folder(jobs(out, "a", "b", "c"), out, lambda left: Workers(8), watch)
     assert ran == [(["b", "c"], 2)]
     assert [(row["case"], row["status"]) for row in rows] == [(name, "failed") for name in "abc"]
     assert (out / "index.html").is_file()
@@ -49,21 +49,23 @@ def test_known_cases_are_not_run_again_and_all_are_summed_up(ran: list[tuple[lis
 def test_what_is_wrong_is_found_before_anything_runs_and_only_if_something_would(
     ran: list[tuple[list[str], int]], tmp_path: Path
 ) -> None:
-    def refuse() -> None:
+    def refuse(_: Sequence[Job]) -> Workers:
         raise BadRequest("--preset", "there is no such preset", "choose another")
 
     with pytest.raises(BadRequest, match="no such preset"):
-        fit_folder(jobs(tmp_path, "a", "b"), tmp_path, Workers(1), watch, refuse)
+        fit_folder(jobs(tmp_path, "a", "b"), tmp_path, refuse, watch)
     assert ran == []
-    assert len(fit_folder(jobs(tmp_path, "a"), tmp_path, Workers(1), watch, refuse)) == 1
+    assert len(fit_folder(jobs(tmp_path, "a"), tmp_path, refuse, watch)) == 1
 
 
 def test_one_batch_at_a_time_is_at_work_in_a_folder(ran: list[tuple[list[str], int]], tmp_path: Path) -> None:
-    def again() -> None:
+    def again(left: Sequence[Job]) -> Workers:
+        assert [job.case.name for job in left] == ["b"]
         with pytest.raises(BadRequest, match="another batch is at work"):
-            fit_folder(jobs(tmp_path, "a"), tmp_path, Workers(1), watch)
+            fit_folder(jobs(tmp_path, "a"), tmp_path, again, watch)
+        return Workers(1)
 
-    fit_folder(jobs(tmp_path, "b"), tmp_path, Workers(1), watch, again)
+    fit_folder(jobs(tmp_path, "a", "b"), tmp_path, again, watch)
     assert ran == [(["b"], 1)]
 
 

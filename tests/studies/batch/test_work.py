@@ -207,4 +207,4 @@ def test_a_command_runs_with_its_share_of_threads_and_its_device(
     shown.write_text('#!/bin/sh\necho "dainr: $OMP_NUM_THREADS $CUDA_VISIBLE_DEVICES" >&2\nexit 1\n')
     shown.chmod(0o755)
     monkeypatch.setattr(sys, "executable", str(shown))
-    assert work._dainr(["fit"], job, work._environment(2, 3)) == (1, "2 3")
+    assert work._dainr(["fit"], job, work._environment(2, "GPU-8f")) == (1, "2 GPU-8f")
