@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from dainr.errors import LockedScan
+from dainr.errors import BadRequest, LockedScan
 from dainr.studies.batch import work
 from dainr.studies.batch.cases import Case
 from dainr.studies.batch.work import CASES, TIMED_OUT, Job, Outcome, exported, fit_case, known_outcome
@@ -37,6 +37,7 @@ class Scripted:
 
     def __init__(self, *codes: int) -> None:
         self.codes, self.asked = list(codes), []  # type: list[int], list[list[str]]
+        self.said = "a sentence"
 
     def __call__(self, arguments: Sequence[str], job: Job, environment: dict[str, str]) -> tuple[int, str]:
         self.asked.append(list(arguments))
@@ -48,7 +49,7 @@ class Scripted:
                 (job.run / "run.json").touch()
         elif code == 0:
             Path(arguments[2]).touch()
-        return code, "a sentence" if code else ""
+        return code, self.said if code else ""
 
 
 @pytest.fixture
@@ -116,6 +117,21 @@ def test_a_case_killed_twice_has_failed_and_is_tried_by_the_next_batch(
     assert program.codes == [0]
     assert known_outcome(job) is None
     assert fit_case(job, 1).status == "done"
+
+
+def test_a_case_without_memory_goes_on_from_where_it_was_now_and_in_the_next_batch(
+    job: Job, script: Callable[..., Scripted]
+) -> None:
+    """The memory may have been that of the cases beside it."""
+    program = script(BadRequest.exit_code, BadRequest.exit_code)
+    program.said = "out of memory: rendering slice 0 needs more than there is; choose a smaller --matrix."
+    assert fit_case(job, 1).attempts == 2
+    assert known_outcome(job) is None
+    again = script()
+    assert fit_case(job, 1).status == "done"
+    resumed = ["fit", str(job.case.path), "-o", str(job.run), "-q", "--resume"]
+    assert program.asked[1:] == [resumed]
+    assert again.asked[0] == resumed
 
 
 def test_a_locked_file_is_tried_again_now_and_by_the_next_batch(
