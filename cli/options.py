@@ -67,6 +67,11 @@ READING: dict[str, Any] = {
     "coil_maps": _said(Path | None, "Coil maps from this file (.npy, .cfl, .h5): slice, coil, y, x."),
     "density": _said(Path | None, "Weights of the samples from this file (.npy, .cfl, .h5): slice, readout, sample."),
     "dataset": _said(str | None, "Which of several measurements in a file: its name, or its number from 0."),
+    "noise": _said(str | None, "Noise from this ISMRMRD file, FILE:GROUP of one, or .npy: coil, sample.", "FILE"),
+    "contrast": _said(int | None, "Which contrast of an ISMRMRD file, by its number.  [default: the first]"),
+    "set_index": _said(int | None, "Which set of an ISMRMRD file, by its number.  [default: the first]"),
+    "repetition": _said(int | None, "Which repetition of an ISMRMRD file, where these are no frames."),
+    "average": _said(str | None, "Which average of an ISMRMRD file, or yes: all repetitions and averages as one."),
 }
 BINNING = ("spokes_per_frame", "every", "frames_per_cycle", "respiratory_bins", "frames", "slices", "matrix")
 METHOD = ("method", "preset", "iterations", "budget", "error_map")

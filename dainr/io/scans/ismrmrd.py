@@ -6,13 +6,13 @@ Format: Inati et al., Magn Reson Med 2017;77:411.
 
 from pathlib import Path
 
-import h5py
-
+from dainr.errors import BadRequest
 from dainr.io.hdf5 import is_hdf5, open_hdf5, read_array
+from dainr.io.scans.ismrmrd_groups import groups
 from dainr.io.scans.options import ReadOptions
 from dainr.scan import Scan
 
-TAKES: frozenset[str] = frozenset()
+TAKES = frozenset({"dataset", "noise", "contrast", "set_index", "repetition", "average"})
 NAME = "an ISMRMRD file"
 
 
@@ -20,21 +20,25 @@ def recognises(path: Path) -> bool:
     """Whether this is an HDF5 file with a group that holds an ISMRMRD header and acquisitions."""
     if not is_hdf5(path):
         return False
-    with open_hdf5(path) as file:
-        return _group(file) is not None
+    return bool(groups(path))
 
 
 def read(path: Path, options: ReadOptions = ReadOptions()) -> Scan:
-    """The scan in an ISMRMRD file. Raises BadScan when it is damaged, and where `build_scan` does."""
+    """The scan in an ISMRMRD file. Raises BadScan when it is damaged, and what `build_scan` raises."""
+    from dainr.io.scans.decisions import Decisions
     from dainr.io.scans.ismrmrd_build import BESIDE, build_scan
     from dainr.io.scans.ismrmrd_file import read_acquisitions, read_document
 
-    where = str(path)
+    where, decisions = str(path), Decisions()
+    there = groups(path)
+    group = _choose(there, options.dataset, path)
+    if len(there) > 1:
+        others = ", ".join(name for name in there if name != group)
+        decisions.say(f"the measurement {group} is read; --dataset takes another: {others}", dataset=group)
     with open_hdf5(path) as file:
-        group = _group(file)
-        assert group is not None
         extra = {name: read_array(file[group], name, where) for name in BESIDE}
-    return build_scan(read_document(path, group), read_acquisitions(path, group), where, extra)
+    document, acquisitions = read_document(path, group), read_acquisitions(path, group)
+    return build_scan(document, acquisitions, where, extra, options, decisions)
 
 
 def write(scan: Scan, path: Path) -> None:
@@ -44,8 +48,15 @@ def write(scan: Scan, path: Path) -> None:
     write_ismrmrd(scan, path)
 
 
-def _group(file: h5py.File) -> str | None:
-    for name, item in file.items():
-        if isinstance(item, h5py.Group) and "xml" in item and "data" in item:
-            return name
-    return None
+def _choose(there: list[str], asked: str | None, path: Path) -> str:
+    """The group that is asked for by its name or number; of several, the last that holds more than noise."""
+    if asked is not None:
+        numbered = {str(number): name for number, name in enumerate(there)}
+        if asked not in there and asked not in numbered:
+            raise BadRequest(f"--dataset {asked}", f"{path} holds {', '.join(there)}", "name one of them")
+        return asked if asked in there else numbered[asked]
+    if len(there) == 1:
+        return there[0]
+    from dainr.io.scans.ismrmrd_file import holds_images
+
+    return next((name for name in reversed(there) if holds_images(path, name)), there[-1])

@@ -14,10 +14,12 @@ from dainr.io.scans.decisions import Decisions
 from dainr.io.scans.ismrmrd_geometry import Geometry, read_geometry, slice_affine
 from dainr.io.scans.ismrmrd_header import Header, read_header
 from dainr.io.scans.ismrmrd_lines import cartesian_readouts, kept_samples
+from dainr.io.scans.ismrmrd_noise import noise_samples
 from dainr.io.scans.ismrmrd_readouts import Readouts
 from dainr.io.scans.ismrmrd_sorting import by_slice, calibration_of, check_alike, of_one_length, sort_readouts
 from dainr.io.scans.ismrmrd_times import cardiac_phases, read_clock
 from dainr.io.scans.ismrmrd_trajectory import has_trajectory, read_trajectory
+from dainr.io.scans.options import ReadOptions
 from dainr.scan import SET_ASIDE, Scan
 
 BESIDE = ("coil_maps", "phase", "reference")  # arrays that the format has no place for
@@ -28,16 +30,18 @@ def build_scan(
     acquisitions: Iterable[Any] | Readouts,
     where: str,
     extra: Mapping[str, np.ndarray | None] | None = None,
+    options: ReadOptions = ReadOptions(),
+    decisions: Decisions | None = None,
 ) -> Scan:
     """The scan of an ISMRMRD header and `ismrmrd.Acquisition`s in the order they were measured in.
 
     The header is an `ismrmrd.xsd.ismrmrdHeader` or an XML document. `where` names their source in errors; `extra` may
-    hold what the format has no place for, by the names in `BESIDE`. Raises BadScan when they hold no images, mix sizes
-    or are three-dimensional.
+    hold what the format has no place for, by the names in `BESIDE`. Raises BadScan when
+    they hold no images, mix sizes or are three-dimensional, BadRequest for options that do not fit them.
     """
-    extra, decisions = extra or {}, Decisions()
+    extra, decisions = extra or {}, decisions or Decisions()
     told = read_header(header, where, decisions)
-    sorted_by_use = sort_readouts(Readouts.collect(acquisitions), where, decisions)
+    sorted_by_use = sort_readouts(Readouts.collect(acquisitions), where, decisions, options)
     check_alike(sorted_by_use.imaging, where)
     geometry = read_geometry(told, where, decisions)
     slices = by_slice(sorted_by_use.imaging)
@@ -51,7 +55,7 @@ def build_scan(
     times, phase = _times(slices, frame, told, decisions)
     assumed = geometry.assumed if "time_unit" in decisions.fields else (*geometry.assumed, "readout_ms")
     stored_phase = _array_beside(extra.get("phase"), "phase", times.shape, where)
-    noise_dwell_us = float(sorted_by_use.imaging.head["sample_time_us"][0])
+    dwell_us = float(sorted_by_use.imaging.head["sample_time_us"][0])
     return Scan(
         kspace=kspace,
         trajectory=trajectory,
@@ -65,7 +69,7 @@ def build_scan(
         calibration_trajectory=_stacked(places[len(slices) :], None) if calibration else None,
         coil_maps=None if maps is None else maps.astype(np.complex64),
         phase=phase if stored_phase is None else stored_phase,
-        noise=_noise(sorted_by_use.noise, kspace.shape[1], noise_dwell_us, where),
+        noise=noise_samples(sorted_by_use.noise, options, kspace.shape[1], dwell_us, decisions),
         reference=_array_beside(extra.get("reference"), "reference", (len(slices), -1, *geometry.matrix), where),
         name=where,
         notes=tuple(decisions.notes),
@@ -147,23 +151,6 @@ def _times(
         times = _stacked([clock.seconds(readouts.head["acquisition_time_stamp"]) for readouts in slices], None)
     phases = cardiac_phases(slices, clock, decisions)
     return times, None if phases is None else _stacked(phases)
-
-
-def _noise(readouts: Readouts, n_coils: int, dwell_us: float, where: str) -> np.ndarray | None:
-    """All noise measurements, one after another, `coil noise_sample`, at the bandwidth of the imaging readouts."""
-    if not len(readouts):
-        return None
-    if (readouts.head["active_channels"] != n_coils).any():
-        raise BadScan(where, f"its noise measurement has not the {n_coils} coils of the scan", "export one protocol")
-    dwells = readouts.head["sample_time_us"].tolist()
-    with np.errstate(invalid="ignore", over="ignore"):  # Scan refuses what is not finite
-        parts = [data * _bandwidth_factor(dwell, dwell_us) for data, dwell in zip(readouts.data, dwells, strict=True)]
-    return np.concatenate(parts, 1).astype(np.complex64)
-
-
-def _bandwidth_factor(noise_dwell_us: float, dwell_us: float) -> float:
-    """Noise grows with the root of the bandwidth, one over the dwell time; 1 where either is not stored."""
-    return float(np.sqrt(noise_dwell_us / dwell_us)) if noise_dwell_us > 0 and dwell_us > 0 else 1.0
 
 
 def _array_beside(array: np.ndarray | None, name: str, shape: tuple[int, ...], where: str) -> np.ndarray | None:

@@ -4,6 +4,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+import ismrmrd
 import numpy as np
 from ismrmrd.hdf5 import acquisition_header_dtype
 from numpy.lib.recfunctions import require_fields
@@ -42,6 +43,15 @@ def read_acquisitions(path: Path, group: str) -> Readouts:
                 trajectory.append(points.astype(np.float32, copy=False).reshape(samples, components))
             heads.append(head)
         return Readouts(np.concatenate(heads), data, trajectory)
+
+
+def holds_images(path: Path, group: str) -> bool:
+    """Whether some acquisition of a group is no noise measurement. Raises BadScan where they cannot be read."""
+    noise = np.uint64(1 << (ismrmrd.ACQ_IS_NOISE_MEASUREMENT - 1))
+    with _readable(path), open_hdf5(path) as file:
+        stored = file[group]["data"]
+        starts = range(0, len(stored), READ_AT_A_TIME)
+        return any(((stored[first : first + READ_AT_A_TIME]["head"]["flags"] & noise) == 0).any() for first in starts)
 
 
 @contextmanager

@@ -8,7 +8,9 @@ import numpy as np
 
 from dainr.errors import BadScan
 from dainr.io.scans.decisions import Decisions
+from dainr.io.scans.ismrmrd_choosing import of_one_image, of_one_pass
 from dainr.io.scans.ismrmrd_readouts import Readouts
+from dainr.io.scans.options import ReadOptions
 
 NOISE = ismrmrd.ACQ_IS_NOISE_MEASUREMENT
 CALIBRATION, IMAGE_TOO = ismrmrd.ACQ_IS_PARALLEL_CALIBRATION, ismrmrd.ACQ_IS_PARALLEL_CALIBRATION_AND_IMAGING
@@ -34,8 +36,9 @@ class Sorted:
     calibration: Readouts  # of parallel imaging, and of no image
 
 
-def sort_readouts(readouts: Readouts, where: str, decisions: Decisions) -> Sorted:
-    """Readouts sorted by their flags and counters. Raises BadScan where none are left for images, or sizes differ.
+def sort_readouts(readouts: Readouts, where: str, decisions: Decisions, options: ReadOptions = ReadOptions()) -> Sorted:
+    """Readouts sorted by their flags and counters. Raises BadScan where none are left for images, or sizes differ, and
+    BadRequest where what the options choose is not there.
 
     A readout that is for calibration and for images is one of images, whatever else its flags say.
     """
@@ -49,14 +52,14 @@ def sort_readouts(readouts: Readouts, where: str, decisions: Decisions) -> Sorte
     calibration = left & readouts.flagged(CALIBRATION)
     imaging = (left & ~calibration) | (image_too & own_space)
     imaging = _without_feedback(imaging, readouts.flagged(*FEEDBACK), image_too, decisions)
-    further = (readouts.counter("contrast") > 0) | (readouts.counter("set") > 0)
-    imaging = _skip("further contrast or set", further, imaging, decisions)
+    of_image = of_one_image(readouts, imaging, options, decisions)
+    imaging &= of_image
     if not imaging.any():
         raise BadScan(
             where, "it holds no imaging readouts", "export the imaging measurement, not only noise or calibration"
         )
-    images = _of_one_size(readouts.chosen(imaging), where, decisions)
-    return Sorted(images, readouts.chosen(noise), readouts.chosen(calibration & ~further))
+    images = of_one_pass(_of_one_size(readouts.chosen(imaging), where, decisions), options, decisions)
+    return Sorted(images, readouts.chosen(noise), readouts.chosen(calibration & of_image))
 
 
 def _skip(kind: str, those: np.ndarray, left: np.ndarray, decisions: Decisions) -> np.ndarray:

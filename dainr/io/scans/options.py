@@ -15,6 +15,7 @@ from dainr.errors import BadRequest
 
 OF_ANY_SCAN = frozenset({"pixel_mm", "slice_mm", "frame_ms", "readout_ms", "affine", "coil_maps", "density"})
 FILES = frozenset({"affine", "coil_maps", "density"})  # options that name a file
+TOGETHER = "yes"  # of --average: all repetitions and averages are one
 LONGEST_TIME_MS = 1e6
 
 
@@ -29,7 +30,12 @@ class ReadOptions:
     affine: Path | None = None  # a file of 4 x 4 numbers: (x, y, slice) index -> RAS mm
     coil_maps: Path | None = None  # a file of them: slice, coil, y, x
     density: Path | None = None  # a file of the samples' weights: slice, readout, sample
-    dataset: str | None = None  # which of several measurements in a file
+    dataset: str | None = None  # which of several measurements in a file, by its name or number
+    noise: str | None = None  # a file of its noise, or FILE:GROUP
+    contrast: int | None = None  # which of several, by its number, and so on
+    set_index: int | None = None
+    repetition: int | None = None
+    average: int | str | None = None  # or TOGETHER
 
     @classmethod
     def parsed(cls, given: Mapping[str, Any]) -> "ReadOptions":
@@ -55,7 +61,15 @@ class ReadOptions:
     @property
     def files(self) -> list[Path]:
         """The files that are read beside the scan."""
-        return [path for name in NAMES if name in FILES and (path := getattr(self, name)) is not None]
+        named = [path for name in NAMES if name in FILES and (path := getattr(self, name)) is not None]
+        return named + ([] if self.noise is None else [self.noise_place[0]])
+
+    @property
+    def noise_place(self) -> tuple[Path, str | None]:
+        """File and group of the noise that is named."""
+        assert self.noise is not None
+        path, colon, group = self.noise.rpartition(":")
+        return (Path(path), group) if colon and not Path(self.noise).is_file() else (Path(self.noise), None)
 
     def check_taken(self, takes: frozenset[str], kind: str, where: str) -> None:
         """Raises BadRequest where an option was given that no scan of this kind of file takes."""
@@ -102,6 +116,27 @@ def _text(_: str, value: Any) -> str:
     return str(value)
 
 
+def _file(name: str, value: Any) -> str:
+    """A file by its whole path; what stands after a colon, as a group in it, stays."""
+    return str(Path(_text(name, value)).resolve())
+
+
+def _number(name: str, value: Any) -> int:
+    text = str(value).strip()
+    if not re.fullmatch(r"\d{1,5}", text):
+        raise BadRequest(f"--{dashed(name)} {value}", "it is no number of one", "write 0, 1 or another whole number")
+    return int(text)
+
+
+def _average(name: str, value: Any) -> int | str:
+    if str(value).strip().lower() == TOGETHER or value is True:
+        return TOGETHER
+    try:
+        return _number(name, value)
+    except BadRequest as error:
+        raise BadRequest(error.what, "it is neither yes nor a number", "write yes, or the number of one") from error
+
+
 PARSE: dict[str, Callable[[str, Any], Any]] = {
     "pixel_mm": _sizes,
     "slice_mm": _positive,
@@ -111,5 +146,10 @@ PARSE: dict[str, Callable[[str, Any], Any]] = {
     "coil_maps": _path,
     "density": _path,
     "dataset": _text,
+    "noise": _file,
+    "contrast": _number,
+    "set_index": _number,
+    "repetition": _number,
+    "average": _average,
 }
 NAMES = tuple(field.name for field in fields(ReadOptions))

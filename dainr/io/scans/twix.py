@@ -57,5 +57,5 @@ def read(path: Path, options: ReadOptions = ReadOptions()) -> Scan:
     header = ismrmrd_header(chosen, notes)
     readouts = acquisitions(chosen, notes)
     readouts = borrowed_noise(found, chosen, readouts, notes) + readouts
-    scan = build_scan(header, readouts, where)
+    scan = build_scan(header, readouts, where, options=options)
     return scan.changed(notes=(*notes, *scan.notes))

@@ -85,14 +85,6 @@ BAD = {
         [readout(DATA, slice=s, phase=p) for s, p in ((0, 0), (0, 1), (0, 1), (1, 0), (1, 0))],
         "frame 1 of slice 1 has no readout",
     ),
-    "noise of other coils": (
-        HEADER,
-        [
-            readout(DATA),
-            *(readout(random_complex(n, 9), flags=(ismrmrd.ACQ_IS_NOISE_MEASUREMENT,)) for n in (1, 2)),
-        ],
-        "noise",
-    ),
     "no size": (HEADER.replace("<x>16</x>", "<x>0</x>"), [readout(DATA)], "matrix"),
     "size that is no number": (HEADER.replace("<x>16</x>", "<x>wide</x>"), [readout(DATA)], ""),
     "no encoding": (HEADER[: HEADER.index("<encoding>")] + "</ismrmrdHeader>", [readout(DATA)], "no encoding"),
