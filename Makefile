@@ -6,7 +6,7 @@ PYTEST := $(BIN)/python -m pytest --numprocesses auto --maxprocesses 8 --dist wo
 export OMP_WAIT_POLICY ?= PASSIVE
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test check lint types docs pictures gallery tutorial notebooks site bench install-tcnn clean
+.PHONY: help demo test check lint types docs pictures gallery tutorial notebooks site bench gpu-check install-tcnn clean
 
 help:  ## List what can be made (what plain `make` does)
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "make %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -75,6 +75,9 @@ site: notebooks  ## Build all pages as a site that loads nothing from other host
 
 bench: .venv/run.stamp  ## Run every benchmark into bench/: make bench [DATA=folder of scans with references] [DEVICE=cpu]
 	$(BIN)/python -m benchmarks.all $(if $(DATA),--data $(DATA)) $(if $(DEVICE),--device $(DEVICE))
+
+gpu-check: .venv/dev.stamp  ## Check a GPU and measure dainr on it: make gpu-check [DEVICE=cuda] [OUT=gpu-check] [DATA=folder]
+	$(BIN)/python -m benchmarks.gpu --device $(or $(DEVICE),cuda) --out $(or $(OUT),gpu-check) $(if $(DATA),--data $(DATA))
 
 install-tcnn: .venv/run.stamp  ## Build tiny-cuda-nn, on CUDA machines with nvcc; nothing needs it
 	$(PIP) install --no-build-isolation "git+https://github.com/NVlabs/tiny-cuda-nn/#subdirectory=bindings/torch"

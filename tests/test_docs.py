@@ -93,7 +93,8 @@ def test_every_file_and_module_named_in_a_page_exists(page: Path) -> None:
     for path in re.findall(r"`((?:dainr|cli|tests|examples|docs|benchmarks|pretrained)/[\w/.]*)`", text):
         assert (ROOT / path).exists(), path
     for module in re.findall(r"python -m ((?:benchmarks|dainr)[\w.]*)", text):
-        assert module in MODULES or (ROOT / Path(*module.split("."))).with_suffix(".py").exists(), module
+        file = ROOT / Path(*module.split("."))
+        assert module in MODULES or file.with_suffix(".py").exists() or (file / "__main__.py").exists(), module
     for module, names in re.findall(r"^\s*from (dainr[\w.]*) import ([\w, ]+)$", text, re.MULTILINE):
         for name in names.split(", "):
             assert hasattr(importlib.import_module(module), name), f"{module}.{name}"

@@ -1,0 +1,72 @@
+"""Several cases on one GPU: `dainr batch` with one, four and eight at once, and twenty stacks of ten slices."""
+
+import json
+import tempfile
+from pathlib import Path
+
+from benchmarks.common import run_dainr
+from benchmarks.gpu.stage import Result, Results, Scope, Stage, show_columns
+from benchmarks.scaling import stacked
+from dainr.io.scans import native
+from dainr.simulate import simulate_phantom
+
+CASES, AT_ONCE = 8, (1, 4, 8)
+STACKS, SLICES, STACKS_AT_ONCE = 20, 10, 4
+TARGET_S = 300.0  # of the stacks, on an H100 or H200
+SHORT = ("--iterations", "4")  # of a rehearsal
+COLUMNS = {"seconds": "s", "per_case": "s a case", "done": "done", "why": "what failed"}
+
+
+def cases(scope: Scope) -> list[str]:
+    """Scans, slices of each, and how many at once."""
+    if scope.small:
+        return ["2 1 2"]
+    return [*(f"{CASES} 1 {jobs}" for jobs in AT_ONCE), f"{STACKS} {SLICES} {STACKS_AT_ONCE}"]
+
+
+def measure(case: str, scope: Scope) -> Result:
+    """One batch, from an empty folder to the summary."""
+    scans, slices, jobs = map(int, case.split())
+    with tempfile.TemporaryDirectory() as folder:
+        work = Path(folder)
+        (work / "scans").mkdir()
+        for number in range(scans):
+            scan = stacked(simulate_phantom(scope.phantom()), slices)
+            native.write(scan, work / "scans" / f"case{number}.h5")
+        options = ["--jobs", str(jobs), "--device", scope.device, *(SHORT if scope.small else ())]
+        done = run_dainr("batch", work / "scans", "-o", work / "out", "--quiet", *options)
+        summary = work / "out" / "summary.json"
+        if not summary.is_file():
+            raise RuntimeError(done.why)
+        rows = json.loads(summary.read_text())
+    failed = sorted({row["why"] for row in rows if row["status"] != "done"})
+    ended = sum(row["status"] == "done" for row in rows)
+    return {"seconds": done.seconds, "per_case": done.seconds / scans, "done": ended, "why": "; ".join(failed)}
+
+
+def show(results: Results) -> str:
+    """A row for each batch; the stacks beside their target."""
+    block = show_columns(results, COLUMNS, "cases, slices of each, at once")
+    stacks = results.get(f"{STACKS} {SLICES} {STACKS_AT_ONCE}")
+    if stacks is None:
+        return block
+    met = "met" if stacks["seconds"] <= TARGET_S else "missed"
+    return f"{block}\n\nTarget for the stacks, on an H100 or H200: {TARGET_S:g} s: {met}."
+
+
+def faults(results: Results) -> list[str]:
+    """Batches in which a case failed."""
+    return [f"batch: {case}: {one['why']}" for case, one in results.items() if one["why"]]
+
+
+STAGE = Stage(
+    name="batch",
+    title="Several cases on one device",
+    about="`dainr batch` on phantoms, preset `default`; all that a user would wait for, export and summary too.",
+    cases=cases,
+    measure=measure,
+    show=show,
+    faults=faults,
+    usual_s=60,
+    limit_s=420,
+)
