@@ -16,7 +16,7 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from dainr.errors import BadRequest
-from dainr.kernels.compiling import chosen
+from dainr.kernels.compiling import chosen, on_cuda
 from dainr.kernels.hash_grid import Level, interpolate
 from dainr.kernels.hash_grid_cpu import interpolate_cpu
 
@@ -79,5 +79,8 @@ class HashGrid(nn.Module):
         """Features at positions (x, y) in the unit square; those outside it are moved to its edge."""
         positions = positions.clamp(0, 1)
         single = self.table.dtype == torch.float32
-        read = chosen(positions.device, interpolate, cpu=interpolate_cpu if single else None)
+        read = chosen(positions.device, interpolate, cpu=interpolate_cpu if single else None, cuda=_interpolate_cuda)
         return read(positions, self.table, self.levels)
+
+
+_interpolate_cuda = on_cuda("hash_grid_cuda.interpolate_cuda", interpolate)

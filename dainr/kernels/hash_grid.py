@@ -26,7 +26,7 @@ class Level:
 def interpolate(
     positions: Float[Tensor, "point 2"], table: Float[Tensor, "entry per_level"], levels: list[Level]
 ) -> Float[Tensor, "point feature"]:
-    """The encoding in plain torch: the reference, and the path on CUDA without tiny-cuda-nn."""
+    """The encoding in plain torch: what the compiled passes are held to, and where there is none, the path."""
     features = []
     for level in levels:
         cell = positions * level.scale + 0.5

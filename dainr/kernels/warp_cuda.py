@@ -1,9 +1,6 @@
 """The warp on CUDA: one launch forward, one and a conversion backward.
 
-Many pixels may have been read from one, so the gradient to the images is scattered, with atomic additions. Of floats
-their order would show in the last bits, and the same fit would end otherwise the next time; integers can be added in
-any order. So contributions are rounded to 64-bit integers, in units of about 2^-44 of the frame's largest gradient:
-much finer than single precision, and no sum over all pixels overflows.
+Many pixels may have been read from one, so the gradient to the images is scattered; fixed_point_cuda.py says how.
 """
 
 from typing import Any
@@ -14,12 +11,11 @@ import triton.language as tl
 from torch import Tensor
 from torch.autograd.function import once_differentiable
 
+from dainr.kernels import fixed_point_cuda as fixed_point
 from dainr.kernels.compiling_cuda import in_order, launch, load_complex, store_complex
+from dainr.kernels.fixed_point_cuda import add, power_of_two
 
 PIXELS = 128  # a program takes at a time
-# Of 63 bits: two because weights of a pixel add up to 1.9 at most and the largest gradient is up to twice its power of
-# two, one to spare.
-BITS = 60
 
 
 def warp_cuda(images: Tensor, displacement: Tensor) -> Tensor:
@@ -41,15 +37,11 @@ class _Warp(torch.autograd.Function):
     def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor, Tensor]:
         images, displacement = ctx.saved_tensors
         gradient = in_order(gradients[0])
-        ny, nx = images.shape[1:]
-        largest = torch.linalg.vector_norm(torch.view_as_real(gradient), torch.inf, (1, 2, 3))
-        nowhere = torch.zeros_like(largest)  # NaN for frames with a pixel that comes from there
-        sums = torch.zeros(*images.shape, 2, dtype=torch.int64, device=images.device)
+        sums = fixed_point.begin(torch.view_as_real(gradient), (*images.shape, 2))
         to_images, to_displacement = torch.empty_like(images), torch.empty_like(displacement)
-        unit = 2.0 ** (BITS - (ny * nx).bit_length())
-        seen = images, displacement, gradient, largest
-        launch(_backward, _grid(images), *seen, nowhere, sums, to_displacement, ny, nx, unit, PIXELS=PIXELS)
-        launch(_to_float, _grid(images), sums, largest, nowhere, to_images, ny * nx, unit, PIXELS=PIXELS)
+        others = *sums[:3], to_displacement, *images.shape[1:], sums.unit
+        launch(_backward, _grid(images), images, displacement, gradient, *others, PIXELS=PIXELS)
+        fixed_point.write(sums, to_images)
         return to_images, to_displacement
 
 
@@ -120,20 +112,13 @@ def _forward(images, displacement, warped, ny, nx, PIXELS: tl.constexpr):  # typ
 
 
 @triton.jit
-def _power_of_two(largest):  # type: ignore[no-untyped-def]
-    """The power of two at or below a number, from its bits; of nothing, one that can still be divided by."""
-    power = (largest.to(tl.int32, bitcast=True) & 0x7F800000).to(tl.float32, bitcast=True)
-    return tl.maximum(power, 1.1754944e-38)
-
-
-@triton.jit
 def _backward(  # type: ignore[no-untyped-def]
     images,
     displacement,
     gradient,
+    sums,
     largest,
     nowhere,
-    sums,
     to_displacement,
     ny,
     nx,
@@ -149,8 +134,8 @@ def _backward(  # type: ignore[no-untyped-def]
     most = tl.load(largest + tl.program_id(1))
     check = tx + ty + real + imaginary + (most - most)
     finite = check == check  # neither NaN nor infinite
-    share = unit * tl.where(finite, real / _power_of_two(most), 0.0)
-    share_imaginary = unit * tl.where(finite, imaginary / _power_of_two(most), 0.0)
+    share = tl.where(finite, real / power_of_two(most), 0.0)
+    share_imaginary = tl.where(finite, imaginary / power_of_two(most), 0.0)
     to_x = tl.full((PIXELS,), 0.0, tl.float32)
     to_y = tl.full((PIXELS,), 0.0, tl.float32)
     for i in tl.static_range(4):
@@ -161,18 +146,8 @@ def _backward(  # type: ignore[no-untyped-def]
             to_x += _weight(ty, i) * _slope(tx, j) * along
             to_y += _slope(ty, i) * _weight(tx, j) * along
             weight = tl.where(finite, _weight(ty, i) * _weight(tx, j), 0.0)
-            tl.atomic_add(sums + 2 * cell, (weight * share).to(tl.int64), inside, "relaxed")
-            tl.atomic_add(sums + 2 * cell + 1, (weight * share_imaginary).to(tl.int64), inside, "relaxed")
+            add(sums, 2 * cell, weight * share, unit, inside)
+            add(sums, 2 * cell + 1, weight * share_imaginary, unit, inside)
     tl.store(to_displacement + 2 * frame + pixel, to_x, inside)
     tl.store(to_displacement + 2 * frame + ny * nx + pixel, to_y, inside)
     tl.store(nowhere + tl.program_id(1) + 0 * pixel, tl.where(finite, 0.0, float("nan")), inside & (finite == 0))
-
-
-@triton.jit
-def _to_float(sums, largest, nowhere, to_images, n_pixels, unit, PIXELS: tl.constexpr):  # type: ignore[no-untyped-def]
-    frame = tl.program_id(1)
-    pixel = tl.program_id(0) * PIXELS + tl.arange(0, PIXELS)
-    inside = tl.expand_dims(pixel < n_pixels, 1)
-    lane = tl.expand_dims(2 * (frame.to(tl.int64) * n_pixels + pixel), 1) + tl.arange(0, 2)
-    value = tl.load(sums + lane, inside, 0).to(tl.float32) / unit * _power_of_two(tl.load(largest + frame))
-    tl.store(to_images + lane, value + tl.load(nowhere + frame), inside)  # NaN stays NaN, to be seen as divergence

@@ -13,13 +13,24 @@ from unittest.mock import patch
 import torch
 from torch import Tensor
 
-from dainr.kernels import coil_sums_cuda, compiling_cuda, huber_cuda, sparse_cuda, variation_cuda, warp_cuda
+from dainr.fields.hash_grid import GridConfig, grid_levels
+from dainr.kernels import (
+    coil_sums_cuda,
+    compiling_cuda,
+    fixed_point_cuda,
+    hash_grid_cuda,
+    huber_cuda,
+    sparse_cuda,
+    variation_cuda,
+    warp_cuda,
+)
 
-MODULES = coil_sums_cuda, huber_cuda, sparse_cuda, variation_cuda, warp_cuda
+MODULES = coil_sums_cuda, fixed_point_cuda, hash_grid_cuda, huber_cuda, sparse_cuda, variation_cuda, warp_cuda
 FRAMES, COILS, MATRIX, POINTS = 25, 8, (192, 192), 25 * 13 * 384
 CELLS = FRAMES * 240 * 240  # of the NUFFT's finer grid
 LEVELS, TABLE, PIECES = 7, 52_704, 54_000  # of the hash grid, its entries, and the pieces that lookups of these come in
 PIXELS = MATRIX[0] * MATRIX[1]
+PAPER = GridConfig()
 KINDS = {torch.complex64: "*fp32", torch.float32: "*fp32", torch.int32: "*i32", torch.int64: "*i64"}
 # what is read and written; of the warp's sums, first set to zero, and of its gradient, whose largest is sought
 AGAIN = {"_huber": ("samples",), "_combine": ("of_maps",), "_backward": ("sums", "gradient")}
@@ -70,6 +81,14 @@ def _warp(frames: int, matrix: tuple[int, int], gradients: bool) -> tuple[Tensor
     return torch.autograd.grad(warped, [images, displacement], number(frames, *matrix)) if gradients else (warped,)
 
 
+def _encode(points: int, gradients: bool, config: GridConfig = PAPER) -> tuple[Tensor, ...]:
+    levels = grid_levels(config)
+    positions = real(points, 2).requires_grad_()
+    table = real(levels[-1].offset + levels[-1].size, config.features_per_level).requires_grad_()
+    features = hash_grid_cuda.interpolate_cuda(positions, table, levels)
+    return torch.autograd.grad(features, [positions, table], torch.empty_like(features)) if gradients else (features,)
+
+
 def _huber(coils: int, points: int) -> tuple[Tensor, ...]:
     return huber_cuda.huber_cuda(number(coils, points), number(coils, points), real(points), real(points))
 
@@ -89,13 +108,15 @@ PASSES: dict[str, Callable[[], Any]] = {
         _product(PIECES, 4 * PIXELS * LEVELS, PIXELS * LEVELS, 4),
         _product(TABLE, PIECES, PIECES, 4),
     ),
+    "encoding of a frame, preset `paper`": lambda: _encode(PIXELS, False),
+    "encoding of a frame and its gradients": lambda: _encode(PIXELS, True),
     "NUFFT from the grid": lambda: _product(POINTS, 64 * POINTS, CELLS, 2 * COILS),
     "NUFFT back to the grid": lambda: _product(CELLS, 64 * POINTS, POINTS, 2 * COILS),
     "warp": lambda: _warp(FRAMES, MATRIX, False),
     "warp and its gradients": lambda: _warp(FRAMES, MATRIX, True),
     "Huber loss and its gradient": lambda: _huber(COILS, POINTS),
     "temporal variation and its gradient": lambda: _temporal(FRAMES, MATRIX, True),
-    "the same, not cyclic": lambda: _temporal(FRAMES, MATRIX, False),
+    "temporal variation, not cyclic": lambda: _temporal(FRAMES, MATRIX, False),
     "spatial variation and its gradient": lambda: variation_cuda.spatial_cuda(number(FRAMES, *MATRIX), 1e-3, real()),
     "magnitude and its gradient": lambda: variation_cuda.magnitude_cuda(number(FRAMES, *MATRIX), 1e-3, 0.1),
     "sum over coils": lambda: _combine(FRAMES, COILS, MATRIX, False),
@@ -104,6 +125,7 @@ PASSES: dict[str, Callable[[], Any]] = {
 SMALLEST: dict[str, Callable[[], Any]] = {
     "product": lambda: _product(1, 1, 1, 1),
     "warp": lambda: _warp(1, (1, 1), True),
+    "encoding": lambda: _encode(1, True, GridConfig(levels=1, features_per_level=1, finest=16)),
     "Huber": lambda: _huber(1, 1),
     "temporal": lambda: _temporal(1, (1, 1), True),
     "spatial": lambda: variation_cuda.spatial_cuda(number(1, 1, 1), 1e-3, 0.1),

@@ -17,9 +17,13 @@ from torch import Tensor
 
 triton = pytest.importorskip("triton", reason="Triton is not for this system")
 
+from dainr.fields.hash_grid import GridConfig, HashGrid, grid_levels
 from dainr.kernels.coil_sums import _combine_plain
 from dainr.kernels.coil_sums_cuda import combine_cuda
+from dainr.kernels.compiling import passes_of
 from dainr.kernels.compiling_cuda import launch, try_out
+from dainr.kernels.hash_grid import interpolate
+from dainr.kernels.hash_grid_cuda import interpolate_cuda
 from dainr.kernels.huber_cuda import huber_cuda
 from dainr.kernels.sparse_cuda import PIECE, product_cuda, product_of
 from dainr.kernels.variation_cuda import magnitude_cuda, spatial_cuda, temporal_cuda
@@ -187,6 +191,45 @@ def test_a_pixel_that_is_no_number_is_seen() -> None:
     assert to_displacement.isnan().any()
 
 
+GRIDS = [
+    GridConfig(levels=4, features_per_level=2, base=4, finest=40, log2_table=7, indexing="hash"),
+    GridConfig(levels=3, features_per_level=3, base=5, finest=30, log2_table=6, indexing="tiled"),
+    GridConfig(levels=1, features_per_level=1, base=16, finest=16, indexing="dense"),
+]
+
+
+def encoded(function: Callable[..., Tensor], config: GridConfig, positions: Tensor) -> tuple[Tensor, ...]:
+    """The features, and the gradients to positions and table."""
+    levels = grid_levels(config)
+    table = reals(levels[-1].offset + levels[-1].size, config.features_per_level).requires_grad_()
+    features = function(positions.requires_grad_(), table, levels)
+    gradient = reals(*features.shape, seed=5) - 0.5
+    return features.detach(), *torch.autograd.grad(features, [positions, table], gradient)
+
+
+@pytest.mark.parametrize("config", GRIDS, ids=lambda config: config.indexing)
+@pytest.mark.parametrize("n_points", [1, 200])
+def test_an_encoding_and_its_gradients_are_those_of_torch(config: GridConfig, n_points: int) -> None:
+    positions = torch.cat([reals(n_points, 2), torch.tensor([[0.0, 1.0], [1.0, 0.3]], device=DEVICE)])
+    assert_near(encoded(interpolate_cuda, config, positions), encoded(interpolate, config, positions))
+
+
+def test_a_grid_takes_the_encoding_of_its_device() -> None:
+    grid, positions = HashGrid(GRIDS[0]).to(DEVICE), reals(20, 2)
+    with passes_of("cuda"), recorded(done=True) as launches:
+        features = grid(positions)
+    assert len(launches) == 1
+    torch.testing.assert_close(features, interpolate(positions, grid.table, grid.levels))
+
+
+def test_a_position_that_is_no_number_is_seen_in_its_features_and_the_gradient_to_the_table() -> None:
+    positions = reals(140, 2)
+    positions[9, 1] = NAN
+    features, to_positions, to_table = encoded(interpolate_cuda, GRIDS[0], positions)
+    assert features.isnan().any(1).nonzero().tolist() == to_positions.isnan().any(1).nonzero().tolist() == [[9]]
+    assert to_table.isnan().all()
+
+
 def huber(function: Callable[..., tuple[Tensor, Tensor]], samples: Tensor, *others: Tensor) -> tuple[Tensor, ...]:
     gradient = samples.clone()
     return *function(gradient, *others), gradient
@@ -256,12 +299,15 @@ def test_sums_of_views_are_those_of_what_they_show() -> None:
     assert_near((combine_cuda(z, maps, None, None),), (_combine_plain(z, maps, None, None),))
 
 
+LAUNCHES = {"warp and its gradients": 3, "encoding of a frame and its gradients": 3, "lookup back to the table": 2}
+
+
 @pytest.mark.parametrize("name", PASSES)
 def test_no_pass_reads_a_number_or_leaves_its_device(name: str) -> None:
     with recorded() as launches:
         found = PASSES[name]()  # on tensors without numbers
     assert {t.device.type for t in (found if isinstance(found, tuple) else (found,))} == {"meta"}
-    assert len(launches) == {"warp and its gradients": 3, "lookup back to the table": 2}.get(name, 1)
+    assert len(launches) == LAUNCHES.get(name, 1)
 
 
 def test_the_notebook_has_what_the_passes_move() -> None:
