@@ -52,7 +52,8 @@ def reconstruct(
 
     `budget` is the time for the steps of each slice, "30s" or seconds; `settings` are those of `--set`, by name.
     `observers` see every step and may end the fit by returning False. `Recon.cine` holds the images, `Recon.render`
-    gives others. Raises what the errors of `dainr.errors` say: BadScan, BadRequest, MissingBackend, Diverged.
+    gives others. Raises what the errors of `dainr.errors` say: BadScan, BadRequest, MissingBackend, OutOfMemory,
+    Diverged.
     """
     with _arguments_in_errors():
         seconds = parse_seconds(budget, "--budget") if isinstance(budget, str) else budget

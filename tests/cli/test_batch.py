@@ -4,6 +4,7 @@ import csv
 import fcntl
 import json
 import os
+import re
 import shutil
 import signal
 import subprocess
@@ -20,7 +21,7 @@ import pytest
 
 from dainr.io.scans import native
 from dainr.scan import Scan
-from dainr.studies.batch import engine, work
+from dainr.studies.batch import engine, sharing, work
 from dainr.studies.batch.work import Job, Outcome
 
 from . import TINY_OPTIONS, Result, assert_one_error, invoke, start
@@ -201,6 +202,25 @@ def test_a_cluster_that_is_there_does_the_work_and_its_loss_is_said(scans: Path,
             one.kill()
             one.wait()
     assert batch(scans, tmp_path / "lost", "--export", ".npy").exit_code == 0
+
+
+def test_cases_share_a_gpu_and_it_is_said(scans: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """With a stand-in for the GPU, and for the workers."""
+    hired: list[engine.Workers] = []
+
+    def run(jobs: Sequence[Job], workers: engine.Workers, _: object) -> list[Outcome]:
+        hired.append(workers)
+        return [Outcome(job.case.name, str(job.case.path), {}, "failed", "nobody fits", 1) for job in jobs]
+
+    monkeypatch.setattr(sharing, "visible_gpus", lambda: (sharing.Gpu(0, "GPU-8f", 2**31),))
+    monkeypatch.setattr(sharing, "with_free_memory", lambda gpus: gpus)
+    monkeypatch.setattr(sharing, "usable_cores", lambda: 16)
+    monkeypatch.setattr("dainr.studies.batch.folder.run_jobs", run)
+    said = invoke("batch", scans, "-o", tmp_path / "out").stderr
+    assert re.search(r"^2 cases at once on the GPU: each needs about 0\.\d GB, and 2\.0 GB are free$", said, re.M)
+    assert hired == [engine.Workers(2, ("GPU-8f", "GPU-8f"))]
+    assert "at once" not in invoke("batch", scans, "-o", tmp_path / "out", "--jobs", 2).stderr
+    assert hired[1] == engine.Workers(2, ("GPU-8f",))
 
 
 def test_two_batches_in_one_folder_do_not_meet(scans: Path, tmp_path: Path) -> None:

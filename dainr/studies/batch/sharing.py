@@ -21,6 +21,7 @@ from dainr.studies.forecast import gpu_bytes
 MOST = 8  # cases at once on a GPU: further ones would only wait for its processors
 SHARE = 0.9  # of the free memory
 TRIES = 3  # scans that are read for a forecast, the largest file first
+PATIENCE_S = 120.0  # with the process that tells
 # Free memory of every device; -1 where torch cannot use it, 0 where it cannot tell. In a process of its own, for who
 # looks takes memory of a device until it ends.
 PROBE = """
@@ -60,8 +61,12 @@ def with_free_memory(gpus: Sequence[Gpu]) -> tuple[Gpu, ...]:
     """Those that torch can use, with the memory that is free on each now."""
     if not gpus:
         return ()
-    told = subprocess.run([sys.executable, "-c", PROBE], capture_output=True, text=True, check=False)
-    free = dict(enumerate(map(int, told.stdout.split()))) if told.returncode == 0 else {}
+    try:
+        command = [sys.executable, "-c", PROBE]
+        told = subprocess.run(command, capture_output=True, text=True, check=True, timeout=PATIENCE_S).stdout
+    except (subprocess.SubprocessError, OSError):
+        told = ""
+    free = dict(enumerate(map(int, told.split())))
     return tuple(replace(gpu, free=free.get(gpu.number, 0)) for gpu in gpus if free.get(gpu.number, 0) >= 0)
 
 

@@ -18,6 +18,7 @@ from dainr.scan import Scan
 from dainr.settings.build import build_config
 from dainr.simulate import SimulationConfig, simulate_phantom
 from tests.conftest import TINY, TINY_PAPER
+from tests.helper import repeated
 
 CUDA = torch.device("cuda:1")
 
@@ -75,6 +76,19 @@ def test_what_is_counted_is_what_a_fit_holds(changes: dict[str, Any], pairs: tup
         with Held() as held:
             Dainr()(scan, config)
     assert 0.7 * held.most < fit_bytes(scan, config) < 1.6 * held.most
+
+
+@pytest.mark.parametrize("pairs", [(*TINY, "coarse_steps=1"), TINY_PAPER])
+def test_a_stack_takes_the_memory_of_a_slice(pairs: tuple[str, ...]) -> None:
+    """Nothing of a slice that is done stays where it was fitted."""
+    one = scan_of(frames=4, matrix=24, coils=2).changed(reference=None)
+    config = build_config(DainrConfig, {}, [*pairs, "device=cpu", "nufft=sparse", "iterations=2", "validate_every=1"])
+    most = []
+    for scan in (one, repeated(one, 2)):
+        with plain_torch(), Held() as held:
+            Dainr()(scan, config)
+        most.append(held.most)
+    assert most[1] < 1.05 * most[0]
 
 
 def test_a_fit_needs_more_with_more_of_everything() -> None:

@@ -176,5 +176,12 @@ def test_the_free_memory_is_asked_for_in_a_process_of_its_own(monkeypatch: pytes
         monkeypatch.setattr(probe, "why_unusable", lambda device, why=why: why)
         exec(programs[0], {"print": (shown := list[int]()).append})
         assert shown == [free]
-    told = subprocess.CompletedProcess([], 1, stdout="")
-    assert sharing.with_free_memory(gpus) == gpus
+
+
+@pytest.mark.parametrize("error", [subprocess.CalledProcessError(1, "python"), subprocess.TimeoutExpired("python", 1)])
+def test_where_torch_cannot_tell_nothing_is_known(error: Exception, monkeypatch: pytest.MonkeyPatch) -> None:
+    def run(*_: object, **__: object) -> None:
+        raise error
+
+    monkeypatch.setattr(subprocess, "run", run)
+    assert sharing.with_free_memory([Gpu(0, "0")]) == (Gpu(0, "0"),)
