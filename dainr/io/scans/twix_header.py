@@ -31,6 +31,7 @@ def ismrmrd_header(measurement: Measurement, notes: list[str]) -> Any:
         trajectory=xsd.trajectoryType(_kind(protocol)),
     )
     return xsd.ismrmrdHeader(
+        acquisitionSystemInformation=xsd.acquisitionSystemInformationType(systemVendor="SIEMENS"),
         experimentalConditions=xsd.experimentalConditionsType(H1resonanceFrequency_Hz=PROTON_HZ),
         encoding=[encoding],
         sequenceParameters=xsd.sequenceParametersType(TR=[(protocol.told("alTR", 0) or 0) * 1e-3]),
