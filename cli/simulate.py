@@ -50,8 +50,8 @@ def simulate(
             help="Measure a phantom, analytically: beating, bolus, decay, breath or extra-beat.  [default: beating]",
         ),
     ] = None,
-    spokes: Annotated[int | None, typer.Option(help="Spokes per frame of a radial scan.  [default: 13]")] = None,
-    pattern: Annotated[str | None, typer.Option(help="radial, vista or uniform.  [default: radial]")] = None,
+    spokes: Annotated[int | None, typer.Option(help="Spokes, or spirals, per frame.  [default: 13]")] = None,
+    pattern: Annotated[str | None, typer.Option(help="radial, spiral, vista or uniform.  [default: radial]")] = None,
     acceleration: Annotated[
         float | None, typer.Option(help="Acceleration of Cartesian patterns.  [default: 8]")
     ] = None,
@@ -91,9 +91,9 @@ def simulate(
 
 
 def _check_pairing(pattern: str, spokes: int | None, acceleration: float | None) -> None:
-    if pattern == "radial" and acceleration is not None:
-        raise BadRequest("--acceleration", "a radial scan is accelerated by its --spokes", "give --spokes instead")
-    if pattern != "radial" and spokes is not None:
+    if pattern in ("radial", "spiral") and acceleration is not None:
+        raise BadRequest("--acceleration", f"a {pattern} scan is accelerated by its --spokes", "give --spokes instead")
+    if pattern not in ("radial", "spiral") and spokes is not None:
         raise BadRequest("--spokes", f"pattern {pattern} has lines", "give --acceleration instead")
 
 

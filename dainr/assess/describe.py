@@ -4,6 +4,7 @@ import math
 from typing import Any
 
 import numpy as np
+from jaxtyping import Float
 
 from dainr.scan import K_MAX, LOW_REACH, Scan, usable_noise
 
@@ -13,7 +14,7 @@ def describe(scan: Scan) -> dict[str, Any]:
     ny, nx = scan.matrix
     facts: dict[str, Any] = {
         "name": scan.name,
-        "sampling": "Cartesian" if scan.is_cartesian else "radial" if is_radial(scan) else "non-Cartesian",
+        "sampling": _sampling(scan),
         "matrix": [ny, nx],
         "fov_mm": [round(f, 3) for f in scan.fov_mm],
         "pixel_mm": [round(scan.fov_mm[0] / ny, 3), round(scan.fov_mm[1] / nx, 3)],
@@ -48,10 +49,32 @@ def describe(scan: Scan) -> dict[str, Any]:
 
 
 def full_sampling(scan: Scan) -> float:
-    """Readouts a frame needs by Nyquist: every line, every point, or pi/2 spokes for each pixel across."""
+    """Readouts a frame needs by Nyquist: every line, every point, pi/2 spokes for each pixel across, or as many spirals
+    as leave no gap between their turns.
+    """
     if scan.is_cartesian and scan.n_samples == 1:
         return float(scan.matrix[0] * scan.matrix[1])
+    if _sampling(scan) == "spiral":
+        return _full_spirals(scan.trajectory[0, 0].astype(np.float64), max(scan.matrix))
     return float(scan.matrix[0]) if scan.is_cartesian else math.pi / 2 * max(scan.matrix)
+
+
+def _sampling(scan: Scan) -> str:
+    if scan.is_cartesian:
+        return "Cartesian"
+    if is_radial(scan):
+        return "radial"
+    from dainr.prepare.density import is_spiral  # here, for it brings torch, which most need not wait for
+
+    return "spiral" if is_spiral(scan.trajectory[0]) else "non-Cartesian"
+
+
+def _full_spirals(k: Float[np.ndarray, "sample 2"], n: int) -> float:
+    """How many spirals like this one are one sample of the field of view apart, on the average over their turns."""
+    radius = np.hypot(k[:, 0], k[:, 1])
+    way = k[radius > 0]
+    turns = np.abs(np.diff(np.unwrap(np.arctan2(way[:, 0], way[:, 1])))).sum() / (2 * np.pi)
+    return max(1.0, n * float(radius.max()) / max(float(turns), 1e-3))
 
 
 def is_radial(scan: Scan) -> bool:
@@ -74,7 +97,7 @@ def low_reach(reach: float) -> str:
 def in_words(scan: Scan) -> tuple[list[str], list[str]]:
     """What is in the scan, and what a fit would do with it: sentences."""
     f = describe(scan)
-    readout = {"Cartesian": "lines", "radial": "spokes"}.get(f["sampling"], "readouts")
+    readout = {"Cartesian": "lines", "radial": "spokes", "spiral": "spirals"}.get(f["sampling"], "readouts")
     each = f" of {f['samples_per_readout']} samples"
     if f["samples_per_readout"] == 1:
         readout, each = "points", ""

@@ -17,7 +17,7 @@ from jaxtyping import Complex, Float
 
 from dainr.operators.nufft.coils import CoilNufft
 from dainr.prepare.average import CALIBRATION_WIDTH
-from dainr.prepare.density import passes_centre
+from dainr.prepare.density import bends, passes_centre
 from dainr.prepare.espirit import agreement
 
 KERNEL_WIDTH = 6
@@ -30,7 +30,7 @@ PRECISION = 1e-4
 
 def filled_width(trajectory: Float[np.ndarray, "readout sample 2"], matrix: tuple[int, int]) -> float:
     """How wide a centre, in samples of the field of view, spokes fill without gaps; infinite for what are no spokes."""
-    if not passes_centre(trajectory):
+    if not passes_centre(trajectory) or bends(trajectory):
         return np.inf
     along = (trajectory[:, -1] - trajectory[:, 0]) * np.array(matrix)
     angle = np.sort(np.arctan2(along[:, 0], along[:, 1]) % np.pi)

@@ -12,7 +12,7 @@ from dainr.operators.nufft.coils import CoilNufft
 from dainr.prepare.coil_maps import estimate_coil_maps
 from dainr.prepare.compress import combine_coils, compression_matrix
 from dainr.prepare.delays import Delays, estimate_delays
-from dainr.prepare.density import even_density, passes_centre, ramp_density
+from dainr.prepare.density import estimated_density, even_density, passes_centre
 from dainr.prepare.frames import frame_numbers, frame_times, hold_out
 from dainr.prepare.outside import estimate_outside
 from dainr.prepare.prepared import PrepareConfig, Prepared
@@ -123,9 +123,7 @@ def compensate_density(part: Slice, record: Record) -> Slice:
     if part.scan.density is not None:
         record["density"] = "stored"
         return replace(part, density=part.density / (part.density.max() or 1))
-    central = passes_centre(part.trajectory)
-    record["density"] = "ramp" if central else "one"
-    density = ramp_density(part.trajectory * part.pixels_per_mm) if central else even_density(part.trajectory)
+    record["density"], density = estimated_density(part.trajectory, part.pixels_per_mm)
     return replace(part, density=density)
 
 
@@ -249,8 +247,7 @@ def _calibrated_maps(kspace: np.ndarray, part: Slice) -> CoilMaps:
     scan = part.scan
     assert scan.calibration_trajectory is not None
     trajectory = scan.calibration_trajectory[part.index].astype(np.float32)
-    central = passes_centre(trajectory)
-    density = ramp_density(trajectory * part.pixels_per_mm) if central else even_density(trajectory)
+    _, density = estimated_density(trajectory, part.pixels_per_mm)
     found = estimate_coil_maps(kspace, trajectory, density, scan.matrix, on_grid(trajectory, scan.matrix))
     return replace(found, method=f"{found.method}, of {len(trajectory)} calibration readouts")
 

@@ -1,4 +1,4 @@
-"""Where a simulated scanner samples: golden-angle radial, and Cartesian lines uniform or of variable density."""
+"""Where a simulated scanner samples: golden-angle spokes and spirals, and lines uniform or of variable density."""
 
 import numpy as np
 from jaxtyping import Float, Int
@@ -7,6 +7,8 @@ from dainr.errors import BadRequest
 
 GOLDEN_ANGLE = np.pi * (np.sqrt(5) - 1) / 2  # rad: 111.246 degrees
 READOUT_OVERSAMPLING = 2
+SPIRALS = 24  # interleaves that sample all of k-space
+SPIRAL_STEP = 0.5  # samples of the field of view from one sample to the next
 CENTRE_LINES = 4  # of a variable-density frame, always sampled
 
 
@@ -19,6 +21,22 @@ def radial(
     angle = np.arange(n_frames * spokes) * GOLDEN_ANGLE
     direction = np.stack([np.sin(angle), np.cos(angle)], -1)
     return radius[None, :, None] * direction[:, None, :], np.repeat(np.arange(n_frames), spokes)
+
+
+def spiral(
+    n_frames: int, interleaves: int, matrix: tuple[int, int]
+) -> tuple[Float[np.ndarray, "readout sample 2"], Int[np.ndarray, " readout"]]:
+    """Archimedean spirals from the centre at constant speed, turned by the golden angle of the whole circle each."""
+    n = max(matrix)
+    radius = np.linspace(0, 0.5, 100 * n)
+    turns = n / (2 * SPIRALS)
+    angle = 2 * np.pi * turns * radius / 0.5
+    length = np.concatenate([[0], np.cumsum(np.hypot(np.diff(radius), radius[1:] * np.diff(angle)))])
+    places = np.linspace(0, length[-1], int(np.ceil(length[-1] * n / SPIRAL_STEP)) + 1)
+    radius, angle = (np.interp(places, length, along) for along in (radius, angle))
+    angle = angle + 2 * GOLDEN_ANGLE * np.arange(n_frames * interleaves)[:, None]
+    trajectory = radius[:, None] * np.stack([np.sin(angle), np.cos(angle)], -1)
+    return trajectory, np.repeat(np.arange(n_frames), interleaves)
 
 
 def cartesian(

@@ -13,8 +13,9 @@ from dainr.simulate.coils import coil_coefficients, coil_maps, harmonics
 from dainr.simulate.crop import central_size, cut, delivered, oversampled, whole_size
 from dainr.simulate.phantom import Ellipse, ellipse_image, ellipse_kspace
 from dainr.simulate.phantoms import DEFAULT_PHANTOM, PHANTOMS, frame_centres, readout_times
-from dainr.simulate.sampling import cartesian, radial
+from dainr.simulate.sampling import cartesian, radial, spiral
 
+ON_GRID = ("vista", "uniform")  # patterns of lines
 CYCLE_S = 1.0  # a cine's heartbeat, sampled from its beginning to its end
 OBJECT_MM, SLICE_MM = 320.0, 8.0  # the longer side of what is measured
 NOISE_SAMPLES = 4096
@@ -27,8 +28,8 @@ PHASE_TURN = 1.5  # rad over the field of view, of a cine's smooth phase
 class SimulationConfig:
     """What is measured in a simulated scan, its sampling and its noise."""
 
-    pattern: Literal["radial", "vista", "uniform"] = "radial"
-    spokes: int = 13  # a frame, radial
+    pattern: Literal["radial", "spiral", "vista", "uniform"] = "radial"
+    spokes: int = 13  # a frame, radial, or interleaves of spirals
     acceleration: float = 8.0  # Cartesian
     coils: int = 8
     snr: float = 50.0  # 99th percentile of the signal over the noise of a pixel
@@ -46,8 +47,9 @@ class SimulationConfig:
             raise BadRequest(
                 "--snr or --acceleration", "it is out of range", "choose a positive SNR, an R of 1 or more"
             )
-        if self.pattern not in ("radial", "vista", "uniform"):
-            raise BadRequest(f"--pattern {self.pattern}", "there is no such pattern", "choose radial, vista or uniform")
+        if self.pattern not in (*ON_GRID, "radial", "spiral"):
+            choice = "choose radial, spiral, vista or uniform"
+            raise BadRequest(f"--pattern {self.pattern}", "there is no such pattern", choice)
         if self.phantom not in PHANTOMS:
             raise BadRequest(f"--phantom {self.phantom}", "there is no such phantom", f"choose {_any_of(PHANTOMS)}")
 
@@ -119,8 +121,8 @@ def simulate_cine(series: Float[np.ndarray, "frame y x"], config: SimulationConf
 def _sample(
     config: SimulationConfig, n_frames: int, matrix: tuple[int, int], random: np.random.Generator
 ) -> tuple[np.ndarray, np.ndarray]:
-    if config.pattern == "radial":
-        return radial(n_frames, config.spokes, matrix)
+    if config.pattern not in ON_GRID:
+        return (spiral if config.pattern == "spiral" else radial)(n_frames, config.spokes, matrix)
     return cartesian(n_frames, config.acceleration, matrix, config.pattern, random)
 
 
@@ -128,7 +130,7 @@ def _cut(
     config: SimulationConfig, trajectory: np.ndarray, measure: Callable[[np.ndarray], np.ndarray]
 ) -> Complex[np.ndarray, "coil readout sample"]:
     """K-space on a trajectory; of lines of what is larger than the field of view, cut to it along x."""
-    if config.crop and config.pattern != "radial":
+    if config.crop and config.pattern in ON_GRID:
         return cut(measure(oversampled(trajectory)))
     return measure(trajectory)
 
@@ -150,7 +152,7 @@ def _scan(
     unmix = np.linalg.inv(mixing)
     brightest, reference = np.zeros(matrix), []
     for image in images:
-        inner = delivered(image, matrix, wraps=config.pattern != "radial")
+        inner = delivered(image, matrix, wraps=config.pattern in ON_GRID)
         brightest = np.maximum(brightest, np.sqrt((np.abs(inner) ** 2).sum(0)))
         reference.append(np.sqrt((np.abs(np.tensordot(unmix, inner, axes=1)) ** 2).sum(0)))
     sigma = float(np.percentile(brightest, SIGNAL_PERCENTILE)) / config.snr

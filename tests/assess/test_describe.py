@@ -10,12 +10,21 @@ import pytest
 from dainr.assess.describe import describe, full_sampling, in_words, is_radial
 from dainr.io import load
 from dainr.simulate import SimulationConfig, simulate_phantom
+from dainr.simulate.sampling import SPIRALS
 from tests.conftest import as_points
 from tests.io import small_scan
 
 
 def with_trajectory(scan, trajectory):
     return replace(scan, trajectory=np.broadcast_to(trajectory, scan.trajectory.shape).astype(np.float32))
+
+
+def test_spirals_are_counted_by_their_turns():
+    scan = simulate_phantom(SimulationConfig(pattern="spiral", spokes=3, coils=2, frames=4, matrix=32))
+    facts = describe(scan)
+    assert (facts["sampling"], facts["readouts_per_frame"]) == ("spiral", [3, 3])
+    assert facts["acceleration"] == pytest.approx(SPIRALS / 3, rel=0.05)
+    assert "4 frames of 3 spirals: " in " ".join(in_words(scan)[0])
 
 
 def test_the_facts_of_a_radial_scan(radial_scan):
@@ -44,7 +53,8 @@ def test_only_straight_readouts_through_the_centre_are_radial(radial_scan):
     assert is_radial(radial_scan)
     assert not is_radial(with_trajectory(radial_scan, spiral))
     assert not is_radial(with_trajectory(radial_scan, beside))
-    assert describe(with_trajectory(radial_scan, spiral))["sampling"] == "non-Cartesian"
+    assert describe(with_trajectory(radial_scan, spiral))["sampling"] == "spiral"
+    assert describe(with_trajectory(radial_scan, beside))["sampling"] == "non-Cartesian"
 
 
 def test_words_for_a_scan_with_everything():

@@ -115,7 +115,7 @@ def test_an_unknown_phantom_is_refused_by_name(tmp_path: Path, words: tuple[str,
     [
         ("--acceleration", 4),
         ("--pattern", "vista", "--spokes", 5),
-        ("--pattern", "spiral"),
+        ("--pattern", "rosette"),
         ("--spokes", 0),
         ("--frames", 0),
         ("--matrix", 2),
@@ -135,3 +135,10 @@ def test_a_series_brings_its_own_frames(tmp_path: Path) -> None:
         assert_one_error(invoke("simulate", tmp_path / "scan.h5", "--cine", tmp_path / "cine.npy", *option), 2)
     assert_one_error(invoke("simulate", tmp_path / "scan.h5", "--cine", tmp_path / "missing.npy"), 3)
     assert not (tmp_path / "scan.h5").exists()
+
+
+def test_spirals_are_simulated_by_their_number_in_a_frame(tmp_path: Path) -> None:
+    succeed("simulate", tmp_path / "scan.h5", "--pattern", "spiral", "--spokes", 3, "--frames", 4, "--matrix", 32)
+    scan = load(tmp_path / "scan.h5")
+    assert scan.readouts_per_frame.tolist() == [[3] * 4]
+    assert_one_error(invoke("simulate", tmp_path / "b.h5", "--pattern", "spiral", "--acceleration", 3), 2)

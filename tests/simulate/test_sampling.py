@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from dainr.errors import BadRequest
-from dainr.simulate.sampling import cartesian, radial
+from dainr.simulate.sampling import SPIRALS, cartesian, radial, spiral
 
 
 def lines_of(trajectory, ny):
@@ -23,6 +23,18 @@ def test_spokes_are_straight_centred_and_a_golden_angle_apart():
     angle = np.unwrap(np.arctan2(trajectory[:, -1, 0], trajectory[:, -1, 1]))
     np.testing.assert_allclose(np.diff(angle) % (2 * np.pi), np.deg2rad(111.2461), atol=1e-5)
     assert trajectory.min() >= -0.5 and trajectory.max() <= 0.5
+
+
+def test_spirals_lead_evenly_outwards_and_a_full_set_leaves_no_gap():
+    trajectory, frame = spiral(2, 3, (24, 96))
+    assert frame.tolist() == [0, 0, 0, 1, 1, 1]
+    radius = np.hypot(*trajectory.transpose(2, 0, 1))
+    assert radius.max() == pytest.approx(0.5) and (np.diff(radius, axis=1) > 0).all()
+    steps = np.hypot(*np.diff(trajectory, axis=1).transpose(2, 0, 1)) * 96
+    assert np.ptp(steps) < 0.05 and steps.max() <= 0.51
+    angle = np.unwrap(np.arctan2(trajectory[0, 1:, 0], trajectory[0, 1:, 1]))
+    a_turn = np.interp([angle[-1] - 2 * np.pi], angle, radius[0, 1:])
+    assert (0.5 - a_turn) * 96 / SPIRALS == pytest.approx(1, rel=0.02)  # sample of the field of view
 
 
 @pytest.mark.parametrize("pattern", ["uniform", "vista"])

@@ -107,7 +107,7 @@ def test_a_fully_sampled_cine_transforms_back_to_its_magnitudes():
         ({"snr": 0}, "--snr"),
         ({"snr": float("nan")}, "--snr"),
         ({"acceleration": 0.5}, "--acceleration"),
-        ({"pattern": "spiral"}, "--pattern spiral"),
+        ({"pattern": "rosette"}, "--pattern rosette"),
         ({"phantom": "dancing"}, "--phantom dancing.*choose beating, bolus, decay, breath or extra-beat"),
     ],
 )
