@@ -72,6 +72,15 @@ READING: dict[str, Any] = {
     "set_index": _said(int | None, "Which set of an ISMRMRD file, by its number.  [default: the first]"),
     "repetition": _said(int | None, "Which repetition of an ISMRMRD file, where these are no frames."),
     "average": _said(str | None, "Which average of an ISMRMRD file, or yes: all repetitions and averages as one."),
+    "trajectory": _said(
+        str | None, "Make the trajectory of spokes without one: golden, tiny-golden:N, linear or linear:360.", "SCHEME"
+    ),
+    "trajectory_unit": _said(
+        str | None,
+        "Unit of a stored trajectory: cycles, radians, fov, normalized (each also as encoded-...), 1/m or rad/m.",
+        "UNIT",
+    ),
+    "time_unit": _said(str | None, "Unit of time stamps: 2.5ms, ms, us, 0.1ms or 10us.", "UNIT"),
 }
 BINNING = ("spokes_per_frame", "every", "frames_per_cycle", "respiratory_bins", "frames", "slices", "matrix")
 METHOD = ("method", "preset", "iterations", "budget", "error_map")

@@ -12,7 +12,12 @@ from dainr.io.scans.ismrmrd_groups import groups
 from dainr.io.scans.options import ReadOptions
 from dainr.scan import Scan
 
-TAKES = frozenset({"dataset", "noise", "contrast", "set_index", "repetition", "average"})
+TAKES = frozenset(
+    {
+        *("dataset", "noise", "contrast", "set_index", "repetition", "average"),
+        *("trajectory", "trajectory_unit", "time_unit"),
+    }
+)
 NAME = "an ISMRMRD file"
 
 

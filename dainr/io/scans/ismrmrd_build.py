@@ -17,6 +17,7 @@ from dainr.io.scans.ismrmrd_lines import cartesian_readouts, kept_samples
 from dainr.io.scans.ismrmrd_noise import noise_samples
 from dainr.io.scans.ismrmrd_readouts import Readouts
 from dainr.io.scans.ismrmrd_sorting import by_slice, calibration_of, check_alike, of_one_length, sort_readouts
+from dainr.io.scans.ismrmrd_spokes import made_trajectory
 from dainr.io.scans.ismrmrd_times import cardiac_phases, read_clock
 from dainr.io.scans.ismrmrd_trajectory import has_trajectory, read_trajectory
 from dainr.io.scans.options import ReadOptions
@@ -43,16 +44,19 @@ def build_scan(
     told = read_header(header, where, decisions)
     sorted_by_use = sort_readouts(Readouts.collect(acquisitions), where, decisions, options)
     check_alike(sorted_by_use.imaging, where)
-    geometry = read_geometry(told, where, decisions)
+    geometry = read_geometry(told, options.trajectory is not None, where, decisions)
     slices = by_slice(sorted_by_use.imaging)
     frame = _frames(slices, decisions)
     if frame is None:
         slices = of_one_length(slices, decisions)
     calibration = calibration_of(slices, sorted_by_use.calibration, decisions)
-    samples, places, geometry = _samples([*slices, *calibration], geometry, told, where, decisions)
+    if options.trajectory is not None and calibration:
+        calibration = []
+        decisions.say("calibration readouts are left aside: where they lie is not said")
+    samples, places, geometry = _samples([*slices, *calibration], geometry, told, options, where, decisions)
     kspace, trajectory = _of_slices(samples[: len(slices)]), _stacked(places[: len(slices)])
     maps = _array_beside(extra.get("coil_maps"), "coil_maps", (*kspace.shape[:2], *geometry.matrix), where)
-    times, phase = _times(slices, frame, told, decisions)
+    times, phase = _times(slices, frame, told, options, decisions)
     assumed = geometry.assumed if "time_unit" in decisions.fields else (*geometry.assumed, "readout_ms")
     stored_phase = _array_beside(extra.get("phase"), "phase", times.shape, where)
     dwell_us = float(sorted_by_use.imaging.head["sample_time_us"][0])
@@ -107,7 +111,7 @@ def _of_slices(samples: list[np.ndarray], filling: float | None = 0) -> np.ndarr
 
 
 def _samples(
-    groups: list[Readouts], geometry: Geometry, header: Header, where: str, decisions: Decisions
+    groups: list[Readouts], geometry: Geometry, header: Header, options: ReadOptions, where: str, decisions: Decisions
 ) -> tuple[list[np.ndarray], list[np.ndarray], Geometry]:
     """K-space `readout coil sample` and trajectory `readout sample 2` of each group, and the geometry of their image.
 
@@ -115,8 +119,13 @@ def _samples(
     """
     imaging = Readouts.joined(groups)
     kept = kept_samples(imaging, header.pilot_tone, where, decisions)
-    if has_trajectory(imaging, geometry, where, decisions):
-        trajectory, geometry = read_trajectory(imaging, geometry, where, decisions)
+    stored = options.trajectory is None and has_trajectory(imaging, geometry, header.trajectory, where, decisions)
+    if options.trajectory is not None or stored:
+        trajectory, geometry = (
+            read_trajectory(imaging, geometry, options.trajectory_unit, where, decisions)
+            if options.trajectory is None
+            else made_trajectory(groups, options.trajectory, header.last_line, geometry, where, decisions)
+        )
         inner = kept.of(trajectory.shape[1])
         kspace, trajectory = imaging.stacked()[..., inner], trajectory[:, inner]
     else:
@@ -138,12 +147,17 @@ def _check_lines(header: Header, where: str, decisions: Decisions) -> None:
 
 
 def _times(
-    slices: list[Readouts], frame: list[np.ndarray] | None, header: Header, decisions: Decisions
+    slices: list[Readouts],
+    frame: list[np.ndarray] | None,
+    header: Header,
+    options: ReadOptions,
+    decisions: Decisions,
 ) -> tuple[np.ndarray, np.ndarray | None]:
     """Times in s, and cardiac phases where they are known, of all readouts `slice readout`."""
     imaging = Readouts.joined(slices)
     n_frames = 1 if frame is None else 1 + max(int(one.max()) for one in frame)
-    clock = read_clock(imaging, len(imaging) / len(slices) / n_frames, header.repetition_time_ms, decisions)
+    per_frame = len(imaging) / len(slices) / n_frames
+    clock = read_clock(imaging, per_frame, header.repetition_time_ms, options.time_unit, decisions)
     if clock.step_s is not None:
         longest = max(map(len, slices))
         times = np.broadcast_to(np.arange(longest) * clock.step_s, (len(slices), longest))

@@ -34,11 +34,14 @@ class Geometry:
     assumed: tuple[str, ...]  # which lengths and times nobody said, as in Scan
 
 
-def read_geometry(header: Header, where: str, decisions: Decisions) -> Geometry:
-    """The geometry in an ISMRMRD header. Raises BadScan where its lengths describe no image of a body."""
+def read_geometry(header: Header, spokes: bool, where: str, decisions: Decisions) -> Geometry:
+    """The geometry in an ISMRMRD header; `spokes`: readouts are some, whatever it calls them.
+
+    Raises BadScan where its lengths describe no image of a body.
+    """
     encoded = _in_mm(header.encoded, "encoded", where, decisions)
     recon = _in_mm(header.recon, "reconstructed", where, decisions)
-    is_cartesian = header.trajectory in CARTESIAN
+    is_cartesian = header.trajectory in CARTESIAN and not spokes
     matrix, fov = _matrix_of_lines(encoded, recon, decisions) if is_cartesian else (recon.matrix, recon.fov_mm)
     for length, n in zip(fov, matrix, strict=True):
         if not LEAST_PIXEL_MM <= length / n <= LARGEST_PIXEL_MM * (1 + 1e-6):

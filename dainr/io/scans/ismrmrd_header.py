@@ -43,6 +43,7 @@ class Header:
     encoded: Space
     recon: Space
     centre_line: int | None
+    last_line: int | None
     repetition_time_ms: float | None
     pilot_tone: bool  # as OCMR's files say it, by a parameter of that name
     ramp_sampled: bool  # samples of an EPI measured while the gradient rises
@@ -73,12 +74,15 @@ def read_header(document: Any, where: str, decisions: Decisions) -> Header:
 
 def _read_encoding(encoding: ET.Element, root: ET.Element, where: str) -> Header:
     trajectory = (encoding.findtext("trajectory") or "").strip().lower()
-    centre = _number(encoding.findtext("encodingLimits/kspace_encoding_step_1/center"))
+    centre, last = (
+        _number(encoding.findtext(f"encodingLimits/kspace_encoding_step_1/{name}")) for name in ("center", "maximum")
+    )
     return Header(
         trajectory=trajectory,
         encoded=_space(encoding.find("encodedSpace"), "encodedSpace", where),
         recon=_space(encoding.find("reconSpace"), "reconSpace", where),
         centre_line=None if not np.isfinite(centre) else round(centre),
+        last_line=None if not np.isfinite(last) else round(last),
         repetition_time_ms=_repetition_time_ms(root),
         pilot_tone=_parameter(root, "PilotTone") == 1,
         ramp_sampled=_ramp_sampled(encoding),

@@ -12,6 +12,7 @@ from jaxtyping import Float
 
 from dainr.io.scans.decisions import Decisions
 from dainr.io.scans.ismrmrd_readouts import Readouts
+from dainr.io.scans.options import TIME_UNITS
 from dainr.io.scans.physiology import phase_since_trigger
 
 TICK_S = 2.5e-3  # Siemens' unit of acquisition_time_stamp, kept by the converters
@@ -40,8 +41,13 @@ class Clock:
         return np.where(since < -self.period / 2, since + self.period, since) * self.unit_s
 
 
-def read_clock(imaging: Readouts, readouts_per_frame: float, tr_ms: float | None, decisions: Decisions) -> Clock:
-    """How the time stamps of these readouts are read, decided by their repetition time, where the header has one."""
+def read_clock(
+    imaging: Readouts, readouts_per_frame: float, tr_ms: float | None, said: str | None, decisions: Decisions
+) -> Clock:
+    """How the time stamps of these readouts are read, decided by their repetition time, where the header has one.
+
+    `said`: their unit, one of `options.TIME_UNITS`, where the user said it.
+    """
     stamps = imaging.head["acquisition_time_stamp"].astype(np.float64)
     tr_s = None if tr_ms is None else tr_ms if tr_ms < IN_SECONDS else tr_ms * 1e-3
     if tr_ms is not None and tr_ms < IN_SECONDS:
@@ -53,13 +59,15 @@ def read_clock(imaging: Readouts, readouts_per_frame: float, tr_ms: float | None
     step = _usual_step(stamps)
     segments = len(np.unique(imaging.counter("segment")))
     name, certain = _unit(step, tr_s, [1.0, readouts_per_frame, float(segments)])
+    if said is not None:
+        name, certain = TIME_UNITS[said], True
     unit_s = (UNITS_S | RARE_S)[name]
     by = (
         "a repetition time would be needed to tell"
         if tr_s is None
         else f"the header's {tr_s * 1e3:g} ms are no such step"
     )
-    sure = "" if certain else f" ({by})"
+    sure = ", as was said" if said is not None else "" if certain else f" ({by}): --time-unit says it"
     decisions.say(f"time stamps read in {name}{sure}", time_unit=name, time_unit_certain=certain)
     period = _period(stamps, unit_s)
     origin = float(stamps.min())

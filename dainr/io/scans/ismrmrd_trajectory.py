@@ -14,6 +14,7 @@ from dainr.io.scans.decisions import Decisions
 from dainr.io.scans.ismrmrd_geometry import Geometry
 from dainr.io.scans.ismrmrd_oversampling import fills
 from dainr.io.scans.ismrmrd_readouts import Readouts
+from dainr.io.scans.options import TRAJECTORY_UNITS
 from dainr.scan import K_MAX, K_TOLERANCE
 
 REACHED, BEYOND = 0.9, 1.03  # of the edge: samples in the right unit end between the two
@@ -21,6 +22,13 @@ ALIKE = 0.01  # units that differ by less are one
 SQUARE = 0.03  # sides of pixels that differ by less are alike
 FINER = 1.5  # times as fine as the image's, encoded pixels may be a mistake of the header
 PROFILES_ALIKE = 0.1  # density weights of two readouts, relative to the largest
+
+# What can be said of files without a trajectory, by the kind that the header tells
+WAYS = {
+    "goldenangle": "say --trajectory golden, or tiny-golden:N if its angles are small",
+    "radial": "say how its spokes turn: --trajectory golden, tiny-golden:N or linear",
+    "other": "export it with trajectories, or if it is radial say --trajectory golden, tiny-golden:N or linear",
+}
 
 Pair = tuple[float, float]
 
@@ -34,29 +42,34 @@ class Unit:
 
 
 def read_trajectory(
-    readouts: Readouts, geometry: Geometry, where: str, decisions: Decisions
+    readouts: Readouts, geometry: Geometry, said: str | None, where: str, decisions: Decisions
 ) -> tuple[Float[np.ndarray, "readout sample 2"], Geometry]:
     """The trajectory (ky, kx) of all readouts, in cycles per pixel, and the geometry with the matrix that holds it.
 
-    Raises BadScan where its unit cannot be told, where it is not finite, or has a third dimension.
+    `said`: its unit, one of `options.TRAJECTORY_UNITS`, where the user said it. Raises BadScan where its unit
+    cannot be told, where it is not finite, or has a third dimension.
     """
     stored = readouts.stacked_trajectory()
     if not np.isfinite(stored).all():
         raise BadScan(where, "its trajectory holds NaN or Inf", "export it again")
     _check_plane(stored, where, decisions)
     stored = stored[..., 1::-1]
-    unit = _unit(stored, readouts, geometry, where, decisions)
+    if said is None:
+        unit = _unit(stored, readouts, geometry, where, decisions)
+    else:
+        unit = next(u for u in _units(_encoded_pixel(geometry), geometry) if u.name == TRAJECTORY_UNITS[said])
     k = stored * np.array(unit.cycles_per_mm, np.float32)  # cycles per mm
-    decisions.say(f"trajectory read in {unit.name}", trajectory_unit=unit.name)
-    geometry = _large_enough(k, geometry, decisions)
+    as_said = "" if said is None else ", as was said"
+    decisions.say(f"trajectory read in {unit.name}{as_said}", trajectory_unit=unit.name)
+    geometry = large_enough(k, geometry, decisions)
     pixel_mm = np.array(geometry.fov_mm) / np.array(geometry.matrix)
     return k * pixel_mm.astype(np.float32), geometry
 
 
-def has_trajectory(readouts: Readouts, geometry: Geometry, where: str, decisions: Decisions) -> bool:
+def has_trajectory(readouts: Readouts, geometry: Geometry, kind: str, where: str, decisions: Decisions) -> bool:
     """Whether readouts have a trajectory of two components or more; one that is zero throughout is none.
 
-    Raises BadScan where they need one.
+    `kind`: the trajectory by the header's name. Raises BadScan where they need one.
     """
     stored = bool((readouts.head["trajectory_dimensions"] >= 2).all())
     zero = stored and not any(points.any() for points in readouts.trajectory)
@@ -64,7 +77,7 @@ def has_trajectory(readouts: Readouts, geometry: Geometry, where: str, decisions
         return True
     if not geometry.is_cartesian:
         why = "stores a trajectory of zeros" if zero else "stores no trajectory"
-        raise BadScan(where, f"it is not Cartesian and {why}", "export it with trajectories")
+        raise BadScan(where, f"it is not Cartesian and {why}", WAYS.get(kind, "export it with trajectories"))
     if zero:
         decisions.say("its trajectory is zero throughout: lines are placed by their numbers", zero_trajectory=True)
     return False
@@ -180,7 +193,7 @@ def _fits(unit: Unit, pixel_mm: Pair, largest: np.ndarray, stored: np.ndarray) -
     return bool(np.hypot(*np.moveaxis(stored * of_edge, -1, 0)).max() >= REACHED)
 
 
-def _large_enough(k: Float[np.ndarray, "readout sample 2"], geometry: Geometry, decisions: Decisions) -> Geometry:
+def large_enough(k: Float[np.ndarray, "readout sample 2"], geometry: Geometry, decisions: Decisions) -> Geometry:
     """The geometry with as many pixels as the samples (cycles per mm) need; those of the image, where these do."""
     reached = 2 * np.abs(k).max(axis=(0, 1)) * np.array(geometry.fov_mm)
     enough = reached <= np.array(geometry.matrix) * (1 + 2 * K_TOLERANCE)

@@ -15,6 +15,25 @@ from dainr.errors import BadRequest
 
 OF_ANY_SCAN = frozenset({"pixel_mm", "slice_mm", "frame_ms", "readout_ms", "affine", "coil_maps", "density"})
 FILES = frozenset({"affine", "coil_maps", "density"})  # options that name a file
+SCHEMES = r"golden|tiny-golden:[1-9]\d{0,2}|linear(:(180|360))?"  # of spokes without a trajectory
+TIME_UNITS = {  # as readers name them
+    "2.5ms": "ticks of 2.5 ms",
+    "ms": "ms",
+    "us": "us",
+    "0.1ms": "ticks of 0.1 ms",
+    "10us": "ticks of 10 us",
+}
+OF_PIXELS = {
+    "cycles": "cycles per {}pixel",
+    "radians": "radians per {}pixel",
+    "fov": "cycles per {}field of view",
+    "normalized": "half-widths of {}k-space, from -1 to 1",
+}
+TRAJECTORY_UNITS = {
+    **{name: words.format("") for name, words in OF_PIXELS.items()},
+    **{f"encoded-{name}": words.format("encoded ") for name, words in OF_PIXELS.items()},
+    **{"1/m": "cycles per m", "rad/m": "radians per m"},
+}
 TOGETHER = "yes"  # of --average: all repetitions and averages are one
 LONGEST_TIME_MS = 1e6
 
@@ -36,6 +55,9 @@ class ReadOptions:
     set_index: int | None = None
     repetition: int | None = None
     average: int | str | None = None  # or TOGETHER
+    trajectory: str | None = None  # one of SCHEMES
+    trajectory_unit: str | None = None  # of TRAJECTORY_UNITS
+    time_unit: str | None = None  # of TIME_UNITS
 
     @classmethod
     def parsed(cls, given: Mapping[str, Any]) -> "ReadOptions":
@@ -51,6 +73,8 @@ class ReadOptions:
         options = cls(**parsed)
         if options.frame_ms is not None and options.readout_ms is not None:
             raise BadRequest("--frame-ms and --readout-ms", "each of them says when readouts were measured", "give one")
+        if options.trajectory is not None and options.trajectory_unit is not None:
+            raise BadRequest("--trajectory and --trajectory-unit", "one makes what the other reads", "give one")
         return options
 
     def as_dict(self) -> dict[str, Any]:
@@ -137,6 +161,22 @@ def _average(name: str, value: Any) -> int | str:
         raise BadRequest(error.what, "it is neither yes nor a number", "write yes, or the number of one") from error
 
 
+def _scheme(name: str, value: Any) -> str:
+    if not re.fullmatch(SCHEMES, str(value)):
+        fix = "write golden, tiny-golden:N, linear or linear:360"
+        raise BadRequest(f"--{dashed(name)} {value}", "it is no scheme of spokes", fix)
+    return str(value)
+
+
+def _one_of(units: Mapping[str, str]) -> Callable[[str, Any], str]:
+    def parse(name: str, value: Any) -> str:
+        if value not in units:
+            raise BadRequest(f"--{dashed(name)} {value}", "it is no unit known here", f"choose {', '.join(units)}")
+        return str(value)
+
+    return parse
+
+
 PARSE: dict[str, Callable[[str, Any], Any]] = {
     "pixel_mm": _sizes,
     "slice_mm": _positive,
@@ -151,5 +191,8 @@ PARSE: dict[str, Callable[[str, Any], Any]] = {
     "set_index": _number,
     "repetition": _number,
     "average": _average,
+    "trajectory": _scheme,
+    "trajectory_unit": _one_of(TRAJECTORY_UNITS),
+    "time_unit": _one_of(TIME_UNITS),
 }
 NAMES = tuple(field.name for field in fields(ReadOptions))
