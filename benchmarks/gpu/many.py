@@ -1,6 +1,7 @@
 """Several cases on one GPU: `dainr batch` with one, four and eight at once, and twenty stacks of ten slices."""
 
 import json
+import shutil
 import tempfile
 from pathlib import Path
 
@@ -11,7 +12,7 @@ from dainr.io.scans import native
 from dainr.simulate import simulate_phantom
 
 CASES, AT_ONCE = 8, (1, 4, 8)
-STACKS, SLICES, STACKS_AT_ONCE = 20, 10, 4
+N_STACKS, SLICES, STACKS_AT_ONCE = 20, 10, 4
 TARGET_S = 300.0  # of the stacks, on an H100 or H200
 SHORT = ("--iterations", "4")  # of a rehearsal
 COLUMNS = {"seconds": "s", "per_case": "s a case", "done": "done", "why": "what failed"}
@@ -19,9 +20,7 @@ COLUMNS = {"seconds": "s", "per_case": "s a case", "done": "done", "why": "what 
 
 def cases(scope: Scope) -> list[str]:
     """Scans, slices of each, and how many at once."""
-    if scope.small:
-        return ["2 1 2"]
-    return [*(f"{CASES} 1 {jobs}" for jobs in AT_ONCE), f"{STACKS} {SLICES} {STACKS_AT_ONCE}"]
+    return ["2 1 2"] if scope.small else [f"{CASES} 1 {jobs}" for jobs in AT_ONCE]
 
 
 def measure(case: str, scope: Scope) -> Result:
@@ -30,9 +29,9 @@ def measure(case: str, scope: Scope) -> Result:
     with tempfile.TemporaryDirectory() as folder:
         work = Path(folder)
         (work / "scans").mkdir()
-        for number in range(scans):
-            scan = stacked(simulate_phantom(scope.phantom()), slices)
-            native.write(scan, work / "scans" / f"case{number}.h5")
+        native.write(stacked(simulate_phantom(scope.phantom()), slices), work / "scans" / "case0.h5")
+        for number in range(1, scans):
+            shutil.copy(work / "scans" / "case0.h5", work / "scans" / f"case{number}.h5")
         options = ["--jobs", str(jobs), "--device", scope.device, *(SHORT if scope.small else ())]
         done = run_dainr("batch", work / "scans", "-o", work / "out", "--quiet", *options)
         summary = work / "out" / "summary.json"
@@ -45,13 +44,14 @@ def measure(case: str, scope: Scope) -> Result:
 
 
 def show(results: Results) -> str:
-    """A row for each batch; the stacks beside their target."""
-    block = show_columns(results, COLUMNS, "cases, slices of each, at once")
-    stacks = results.get(f"{STACKS} {SLICES} {STACKS_AT_ONCE}")
-    if stacks is None:
-        return block
-    met = "met" if stacks["seconds"] <= TARGET_S else "missed"
-    return f"{block}\n\nTarget for the stacks, on an H100 or H200: {TARGET_S:g} s: {met}."
+    """A row for each batch."""
+    return show_columns(results, COLUMNS, "cases, slices of each, at once")
+
+
+def show_stacks(results: Results) -> str:
+    """The same, beside the target."""
+    met = " and ".join("met" if one["seconds"] <= TARGET_S else "missed" for one in results.values())
+    return f"{show(results)}\n\nTarget on an H100 or H200: {TARGET_S:g} s, {met}."
 
 
 def faults(results: Results) -> list[str]:
@@ -68,5 +68,17 @@ STAGE = Stage(
     show=show,
     faults=faults,
     usual_s=60,
-    limit_s=420,
+    limit_s=240,
+)
+
+STACKS = Stage(
+    name="stacks",
+    title="Stacks of slices on one device",
+    about=f"The same with {SLICES} slices each.",
+    cases=lambda scope: [] if scope.small else [f"{N_STACKS} {SLICES} {STACKS_AT_ONCE}"],
+    measure=measure,
+    show=show_stacks,
+    faults=faults,
+    usual_s=300,
+    limit_s=500,
 )

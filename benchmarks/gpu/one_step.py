@@ -17,12 +17,14 @@ from torch.profiler import ProfilerActivity, profile
 
 from benchmarks.common import table
 from benchmarks.gpu.stage import Result, Results, Scope, Stage, figure, show_columns
-from benchmarks.gpu.steps import begin, forget_memory, memory, take_steps
+from benchmarks.gpu.steps import begin, forget_memory, kernels, memory, take_steps
 from dainr.fit.loop import Fit
 from dainr.operators.nufft import available_backends
+from dainr.scan import Scan
 from dainr.settings.presets import preset_names
 
 WARM, TIMED, PROFILED = 6, 20, 5  # steps
+PLAIN = "plain-torch"
 TOP = 12  # kernels
 LAUNCHES, GRAPHS = ("cudaLaunchKernel", "cuLaunchKernel"), ("cudaGraphLaunch",)
 WAITS = ("cudaStreamSynchronize", "cudaEventSynchronize")  # not cudaDeviceSynchronize: that is the clock's
@@ -41,31 +43,36 @@ COLUMNS = {
 
 
 def cases(scope: Scope) -> list[str]:
-    """The presets with the first NUFFT backend, then `default` with the others."""
+    """`default` with the kernels of the device and in plain torch, the other presets, the other NUFFT backends."""
     first, *others = ["sparse"] if scope.small else available_backends(torch.device(scope.device))
-    presets = ["default"] if scope.small else sorted(preset_names())
-    return [*(f"{preset} {first}" for preset in presets), *(f"default {backend}" for backend in others)]
+    both = [f"default {first}", f"default {first} {PLAIN}"]
+    presets = [] if scope.small else [f"{name} {first}" for name in sorted(preset_names()) if name != "default"]
+    return [*both, *presets, *(f"default {backend}" for backend in others)]
 
 
 def measure(case: str, scope: Scope) -> Result:
     """Milliseconds of a step as it runs, then what the profiler sees of a few more."""
-    preset, backend = case.split()
     name = "sax13" if "sax13" in scope.scans else "phantom"
-    device = torch.device(scope.device)
     with tempfile.TemporaryDirectory() as folder:
         scan = scope.scan(name, Path(folder))
+    with kernels(case.endswith(PLAIN)):
+        return {"scan": name} | _of_scan(scan, case, scope)
+
+
+def _of_scan(scan: Scan, case: str, scope: Scope) -> Result:
+    preset, backend, *_ = case.split()
+    device, pairs = torch.device(scope.device), [f"nufft={backend}"]
     forget_memory(device)
-    fit, prepared = begin(scan, preset, scope.device, [f"nufft={backend}"])
+    fit, prepared = begin(scan, preset, scope.device, pairs)
     steps, seconds = take_steps(fit, WARM, TIMED)
-    result = {"scan": name, "ms": 1e3 * seconds / steps} | memory(device)
-    fit, _ = begin(scan, preset, scope.device, [f"nufft={backend}"], prepared)
+    result: Result = {"ms": 1e3 * seconds / steps} | memory(device)
+    fit, _ = begin(scan, preset, scope.device, pairs, prepared)
     result["lines"] = synchronising_lines(fit) if scope.on_cuda else {}
-    fit, _ = begin(scan, preset, scope.device, [f"nufft={backend}"], prepared)
-    activities = [ProfilerActivity.CPU, *([ProfilerActivity.CUDA] if scope.on_cuda else [])]
-    profiler = profile(activities=activities)
+    fit, _ = begin(scan, preset, scope.device, pairs, prepared)
+    profiler = profile(activities=[ProfilerActivity.CPU, *([ProfilerActivity.CUDA] if scope.on_cuda else [])])
     steps, _ = take_steps(fit, WARM, PROFILED, lambda: profiler)
-    if scope.on_cuda:
-        profiler.export_chrome_trace(str(scope.out / f"trace_{preset}_{backend}.json.gz"))
+    if scope.on_cuda and case == f"default {backend}":
+        profiler.export_chrome_trace(str(scope.out / f"trace_{backend}.json.gz"))
     return result | counts(profiler.key_averages(), steps)
 
 
@@ -109,7 +116,7 @@ def _debugged() -> Iterator[None]:
 
 def show(results: Results) -> str:
     """Figures of a step, the lines that wait, and the longest kernels of the first case."""
-    blocks = [show_columns(results, COLUMNS, "preset, NUFFT")]
+    blocks = [show_columns(results, COLUMNS, "preset, NUFFT, kernels")]
     for case, result in results.items():
         if result.get("lines"):
             lines = ", ".join(f"{line} ({number})" for line, number in result["lines"].items())

@@ -13,10 +13,9 @@ import torch
 from torch import Tensor
 
 from benchmarks.gpu.stage import Result, Results, Scope, Stage, show_columns
-from benchmarks.gpu.steps import begin
+from benchmarks.gpu.steps import begin, kernels
 from dainr.fields.pointwise import PointwiseField
 from dainr.fit.loop import Fit
-from dainr.kernels.compiling import plain_torch
 from dainr.losses import KeepsState
 from dainr.operators.nufft import available_backends
 from dainr.settings.presets import preset_names
@@ -51,26 +50,24 @@ def measure(case: str, scope: Scope) -> Result:
     with tempfile.TemporaryDirectory() as folder:
         scan = scope.scan(name, Path(folder))
     pairs = [] if backend == "fft" else [f"nufft={backend}"]
-    reference, prepared = begin(scan, preset, "cpu", [] if backend == "fft" else ["nufft=compiled"])
-    fit, _ = begin(scan, preset, scope.device, pairs, prepared)
-    _move(reference)
-    fit.model.load_state_dict(reference.model.state_dict())
-    if isinstance(reference.model, PointwiseField) and reference.model.features is not None:
-        assert isinstance(fit.model, PointwiseField) and fit.model.features is not None
-        fit.model.features.maps.copy_(reference.model.features.maps)
-    value_and_gradient(reference, MOMENTS[-1], {})  # restores the frames
-    state = _state(reference)
-    own, plain, same = list[Differences](), list[Differences](), True
-    for moment in MOMENTS:
-        wanted = value_and_gradient(reference, moment, state)
-        once, again = (value_and_gradient(fit, moment, state) for _ in range(2))
-        with plain_torch():
-            in_torch = value_and_gradient(fit, moment, state)
-        own.append(differences(once, wanted))
-        plain.append(differences(in_torch, wanted))
-        same = same and equal(once, again)
+    with kernels(plain=False):
+        reference, prepared = begin(scan, preset, "cpu", ["nufft=compiled"] if pairs else [])
+        _move(reference)
+        value_and_gradient(reference, MOMENTS[-1], {})  # restores the frames
+        state = _state(reference)
+        wanted = [value_and_gradient(reference, moment, state) for moment in MOMENTS]
+    found = []
+    for plain in (False, True):
+        with kernels(plain):
+            fit, _ = begin(scan, preset, scope.device, pairs, prepared)
+            _take_over(fit, reference)
+            found.append([value_and_gradient(fit, moment, state) for moment in MOMENTS])
+            if not plain:
+                again = [value_and_gradient(fit, moment, state) for moment in MOMENTS]
+    own, plain_ones = ([differences(*pair) for pair in zip(some, wanted, strict=True)] for some in found)
+    same = all(equal(*pair) for pair in zip(found[0], again, strict=True))
     value, gradient, worst = (max(column) for column in zip(*own, strict=True))
-    plain_value, plain_gradient, _ = (max(column) for column in zip(*plain, strict=True))
+    plain_value, plain_gradient, _ = (max(column) for column in zip(*plain_ones, strict=True))
     return {
         "value": value,
         "gradient": gradient,
@@ -114,6 +111,14 @@ def equal(one: Value, other: Value) -> bool:
 def _or_infinite(difference: float) -> float:
     """A difference that counts as the largest where it is no number."""
     return difference if math.isfinite(difference) else math.inf
+
+
+def _take_over(fit: Fit, reference: Fit) -> None:
+    """Give a fit the parameters of another, and its features."""
+    fit.model.load_state_dict(reference.model.state_dict())
+    if isinstance(reference.model, PointwiseField) and reference.model.features is not None:
+        assert isinstance(fit.model, PointwiseField) and fit.model.features is not None
+        fit.model.features.maps.copy_(reference.model.features.maps)
 
 
 @torch.no_grad()

@@ -4,8 +4,11 @@ from benchmarks.gpu import card, fits, grids, many, marked, networks, one_step, 
 from benchmarks.gpu.stage import Scope, Stage
 
 STAGES = {
-    module.STAGE.name: module.STAGE
-    for module in (card, parity, marked, one_step, fits, transforms, sizes, networks, many, grids)
+    stage.name: stage
+    for stage in (
+        *(card.STAGE, parity.STAGE, marked.STAGE, one_step.STAGE, fits.STAGE, transforms.STAGE, sizes.STAGE),
+        *(networks.STAGE, many.STAGE, grids.STAGE, many.STACKS),
+    )
 }
 
 

@@ -4,14 +4,16 @@ import dainr  # noqa: F401 - before torch, for it decides how threads wait
 
 # isort: split
 import time
-from collections.abc import Callable, Sequence
-from contextlib import AbstractContextManager, nullcontext
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 
 import numpy as np
 import torch
 
+from dainr.fields.lookup import lookup_at_pixels
 from dainr.fit.loop import Fit
 from dainr.fit.state import Step
+from dainr.kernels.compiling import plain_torch
 from dainr.methods.dainr.config import DainrConfig
 from dainr.methods.dainr.method import Dainr
 from dainr.methods.dainr.start import start_fit
@@ -65,6 +67,19 @@ def take_steps(
 
     fit.run([watch])
     return ended[0][0] - begun[0][0], ended[0][1] - begun[0][1]
+
+
+@contextmanager
+def kernels(plain: bool) -> Iterator[None]:
+    """Within it fits are begun and run with the kernels of their device, or in plain torch.
+
+    Lookups are forgotten, for they keep the kernels they were made with; a backward pass stays in this thread, for
+    that of a GPU does not know what is chosen here.
+    """
+    lookup_at_pixels.cache_clear()
+    with torch.autograd.set_multithreading_enabled(not plain), plain_torch() if plain else nullcontext():
+        yield
+    lookup_at_pixels.cache_clear()
 
 
 def clock(work: Callable[[], object], device: torch.device, rounds: int) -> float:

@@ -1,15 +1,17 @@
 """Stages measure what they say, on small phantoms, and call wrong what is wrong."""
 
 import json
+import warnings
 from types import SimpleNamespace
-from typing import Any
+from typing import Any, cast
 
 import pytest
 import torch
 
 from benchmarks.gpu import fits, grids, many, marked, one_step, parity, plan, transforms
 from benchmarks.gpu.stage import Result, Scope, figure
-from benchmarks.gpu.steps import begin, take_steps
+from benchmarks.gpu.steps import begin, kernels, take_steps
+from dainr.kernels.compiling import chosen
 from dainr.operators.nufft.sparse import SparseNufftOperator
 from dainr.simulate import simulate_phantom
 
@@ -140,7 +142,7 @@ def test_what_pytest_says_is_read() -> None:
     assert marked.faults({"a": result | {"on_cuda": True}}) == ["tests: tests/a.py::test_b failed"]
     assert "tests/c.py" in marked.show({"a": result})
     nothing = marked.count("57 skipped in 1.00s") | {"on_cuda": True}
-    assert marked.faults({"a": nothing}) == ["tests: not one test marked cuda passed"]
+    assert marked.faults({"a": nothing}) == ["tests: a: not one passed"]
 
 
 def test_tiny_cuda_nn_is_left_out_where_it_cannot_be_imported(scope: Scope, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -158,3 +160,32 @@ def test_tiny_cuda_nn_is_left_out_where_it_cannot_be_imported(scope: Scope, monk
 )
 def test_figures_are_short(value: object, text: str) -> None:
     assert figure(value) == text
+
+
+def test_files_that_take_a_gpu_where_there_is_one_are_found() -> None:
+    names = [name.rpartition("/")[2] for name in marked.files()]
+    assert {"test_cuda.py", "test_cuda_step.py"} <= {*names}
+    assert "test_stages.py" not in names
+
+
+def test_lines_that_wait_are_counted(monkeypatch: pytest.MonkeyPatch) -> None:
+    modes: list[str] = []
+    monkeypatch.setattr(torch.cuda, "set_sync_debug_mode", modes.append)
+
+    def steps(fit: object, warm: int, n: int, around: Any) -> None:
+        with around():
+            for _ in range(2):
+                warnings.warn_explicit("called a synchronizing CUDA operation", UserWarning, "dir/loop.py", 9)
+            warnings.warn_explicit("another", UserWarning, "dir/loop.py", 10)
+
+    monkeypatch.setattr(one_step, "take_steps", steps)
+    assert one_step.synchronising_lines(cast(Any, None)) == {"loop.py:9": 2}
+    assert modes == ["warn", "default"]
+
+
+def test_within_plain_torch_backward_passes_are_plain_too() -> None:
+    with kernels(plain=True):
+        assert not torch.autograd.is_multithreading_enabled()
+        assert chosen(torch.device("cpu"), "plain", cpu="compiled") == "plain"
+    assert torch.autograd.is_multithreading_enabled()
+    assert chosen(torch.device("cpu"), "plain", cpu="compiled") == "compiled"
