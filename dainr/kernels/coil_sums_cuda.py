@@ -24,12 +24,12 @@ def combine_cuda(coil_images: Tensor, maps: Tensor, images: Tensor | None, of_ma
     grid = triton.cdiv(n_pixels, pixels), 1 if both else n_frames
     seen, added = (in_order(images), of_maps) if images is not None and of_maps is not None else (maps, maps)
     sizes = n_frames if both else 1, n_coils, n_pixels
-    launch(_combine, grid, z, maps, seen, combined, added, *sizes, COILS=coils, PIXELS=pixels, BOTH=both)
+    launch(_coil_sums, grid, z, maps, seen, combined, added, *sizes, COILS=coils, PIXELS=pixels, BOTH=both)
     return combined
 
 
 @triton.jit
-def _combine(  # type: ignore[no-untyped-def]
+def _coil_sums(  # type: ignore[no-untyped-def]
     coil_images,
     maps,
     images,

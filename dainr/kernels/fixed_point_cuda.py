@@ -42,7 +42,7 @@ def write(sums: Sums, out: Tensor) -> None:
     """The sums as floats; NaN where one of the group's contributions was no number, to be seen as divergence."""
     n = sums.integers[0].numel()
     grid = triton.cdiv(n, NUMBERS), len(sums.integers)
-    launch(_to_float, grid, *sums[:3], out, n, sums.unit, NUMBERS=NUMBERS)
+    launch(_sums_to_float, grid, *sums[:3], out, n, sums.unit, NUMBERS=NUMBERS)
 
 
 @triton.jit
@@ -59,7 +59,7 @@ def add(integers, index, contribution, unit, mask):  # type: ignore[no-untyped-d
 
 
 @triton.jit
-def _to_float(integers, largest, nowhere, out, n, unit, NUMBERS: tl.constexpr):  # type: ignore[no-untyped-def]
+def _sums_to_float(integers, largest, nowhere, out, n, unit, NUMBERS: tl.constexpr):  # type: ignore[no-untyped-def]
     group = tl.program_id(1)
     number = tl.program_id(0) * NUMBERS + tl.arange(0, NUMBERS)
     index = group.to(tl.int64) * n + number

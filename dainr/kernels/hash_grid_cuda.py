@@ -36,7 +36,15 @@ class _Interpolation(torch.autograd.Function):
         n_points, n_levels = len(positions), len(scales)
         out = positions.new_empty(n_points, n_levels * table.shape[1])
         launch(
-            _forward, (*_grid(positions), n_levels), positions, table, scales, levels, out, n_points, **_sizes(table)
+            _encoding_forward,
+            (*_grid(positions), n_levels),
+            positions,
+            table,
+            scales,
+            levels,
+            out,
+            n_points,
+            **_sizes(table),
         )
         return out
 
@@ -49,7 +57,7 @@ class _Interpolation(torch.autograd.Function):
         to_positions, to_table = torch.empty_like(positions), torch.empty_like(table)
         seen = positions, table, scales, levels, gradient
         sizes = len(positions), len(scales), sums.unit
-        launch(_backward, _grid(positions), *seen, *sums[:3], to_positions, *sizes, **_sizes(table))
+        launch(_encoding_backward, _grid(positions), *seen, *sums[:3], to_positions, *sizes, **_sizes(table))
         fixed_point.write(sums, to_table)
         return to_positions, to_table, None, None
 
@@ -81,7 +89,7 @@ def _entry(i, j, levels):  # type: ignore[no-untyped-def]
 
 
 @triton.jit
-def _forward(  # type: ignore[no-untyped-def]
+def _encoding_forward(  # type: ignore[no-untyped-def]
     positions,
     table,
     scales,
@@ -112,7 +120,7 @@ def _forward(  # type: ignore[no-untyped-def]
 
 
 @triton.jit
-def _backward(  # type: ignore[no-untyped-def]
+def _encoding_backward(  # type: ignore[no-untyped-def]
     positions,
     table,
     scales,

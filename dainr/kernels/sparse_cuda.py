@@ -58,12 +58,12 @@ def product_cuda(
     rows = max(TILE // (width * entries), 1)
     grid = triton.cdiv(n_rows, rows), triton.cdiv(n_numbers, width)
     sizes = {"NUMBERS": n_numbers, "ROWS": rows, "ENTRIES": entries, "WIDTH": width}
-    launch(_product, grid, first, columns, values, in_order(dense), out, n_rows, **sizes)
+    launch(_sparse_product, grid, first, columns, values, in_order(dense), out, n_rows, **sizes)
     return out
 
 
 @triton.jit
-def _product(  # type: ignore[no-untyped-def]
+def _sparse_product(  # type: ignore[no-untyped-def]
     first,
     columns,
     values,

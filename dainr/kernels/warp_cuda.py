@@ -29,7 +29,7 @@ class _Warp(torch.autograd.Function):
         images, displacement = in_order(images), in_order(displacement)
         ctx.save_for_backward(images, displacement)
         warped = torch.empty_like(images)
-        launch(_forward, _grid(images), images, displacement, warped, *images.shape[1:], PIXELS=PIXELS)
+        launch(_warp_forward, _grid(images), images, displacement, warped, *images.shape[1:], PIXELS=PIXELS)
         return warped
 
     @staticmethod
@@ -40,7 +40,7 @@ class _Warp(torch.autograd.Function):
         sums = fixed_point.begin(torch.view_as_real(gradient), (*images.shape, 2))
         to_images, to_displacement = torch.empty_like(images), torch.empty_like(displacement)
         others = *sums[:3], to_displacement, *images.shape[1:], sums.unit
-        launch(_backward, _grid(images), images, displacement, gradient, *others, PIXELS=PIXELS)
+        launch(_warp_backward, _grid(images), images, displacement, gradient, *others, PIXELS=PIXELS)
         fixed_point.write(sums, to_images)
         return to_images, to_displacement
 
@@ -94,7 +94,7 @@ def _cell(x0, y0, i, j, ny, nx):  # type: ignore[no-untyped-def]
 
 
 @triton.jit
-def _forward(images, displacement, warped, ny, nx, PIXELS: tl.constexpr):  # type: ignore[no-untyped-def]
+def _warp_forward(images, displacement, warped, ny, nx, PIXELS: tl.constexpr):  # type: ignore[no-untyped-def]
     pixel = tl.program_id(0) * PIXELS + tl.arange(0, PIXELS)
     frame = tl.program_id(1).to(tl.int64) * ny * nx
     inside = pixel < ny * nx
@@ -112,7 +112,7 @@ def _forward(images, displacement, warped, ny, nx, PIXELS: tl.constexpr):  # typ
 
 
 @triton.jit
-def _backward(  # type: ignore[no-untyped-def]
+def _warp_backward(  # type: ignore[no-untyped-def]
     images,
     displacement,
     gradient,

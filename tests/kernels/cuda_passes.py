@@ -12,6 +12,8 @@ from unittest.mock import patch
 
 import torch
 from torch import Tensor
+from triton.backends.compiler import GPUTarget
+from triton.runtime import driver
 
 from dainr.fields.hash_grid import GridConfig, grid_levels
 from dainr.kernels import (
@@ -31,9 +33,9 @@ CELLS = FRAMES * 240 * 240  # of the NUFFT's finer grid
 LEVELS, TABLE, PIECES = 7, 52_704, 54_000  # of the hash grid, its entries, and the pieces that lookups of these come in
 PIXELS = MATRIX[0] * MATRIX[1]
 PAPER = GridConfig()
-KINDS = {torch.complex64: "*fp32", torch.float32: "*fp32", torch.int32: "*i32", torch.int64: "*i64"}
-# what is read and written; of the warp's sums, first set to zero, and of its gradient, whose largest is sought
-AGAIN = {"_huber": ("samples",), "_combine": ("of_maps",), "_backward": ("sums", "gradient")}
+# what is read and written, and what else: sums are set to zero first, and the largest gradient is sought
+AGAIN = {"_huber": ("samples",), "_coil_sums": ("of_maps",)}
+AGAIN |= dict.fromkeys(("_warp_backward", "_encoding_backward"), ("sums", "gradient"))
 
 
 class Launch(NamedTuple):
@@ -135,29 +137,28 @@ SMALLEST: dict[str, Callable[[], Any]] = {
 }
 
 
-def compile_for(launch: Launch, capability: int) -> Any:
-    """What Triton and ptxas make of a launch for GPUs of a compute capability, without one."""
-    import triton
-    from triton.backends.compiler import GPUTarget
-    from triton.compiler import ASTSource
+class NoGpu(NamedTuple):
+    """In the place of a CUDA driver: the GPU that kernels are compiled for."""
 
-    names = launch.kernel.arg_names
-    signature, constants, divisible = {}, {}, {}
-    for name, argument in zip(names, launch.arguments, strict=False):
-        if isinstance(argument, Tensor):
-            signature[name] = KINDS[argument.dtype]
-        else:
-            signature[name] = "i32" if isinstance(argument, int) else "fp32"
-        if isinstance(argument, int) and argument == 1:  # Triton knows ones, and what 16 divides
-            signature[name], constants[name] = "constexpr", 1
-        elif isinstance(argument, Tensor) or (isinstance(argument, int) and argument % 16 == 0):
-            divisible[(names.index(name),)] = [["tt.divisibility", 16]]
-    for name, value in launch.constants.items():
-        if name in names:
-            signature[name], constants[name] = "constexpr", value
-    options = {name: value for name, value in launch.constants.items() if name not in names}
-    source = ASTSource(launch.kernel, signature, constants, divisible)
-    return triton.compile(source, target=GPUTarget("cuda", capability, 32), options=options)
+    capability: int
+
+    def get_current_target(self) -> Any:
+        """Its architecture."""
+        return GPUTarget("cuda", self.capability, 32)
+
+    def get_current_device(self) -> int:
+        """Its number."""
+        return 0
+
+    def get_current_stream(self, device: int) -> int:
+        """Its queue."""
+        return 0
+
+
+def compiled(launch: Launch) -> Any:
+    """What Triton and ptxas make of a launch, by the way that leads to a GPU, up to the launch itself."""
+    arguments = (compiling_cuda._lanes(a) if isinstance(a, Tensor) else a for a in launch.arguments)
+    return launch.kernel.warmup(*arguments, grid=launch.grid, **launch.constants)
 
 
 def moved(launches: list[Launch]) -> int:
@@ -184,13 +185,13 @@ def table() -> list[str]:
 
 def compile_all(capability: int) -> None:
     """Every kernel, for the sizes of a real scan and for those of the smallest."""
+    driver.set_active(NoGpu(capability))
     for name, run in (PASSES | SMALLEST).items():
         with recorded() as launches:
             run()
         for launch in launches:
-            compiled = compile_for(launch, capability)
-            size, shared = len(compiled.asm["cubin"]), compiled.metadata.shared
-            sys.stdout.write(f"{name}: {launch.kernel.fn.__name__}, {size} bytes, {shared} of shared memory\n")
+            size = len(compiled(launch).asm["cubin"])
+            sys.stdout.write(f"{name}: {launch.kernel.fn.__name__}, {size} bytes\n")
 
 
 if __name__ == "__main__":

@@ -19,7 +19,14 @@ from tests.methods.dainr.test_objective import N_FRAMES, NOISE, make
 DEVICE = torch.device("cuda" if torch.cuda.is_available() else "cpu")
 N_POINTS = 40  # of every frame
 # lookup and NUFFT, forward and back: products; temporal variation: of the images and of canonical space
-LAUNCHES = {"_product": 4, "_forward": 1, "_backward": 1, "_to_float": 1, "_huber": 1, "_combine": 1}
+LAUNCHES = {
+    "_sparse_product": 4,
+    "_warp_forward": 1,
+    "_warp_backward": 1,
+    "_sums_to_float": 1,
+    "_huber": 1,
+    "_coil_sums": 1,
+}
 LAUNCHES |= {"_temporal": 2, "_spatial": 1, "_magnitude": 1}
 
 
