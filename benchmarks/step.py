@@ -52,7 +52,7 @@ def main() -> None:
     prepared = prepare_slice(scan, 0, config.prepare, config.seed)
     data = frame_data(prepared, ~prepared.held_out, config.nufft, torch.device(config.device))
     fit = start_fit(config, prepared, data, None, grid_frames(data))
-    batch = data.batch(fit._positions(0), PROGRESS)
+    batch = data.batch(fit.stepper.positions(0), PROGRESS)
     step(fit)  # so that every parameter has a gradient for the optimiser's own row
     if isinstance(fit.model, WarpedCine):
         assert isinstance(fit.loss, Objective)
@@ -67,7 +67,7 @@ def main() -> None:
 
 def step(fit: Fit) -> None:
     """One step as the fit takes it."""
-    batch = fit.data.batch(fit._positions(fit.state.step), PROGRESS)
+    batch = fit.data.batch(fit.stepper.positions(fit.state.step), PROGRESS)
     fit.optimiser.zero_grad()
     loss = fit.loss(fit.model, batch)
     float(loss.detach())

@@ -7,7 +7,7 @@ import pytest
 
 import dainr
 from dainr.errors import BadRequest
-from dainr.fit.loop import FitConfig
+from dainr.fit.config import FitConfig
 from dainr.fit.state import Step
 from dainr.prepare.frames import frames_as_stored
 from dainr.scan import Scan

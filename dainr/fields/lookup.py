@@ -14,7 +14,7 @@ from torch.autograd.function import once_differentiable
 
 from dainr.fields.hash_grid import GridConfig, grid_levels
 from dainr.kernels.coordinates import pixel_coordinates
-from dainr.kernels.hash_grid import entry_index
+from dainr.kernels.hash_grid import corners
 from dainr.kernels.sparse import Product, csr_matrix, csr_product, transposed
 
 
@@ -24,19 +24,8 @@ class FixedLookup:
     def __init__(self, config: GridConfig, positions: Float[Tensor, "point 2"]) -> None:
         levels = grid_levels(config)
         self.n_features = len(levels) * config.features_per_level
-        columns, values = [], []
-        for level in levels:
-            cell = positions * level.scale + 0.5
-            corner = cell.floor()
-            x, y = (cell - corner).unbind(1)
-            i, j = corner.long().unbind(1)
-            for di, wx in ((0, 1 - x), (1, x)):
-                for dj, wy in ((0, 1 - y), (1, y)):
-                    columns.append(entry_index(i + di, j + dj, level))
-                    values.append(wx * wy)
-        # the rows of a point are its levels, each with four corners
-        of_rows, weights = (torch.stack(parts, 1).view(-1, 4) for parts in (columns, values))
-        matrix = csr_matrix(of_rows, weights, levels[-1].offset + levels[-1].size)
+        columns, values = (part.flatten(0, 1) for part in corners(positions, levels))  # rows: the levels of each point
+        matrix = csr_matrix(columns, values, levels[-1].offset + levels[-1].size)
         self.products = csr_product(matrix), csr_product(transposed(matrix))
 
     def __call__(self, table: Float[Tensor, "entry per_level"]) -> Float[Tensor, "point feature"]:

@@ -3,6 +3,8 @@
 import logging
 from collections.abc import Callable
 
+from torch import Tensor
+
 from dainr.errors import OutOfMemory, is_out_of_memory
 from dainr.fit.state import FitState
 from dainr.machine.device import give_memory_back
@@ -14,8 +16,8 @@ FEWEST = 2  # frames at once: variation over time is that of neighbours
 
 
 def with_fewer_frames(
-    backward: Callable[[], float], forget: Callable[[], None], state: FitState, at_once: int
-) -> float:
+    backward: Callable[[], Tensor], forget: Callable[[], None], state: FitState, at_once: int
+) -> Tensor:
     """The loss of a step by `backward`, which renders `state.frames_at_once` frames at once, or else `at_once`.
 
     `forget` takes the gradients of what was begun away. Raises OutOfMemory where fewer frames are too many.

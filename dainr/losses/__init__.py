@@ -1,6 +1,6 @@
 """Losses: a function of a model and a batch, so that a loss may measure again or run the model again."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Hashable
 from typing import Protocol, runtime_checkable
 
 from torch import Tensor
@@ -24,4 +24,16 @@ class KeepsState(Protocol):
         ...
 
 
-__all__ = ["KeepsState", "Loss", "energies", "l1_loss", "relative_error", "residual", "residuals"]
+@runtime_checkable
+class HasPhases(Protocol):
+    """A loss whose steps run the same operations on the same tensors while its phase is the same.
+
+    What else changes with the progress of a fit is computed from the clock of the batch.
+    """
+
+    def phase(self, progress: float) -> Hashable:
+        """The phase at a share of the fit's budget."""
+        ...
+
+
+__all__ = ["HasPhases", "KeepsState", "Loss", "energies", "l1_loss", "relative_error", "residual", "residuals"]

@@ -5,6 +5,8 @@ stay those of the series. All readouts together measure the time average, so the
 again: the network only says how the frames differ from it.
 """
 
+from contextlib import nullcontext
+
 import numpy as np
 import torch
 from jaxtyping import Complex, Float
@@ -69,7 +71,8 @@ class Restorer:
 
 def restore_triples(network: MDSR, triples: Float[Tensor, "image 3 y x"], scale: int) -> Float[Tensor, "image 3 y x"]:
     """What the network makes of frame triples."""
-    with torch.autocast(triples.device.type, dtype=torch.bfloat16, enabled=has_bfloat16(triples.device)):
+    device = triples.device
+    with torch.autocast(device.type, dtype=torch.bfloat16) if has_bfloat16(device) else nullcontext():
         return network.tail(network.trunk(triples.contiguous(memory_format=torch.channels_last), scale)).float()
 
 
@@ -105,6 +108,8 @@ def has_bfloat16(device: torch.device) -> bool:
     """Whether the processor multiplies bfloat16 faster than single precision."""
     if device.type == "cuda":
         return torch.cuda.get_device_capability(device) >= (8, 0)  # before Ampere torch emulates it
+    if device.type != "cpu":
+        return False
     tests = (
         getattr(torch.cpu, name, lambda: False) for name in ("_is_amx_tile_supported", "_is_avx512_bf16_supported")
     )

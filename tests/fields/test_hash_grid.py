@@ -82,12 +82,13 @@ def test_only_levels_larger_than_the_table_are_hashed() -> None:
 
 
 def test_entries_are_hashed_tiled_or_counted_row_by_row() -> None:
-    i, j = torch.tensor([70, 3]), torch.tensor([41, 0])
+    i, j = torch.tensor([70, 3])[:, None, None], torch.tensor([41, 0])[:, None, None]
     hashed, tiled, dense = (grid_levels(CONFIGS[name])[-1] for name in ("hash", "tiled", "dense"))
     expected = [hashed.offset + (a ^ (b * 2654435761 % 2**32)) % 256 for a, b in ((70, 41), (3, 0))]
-    assert entry_index(i, j, hashed).tolist() == expected
-    assert entry_index(i, j, tiled).tolist() == [tiled.offset + (70 + 41 * tiled.resolution) % 256, tiled.offset + 3]
-    assert entry_index(j, i, dense)[1] == dense.offset + 3 * dense.resolution
+    assert entry_index(i, j, [hashed]).flatten().tolist() == expected
+    expected = [tiled.offset + (70 + 41 * tiled.resolution) % 256, tiled.offset + 3]
+    assert entry_index(i, j, [tiled]).flatten().tolist() == expected
+    assert entry_index(j, i, [dense])[1] == dense.offset + 3 * dense.resolution
 
 
 @each

@@ -12,8 +12,10 @@ from torch import Tensor, nn
 
 from dainr.errors import BadRequest, Diverged
 from dainr.fit import loop as fit_module
-from dainr.fit.loop import COSINE_FLOOR, Fit, FitConfig
+from dainr.fit.config import FitConfig
+from dainr.fit.loop import Fit
 from dainr.fit.state import Checkpoint, Step
+from dainr.fit.step import COSINE_FLOOR
 from dainr.losses import Loss, energies, l1_loss, relative_error, residual
 from dainr.operators import Batch, FrameData, acquisition
 from tests.helper import random_complex

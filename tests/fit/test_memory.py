@@ -10,7 +10,8 @@ import torch
 from torch import Tensor, nn
 
 from dainr.errors import OutOfMemory
-from dainr.fit.loop import Fit, FitConfig
+from dainr.fit.config import FitConfig
+from dainr.fit.loop import Fit
 from dainr.fit.memory import with_fewer_frames
 from dainr.fit.state import FitState
 from dainr.losses import l1_loss, relative_error, residual, residuals

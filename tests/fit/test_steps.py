@@ -7,8 +7,10 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from dainr.fit.loop import COSINE_FLOOR, Fit, FitConfig
+from dainr.fit.config import FitConfig
+from dainr.fit.loop import Fit
 from dainr.fit.state import Step
+from dainr.fit.step import COSINE_FLOOR
 from dainr.losses import l1_loss
 from dainr.operators import Batch
 from tests.fit.test_loop import MATRIX, SETTINGS, Voxels, data, make

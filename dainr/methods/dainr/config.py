@@ -8,7 +8,7 @@ from dainr.errors import BadRequest
 from dainr.fields.canonical import CanonicalConfig
 from dainr.fields.deformation import DeformationConfig
 from dainr.fields.warped import WarpedConfig
-from dainr.fit.loop import FitConfig
+from dainr.fit.config import FitConfig
 from dainr.methods.common import MethodConfig
 from dainr.methods.dainr.objective import ObjectiveConfig
 

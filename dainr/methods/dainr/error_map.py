@@ -26,7 +26,8 @@ from jaxtyping import Float
 from torch import Tensor
 
 from dainr.fields.warped import WarpedCine
-from dainr.fit.loop import Fit, FitConfig
+from dainr.fit.config import FitConfig
+from dainr.fit.loop import Fit
 from dainr.methods.dainr.config import DainrConfig
 from dainr.methods.dainr.objective import Objective
 from dainr.operators.batch import Batch, FrameData, FrameModel
@@ -44,6 +45,10 @@ USUAL = 1.7  # error of the image over the spread of the refits, where nothing w
 
 class Reweighted(Objective):
     """The objective as it is at the end of a fit; a sample's weight stands where its density is in the data."""
+
+    def phase(self, progress: float) -> tuple[bool, ...]:
+        """All parts have begun."""
+        return super().phase(1.0)
 
     def __call__(self, model: FrameModel, batch: Batch) -> Float[Tensor, ""]:
         """The objective of a batch, whatever its progress."""

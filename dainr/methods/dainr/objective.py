@@ -84,6 +84,13 @@ class Objective:
         if "share" in state:
             self.easing = Easing(state["squares"].clone(), state["share"].clone())
 
+    def phase(self, progress: float) -> tuple[bool, ...]:
+        """Which parts have begun."""
+        config = self.config
+        begins = (config.innovation_from, config.coil_maps_from, config.ease_from)
+        predicts = self.restorer is not None and progress >= config.prediction_from
+        return *(progress >= begin for begin in begins), predicts
+
     def __call__(self, model: FrameModel, batch: Batch) -> Float[Tensor, ""]:
         """The objective of a warped field on a batch of neighbouring frames, or subframes."""
         assert isinstance(model, WarpedCine)
