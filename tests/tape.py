@@ -1,13 +1,12 @@
 """What a graphics card does, as far as a CPU can show it: recorded steps, one device, and nobody who waits for it."""
 
 from collections import Counter
-from collections.abc import Callable
 from typing import Any
 
 import torch
 from torch import Tensor
 from torch.utils._python_dispatch import TorchDispatchMode
-from torch.utils._pytree import tree_flatten, tree_map
+from torch.utils._pytree import tree_flatten
 
 VIEWS = {
     *("view", "t", "transpose", "permute", "expand", "unsqueeze", "squeeze", "slice", "select", "split", "detach"),
@@ -18,43 +17,28 @@ VIEWS = {
 
 
 class Tape(TorchDispatchMode):
-    """Records torch's operations and plays them again on the same tensors, as a CUDA graph does.
+    """Records torch's operations and plays them again in the same memory, as a CUDA graph does.
 
     What Python decided while it was recorded stays decided, and the values of Python's numbers stay as they were.
     """
 
     def __init__(self) -> None:
         super().__init__()
-        self._calls: list[tuple[Any, Any, Any, list[int]]] = []
-        self._kept: list[Any] = []  # so that no tensor's identity is used twice
+        self._calls: list[tuple[Any, Any, Any, Any]] = []  # function, arguments and results, which keeps their memory
 
     def __torch_dispatch__(self, function: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
         results = function(*args, **(kwargs or {}))
-        made = [id(t) for t in tree_flatten(results)[0] if isinstance(t, Tensor)]
-        self._calls.append((function, args, kwargs or {}, made))
-        self._kept.append((args, kwargs, results))
+        self._calls.append((function, args, kwargs or {}, results))
         return results
 
-    def play(self) -> Callable[[Tensor], Tensor]:
-        """Everything again; what a tensor made while recording is now."""
-        now: dict[int, Tensor] = {}
-
-        def current(part: Any) -> Any:
-            return now.get(id(part), part) if isinstance(part, Tensor) else part
-
-        for function, args, kwargs, made in self._calls:
-            results = function(*tree_map(current, args), **tree_map(current, kwargs))
-            fresh = [t for t in tree_flatten(results)[0] if isinstance(t, Tensor)]
-            now.update(zip(made, fresh, strict=True))
-        return current
-
-
-def tape_capture(take: Callable[[], Tensor]) -> Callable[[], Tensor]:
-    """A capture for `Recorder`. Unlike a CUDA graph it takes the step while it records it; what that changes is undone
-    by the caller."""
-    with Tape() as tape:
-        loss = take()
-    return lambda: tape.play()(loss)
+    @torch.no_grad()  # what autograd does was recorded, too
+    def play(self) -> None:
+        """Everything again."""
+        for function, args, kwargs, results in self._calls:
+            again = tree_flatten(function(*args, **kwargs))[0]
+            for now, before in zip(again, tree_flatten(results)[0], strict=True):
+                if isinstance(now, Tensor) and now.data_ptr() != before.data_ptr():
+                    before.copy_(now)
 
 
 class OneDevice(TorchDispatchMode):

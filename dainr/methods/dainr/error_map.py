@@ -129,4 +129,4 @@ def _blurred(squares: Float[np.ndarray, "frame y x"], cyclic: bool) -> tuple[Flo
 
 @torch.no_grad()
 def _magnitude(model: WarpedCine) -> Float[np.ndarray, "frame y x"]:
-    return model.render(model.frame_times.tolist(), model.matrix).abs().cpu().numpy()
+    return model.render(model.times, model.matrix).abs().cpu().numpy()

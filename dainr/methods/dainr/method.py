@@ -163,7 +163,7 @@ class Dainr(SliceMethod):
 @torch.no_grad()
 def render_series(model: DynamicField, at_once: int = 0) -> Complex[Tensor, "frame y x"]:
     """The series at its own frames and matrix, in the units of the fit; so many at a time, or with 0 all together."""
-    times = model.frame_times.tolist()
+    times = model.times
     size = at_once or len(times)
     parts = [model.render(times[first : first + size], model.matrix) for first in range(0, len(times), size)]
     return parts[0] if len(parts) == 1 else torch.cat(parts)
