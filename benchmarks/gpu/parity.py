@@ -86,7 +86,7 @@ def value_and_gradient(fit: Fit, moment: float, state: dict[str, Tensor]) -> Val
     if isinstance(fit.loss, KeepsState):
         fit.loss.load_state({name: value.clone().to(fit.data.kspace.device) for name, value in state.items()})
     fit.optimiser.zero_grad()
-    loss = fit.loss(fit.model, fit.data.batch(fit._positions(0), moment))
+    loss = fit.loss(fit.model, fit.data.batch(fit.stepper.positions(0), moment))
     loss.backward()
     reached = {name: p.grad for name, p in fit.model.named_parameters() if p.grad is not None}
     return float(loss.detach()), {name: gradient.detach().cpu().clone() for name, gradient in reached.items()}
