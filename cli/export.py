@@ -40,7 +40,7 @@ def export(
 
     Example: dainr export run cine.nii.gz --frames 50 --matrix 384
     """
-    from dainr.export import check_target
+    from dainr.export import check_target, targets
     from dainr.export import export as write
     from dainr.io.images.dicom import FOLDER, DicomOptions
     from dainr.runs.folder import FILES
@@ -58,6 +58,9 @@ def export(
         raise BadRequest("--error-map", "it is known at the frames and pixels of the scan", "give it without others")
     recon = load_run(run)
     cine = recon.error_cine if error_map else recon.render(frames, moments, size)
+    files = targets(cine, out)
+    for file in files:
+        check_target(file, force)
     progress = Progress()
     progress.show_log()
     try:
@@ -65,4 +68,5 @@ def export(
     finally:
         progress.close()
     n_slices, n_frames, ny, nx = cine.data.shape
-    typer.echo(f"{out}: {n_slices} slice{'s' * (n_slices > 1)}, {n_frames} frames of {ny} x {nx}", err=True)
+    written = ", ".join(map(str, files))
+    typer.echo(f"{written}: {n_slices} slice{'s' * (n_slices > 1)}, {n_frames} frames of {ny} x {nx}", err=True)

@@ -36,8 +36,22 @@ WRITERS: dict[str, Callable[[Cine, Path], None]] = {
     ".mrd": mrd.write_images,
 }
 SUFFIXES = (".npy", *WRITERS, dicom.FOLDER)
+OF_ONE_VOLUME = (".nii.gz", ".nii", ".mrd")  # formats of one stack of slices a file
 WITHOUT_LENGTHS = (".npy", ".png", ".cfl", ".mp4", ".gif")  # formats that store no sizes
 WITHOUT_TIMES = (".npy", ".png", ".cfl")
+
+
+def targets(cine: Cine, path: Path) -> list[Path]:
+    """The files that an export writes: one, or one a view where slices are no one stack and the format holds one.
+
+    Views are numbered from 1: cine_view1.nii.gz.
+    """
+    count = len(cine.volumes())
+    if count == 1 or not path.name.endswith(OF_ONE_VOLUME):
+        return [path]
+    suffix = next(suffix for suffix in OF_ONE_VOLUME if path.name.endswith(suffix))
+    stem = path.name.removesuffix(suffix)
+    return [path.with_name(f"{stem}_view{number}{suffix}") for number in range(1, count + 1)]
 
 
 def check_target(path: Path, force: bool, suffixes: tuple[str, ...] = SUFFIXES) -> None:
@@ -74,6 +88,12 @@ def export(
     cannot be read.
     """
     _warn_of_assumed(cine, path)
+    views = cine.volumes()
+    if len(views) > 1 and path.name.endswith(OF_ONE_VOLUME):
+        log.info("%s: the slices are %d views of their own places: a file for each", path, len(views))
+        for view, target in zip(views, targets(cine, path), strict=True):
+            export(view, target, magnitude)
+        return
     if path.name.endswith(dicom.FOLDER):
         dicom.write_dicom(cine, path, dicom_options)
         return

@@ -6,7 +6,7 @@ Nothing here reads or writes files.
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import InitVar, dataclass, field, fields, replace
+from dataclasses import InitVar, dataclass, field, replace
 from functools import cached_property
 from itertools import pairwise
 from typing import Any
@@ -14,22 +14,34 @@ from typing import Any
 import numpy as np
 from jaxtyping import Bool, Complex, Float, Integer
 
-from dainr.cine import Cine
+from dainr.cine import Cine as Cine
+from dainr.cine import stack_affine
 from dainr.errors import BadScan
 from dainr.machine import disk
+from dainr.scan_checks import K_MAX as K_MAX
+from dainr.scan_checks import K_TOLERANCE as K_TOLERANCE
+from dainr.scan_checks import LARGEST_MATRIX as LARGEST_MATRIX
+from dainr.scan_checks import SET_ASIDE, check
 
-__all__ = ["Cine", "Scan"]  # Cine had its place here before it had its own
+__all__ = [  # Cine had its place here before it had its own, and so had the limits
+    "K_MAX",
+    "K_TOLERANCE",
+    "LARGEST_MATRIX",
+    "LOW_REACH",
+    "OF_A_SLICE",
+    "SET_ASIDE",
+    "Cine",
+    "Scan",
+    "on_grid",
+    "usable_noise",
+]
 
-K_MAX = 0.5  # cycles per pixel: the edge of the k-space a matrix can hold
-K_TOLERANCE = 1e-4
 LOW_REACH = 0.2  # cycles per pixel: samples that end before it leave pixels far finer than what was measured
-LARGEST_MATRIX = 4096  # pixels a side
-SET_ASIDE = -1  # the frame of a readout that is not used
 GRID_TOLERANCE = 1e-3  # in units of one k-space sample
 # with the slice as first axis
 OF_A_SLICE = (
     *("kspace", "trajectory", "times", "frame", "phase", "copy_of", "density", "coil_maps", "reference"),
-    *("calibration", "calibration_trajectory"),
+    *("calibration", "calibration_trajectory", "planes"),
 )
 
 
@@ -47,7 +59,8 @@ class Scan:
     matrix: tuple[int, int]  # ny, nx
     fov_mm: tuple[float, float]  # y, x
     slice_thickness_mm: float
-    affine: Float[np.ndarray, "4 4"] | None = None  # (x, y, slice) index -> RAS mm
+    affine: Float[np.ndarray, "4 4"] | None = None  # (x, y, slice) index -> RAS mm, of slices that are one stack
+    planes: Float[np.ndarray, "slice 4 4"] | None = None  # of others, (x, y, 0) -> RAS mm of each
     frame: Integer[np.ndarray, "slice readout"] | None = None  # SET_ASIDE: in none of them
     phase: Float[np.ndarray, "slice readout"] | None = None  # cardiac phase in [0, 1)
     copy_of: Integer[np.ndarray, "slice readout"] | None = None  # what each is a copy of, where frames share readouts
@@ -65,18 +78,7 @@ class Scan:
     derived_from: InitVar["Scan | None"] = None  # the scan that has these values, or others they were computed from
 
     def __post_init__(self, derived_from: "Scan | None") -> None:
-        _check_shapes(self)
-        if derived_from is None:
-            _check_finite(self)
-        if derived_from is None or self.kspace is not derived_from.kspace:
-            _check_signal(self)
-        if derived_from is None or self.trajectory is not derived_from.trajectory:
-            _check_reach(self)
-        _check_phase(self)
-        _check_density(self)
-        _check_affine(self)
-        if self.frame is not None:
-            _check_frames(self)
+        check(self, derived_from)
         self.release()
 
     @property
@@ -162,7 +164,30 @@ class Scan:
             affine[:3, 2] *= step
         arrays = {name: getattr(self, name) for name in OF_A_SLICE}
         parts: dict[str, Any] = {name: None if array is None else array[chosen] for name, array in arrays.items()}
-        return self.changed(affine=affine, **parts)
+        if parts["planes"] is not None and (stack := stack_affine(parts["planes"])) is not None:
+            affine, parts["planes"] = stack, None
+        return self.changed(affine=affine, **parts | self._frames_of(parts))
+
+    def frames_kept(self, kept: Bool[np.ndarray, " frame"]) -> "Scan":
+        """The scan with some of its frames, numbered anew; the readouts of others are set aside."""
+        parts = {name: getattr(self, name) for name in ("frame", "reference")}
+        return self.changed(**_renumbered(parts, kept))
+
+    def _frames_of(self, parts: dict[str, Any]) -> dict[str, Any]:
+        """Frame numbers and reference of chosen slices, without frames that none of them has."""
+        if parts["frame"] is None:
+            return {}
+        kept = np.isin(np.arange(self.n_frames), parts["frame"])
+        return {} if kept[: int(parts["frame"].max()) + 1].all() else _renumbered(parts, kept)
+
+
+def _renumbered(parts: dict[str, Any], kept: Bool[np.ndarray, " frame"]) -> dict[str, Any]:
+    """Frame numbers and reference with the frames that are kept, numbered anew."""
+    number = np.where(kept, np.cumsum(kept) - 1, SET_ASIDE).astype(np.int32)
+    frame, reference = parts["frame"], parts["reference"]
+    if reference is not None and reference.ndim == 4 and reference.shape[1] == len(kept):
+        reference = reference[:, kept]
+    return {"frame": np.where(frame == SET_ASIDE, np.int32(SET_ASIDE), number[frame]), "reference": reference}
 
 
 def usable_noise(noise: Complex[np.ndarray, "coil noise_sample"]) -> bool:
@@ -174,147 +199,3 @@ def on_grid(trajectory: Float[np.ndarray, "readout sample 2"], matrix: tuple[int
     """Whether every sample lies on the grid of the matrix."""
     position = trajectory * np.asarray(matrix, np.float32)
     return bool(np.abs(position - np.rint(position)).max() < GRID_TOLERANCE)
-
-
-def _check_shapes(scan: Scan) -> None:
-    if scan.kspace.ndim != 4 or 0 in scan.kspace.shape:
-        raise BadScan(
-            scan.name,
-            f"kspace has shape {scan.kspace.shape}",
-            "store it as slice, coil, readout, sample with at least one of each",
-        )
-    n_slices, n_coils, n_readouts, n_samples = scan.kspace.shape
-    wanted = {
-        "trajectory": (n_slices, n_readouts, n_samples, 2),
-        "times": (n_slices, n_readouts),
-        "frame": (n_slices, n_readouts),
-        "phase": (n_slices, n_readouts),
-        "copy_of": (n_slices, n_readouts),
-        "density": (n_slices, n_readouts, n_samples),
-        "coil_maps": (n_slices, n_coils, *scan.matrix),
-        "affine": (4, 4),
-    }
-    for part, shape in wanted.items():
-        array = getattr(scan, part)
-        if array is not None and array.shape != shape:
-            raise BadScan(
-                scan.name,
-                f"{part} has shape {array.shape} where kspace and matrix ask for {shape}",
-                f"store {part} with that shape",
-            )
-    _check_calibration(scan)
-    if scan.noise is not None and (scan.noise.ndim != 2 or scan.noise.shape[0] != n_coils):
-        raise BadScan(
-            scan.name, f"noise has shape {scan.noise.shape}", f"store it as coil ({n_coils}), sample or leave it out"
-        )
-    if not 4 <= min(scan.matrix) <= max(scan.matrix) <= LARGEST_MATRIX or not all(
-        length > 0 for length in (*scan.fov_mm, scan.slice_thickness_mm)
-    ):
-        raise BadScan(
-            scan.name,
-            f"matrix {scan.matrix}, field of view {scan.fov_mm} mm and slice thickness {scan.slice_thickness_mm} mm"
-            " do not describe an image",
-            f"store 4 to {LARGEST_MATRIX} pixels a side and positive lengths",
-        )
-
-
-def _check_affine(scan: Scan) -> None:
-    if scan.affine is not None and not np.linalg.norm(scan.affine[:3, :3], axis=0).all():
-        raise BadScan(scan.name, "its affine has an axis without length", "repair the affine or leave it out")
-
-
-def _check_calibration(scan: Scan) -> None:
-    """Raises BadScan where calibration readouts do not fit the scan or each other, or lie beyond its k-space."""
-    kspace, places = scan.calibration, scan.calibration_trajectory
-    if kspace is None and places is None:
-        return
-    fits = (
-        kspace is not None
-        and places is not None
-        and kspace.ndim == 4
-        and 0 not in kspace.shape
-        and kspace.shape[:2] == scan.kspace.shape[:2]
-        and places.shape == (kspace.shape[0], *kspace.shape[2:], 2)
-    )
-    if not fits:
-        shapes = [None if array is None else array.shape for array in (kspace, places)]
-        raise BadScan(
-            scan.name,
-            f"calibration and calibration_trajectory have shapes {shapes[0]} and {shapes[1]}",
-            "store slice, coil, readout, sample and slice, readout, sample, 2, or neither",
-        )
-    assert places is not None
-    if np.abs(places).max() > K_MAX + K_TOLERANCE:
-        raise BadScan(scan.name, f"the calibration_trajectory reaches beyond {K_MAX}", "store cycles per pixel")
-
-
-def _check_finite(scan: Scan) -> None:
-    for part in fields(scan):
-        array = getattr(scan, part.name)
-        if part.name == "reference" or not isinstance(array, np.ndarray) or array.dtype.kind not in "fc":
-            continue
-        where = _first_not_finite(array)
-        if where is not None:
-            raise BadScan(
-                scan.name, f"{part.name} holds NaN or Inf, first at index {where}", "repair or remove that readout"
-            )
-
-
-def _first_not_finite(array: np.ndarray) -> tuple[int, ...] | None:
-    parts = array if array.ndim > 2 else array[None]  # slice by slice: they may be more than memory holds at once
-    for index, part in enumerate(parts):
-        finite = np.isfinite(part)
-        disk.release(part)
-        if not finite.all():
-            where = tuple(int(i) for i in np.argwhere(~finite)[0])
-            return (index, *where) if parts is array else where
-    return None
-
-
-def _check_signal(scan: Scan) -> None:
-    if not any(part.any() for part in scan.kspace):
-        raise BadScan(scan.name, "kspace is zero everywhere", "check that the export wrote the samples")
-
-
-def _check_reach(scan: Scan) -> None:
-    largest = max(float(max(k.max(), -k.min())) for k in scan.trajectory)
-    if largest > K_MAX + K_TOLERANCE:
-        raise BadScan(
-            scan.name,
-            f"the trajectory reaches {largest:.4g} cycles per pixel, beyond {K_MAX}",
-            "divide it by the matrix size if it is in units of 1/FOV, by 2 pi if in radians, or enlarge the matrix",
-        )
-
-
-def _check_phase(scan: Scan) -> None:
-    if scan.phase is not None and not (scan.phase.min() >= 0 and scan.phase.max() < 1):
-        raise BadScan(scan.name, "cardiac phases lie outside [0, 1)", "store the fraction of the cycle")
-
-
-def _check_density(scan: Scan) -> None:
-    if scan.density is not None and not (scan.density.min() >= 0 and scan.density.max((1, 2)).min() > 0):
-        raise BadScan(
-            scan.name, "its density weights are negative, or all zero in a slice", "repair them or leave them out"
-        )
-
-
-def _check_frames(scan: Scan) -> None:
-    assert scan.frame is not None
-    if scan.frame.min() < SET_ASIDE:
-        raise BadScan(scan.name, f"a frame index is {scan.frame.min()}", f"number from 0, {SET_ASIDE} for none")
-    if int(scan.frame.max()) >= scan.n_readouts:
-        raise BadScan(
-            scan.name,
-            f"frame index {int(scan.frame.max())} with only {scan.n_readouts} readouts leaves frames empty",
-            "number the frames from 0 without gaps",
-        )
-    if not scan.n_frames:
-        raise BadScan(scan.name, "no readout is in a frame", "number the frames from 0")
-    empty = np.argwhere(scan.readouts_per_frame == 0)
-    if len(empty):
-        where = f" of slice {empty[0, 0]}" if scan.n_slices > 1 else ""
-        raise BadScan(
-            scan.name,
-            f"frame {empty[0, 1]}{where} has no readout ({len(empty)} empty frames)",
-            "use fewer frames or more readouts a frame",
-        )

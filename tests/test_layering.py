@@ -16,7 +16,7 @@ ORDER = [
     ["dainr.settings"],
     ["dainr.operators"],
     ["dainr.cine"],
-    ["dainr.scan"],
+    ["dainr.scan_checks", "dainr.scan"],
     ["dainr.losses"],
     ["dainr.simulate"],
     ["dainr.io"],

@@ -36,7 +36,7 @@ def describe(scan: Scan) -> dict[str, Any]:
         "density": scan.density is not None,
         "cardiac_phases": scan.phase is not None,
         "reference": scan.reference is not None,
-        "oriented": scan.affine is not None,
+        "oriented": scan.affine is not None or scan.planes is not None,
         "assumed": list(scan.assumed),
         **scan.decided,
         "notes": list(scan.notes),
@@ -44,6 +44,7 @@ def describe(scan: Scan) -> dict[str, Any]:
     if scan.n_frames:
         counts = scan.readouts_per_frame
         facts["readouts_per_frame"] = [int(counts.min()), int(counts.max())]
+        facts["slices_with_fewer_frames"] = np.flatnonzero((counts == 0).any(1)).tolist()
         facts["acceleration"] = round(full_sampling(scan) / float(counts.mean()), 1)
     return facts
 
@@ -115,6 +116,12 @@ def in_words(scan: Scan) -> tuple[list[str], list[str]]:
             + (f" {f['acceleration']:g} times fewer than" if f["acceleration"] > 1 else " no fewer than")
             + " full sampling."
         )
+        if f["slices_with_fewer_frames"]:
+            fewer = ", ".join(map(str, f["slices_with_fewer_frames"]))
+            content.append(
+                f"Slices with fewer frames than others: {fewer}. A fit uses the frames that all slices have, if these"
+                " are at least half, or choose --slices."
+            )
     else:
         content.append("Its readouts are not binned into frames.")
     if scan.reach < LOW_REACH:

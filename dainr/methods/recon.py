@@ -58,8 +58,11 @@ class Recon:
         _check_matrix(new_matrix)
         with torch.no_grad():
             data = disk.stack(len(self.fields), lambda index: self._rendered(index, new_times, new_matrix))
-        affine = None if self.cine.affine is None else resample_affine(self.cine.affine, old, new_matrix)
-        return replace(self.cine, data=data, times=np.array(new_times), affine=affine)
+        affine, planes = (
+            None if affines is None else resample_affine(affines, old, new_matrix)
+            for affines in (self.cine.affine, self.cine.planes)
+        )
+        return replace(self.cine, data=data, times=np.array(new_times), affine=affine, planes=planes)
 
     @property
     def error_cine(self) -> Cine:

@@ -151,7 +151,15 @@ class SliceMethod:
         n, models = len(results), tuple(r.model for r in results if r.model is not None)
         return Recon(
             method=self.name,
-            cine=Cine(images[:n], times, scan.fov_mm, scan.slice_thickness_mm, scan.affine, scan.assumed),
+            cine=Cine(
+                data=images[:n],
+                times=times,
+                fov_mm=scan.fov_mm,
+                slice_thickness_mm=scan.slice_thickness_mm,
+                affine=scan.affine,
+                planes=None if scan.planes is None else scan.planes[:n],
+                assumed=scan.assumed,
+            ),
             record={"slices": records} | _totals(results, time.perf_counter() - started),
             gridded=gridded[:n],
             fields=models,

@@ -10,8 +10,10 @@ from dainr.machine import disk
 from dainr.prepare.gating import find_beats
 from dainr.prepare.self_gating import chest_at_rest, self_gated_phase
 from dainr.scan import SET_ASIDE, Scan
+from dainr.scan_checks import no_readout
 
 CENTRE_SAMPLES = 2.5  # from the k-space centre to where a readout may be held out
+ENOUGH_COMMON = 0.5  # of the frames must be in every slice, or the slices are no stack of one cine
 FEW_SAMPLES = 32  # a readout with fewer does not span k-space, and its samples tell no distance
 
 
@@ -84,7 +86,7 @@ def bin_phases(scan: Scan, frames_per_cycle: int, respiratory_bins: int = 1) -> 
     if respiratory_bins != 1:
         note += f", {kept.sum()} of {used.sum()} readouts kept, where the chest rests"
     frame = np.minimum((phase * frames_per_cycle).astype(int), frames_per_cycle - 1)
-    return _in_frame_order(scan, np.where(kept, frame, SET_ASIDE), note).changed(cyclic=True)
+    return _in_every_slice(_in_frame_order(scan, np.where(kept, frame, SET_ASIDE), note)).changed(cyclic=True)
 
 
 def bin_given(scan: Scan, frame: Integer[np.ndarray, " readout"]) -> Scan:
@@ -93,7 +95,7 @@ def bin_given(scan: Scan, frame: Integer[np.ndarray, " readout"]) -> Scan:
         raise BadRequest(
             "--frames", f"it lists {len(frame)} readouts, the scan has {scan.n_readouts}", "list each once"
         )
-    return _in_frame_order(scan, np.where(scan.used, frame, SET_ASIDE), "frames given by the user")
+    return _in_every_slice(_in_frame_order(scan, np.where(scan.used, frame, SET_ASIDE), "frames given by the user"))
 
 
 def read_frame_list(path: Path) -> Integer[np.ndarray, " readout"]:
@@ -107,10 +109,42 @@ def read_frame_list(path: Path) -> Integer[np.ndarray, " readout"]:
 
 
 def frames_as_stored(scan: Scan) -> Scan:
-    """The file's own binning, readouts in frame order. Raises BadScan when the file has none."""
+    """The file's own binning, readouts in frame order: the frames that every slice has.
+
+    Raises BadScan when the file has none, or a slice has fewer than half of them.
+    """
     if scan.frame is None:
         raise BadScan(scan.name, "its readouts are not binned into frames", "choose --spokes-per-frame N")
+    scan = _common_frames(scan)
+    assert scan.frame is not None
     return _in_frame_order(scan, scan.frame, None)
+
+
+def _common_frames(scan: Scan) -> Scan:
+    """The scan with the frames that all of its slices have."""
+    has = scan.readouts_per_frame > 0
+    common: np.ndarray = np.all(has, axis=0)
+    if common.all():
+        return scan
+    n_frames, shared, shortest = scan.n_frames, int(common.sum()), int(has.sum(1).argmin())
+    if shared < ENOUGH_COMMON * n_frames:
+        whole = ", ".join(str(index) for index in np.flatnonzero(has.all(1)))
+        among = f" among {whole}" if whole else " that go together"
+        raise BadScan(
+            scan.name,
+            f"its slices share {shared} of {n_frames} frames: slice {shortest} has {int(has[shortest].sum())}",
+            f"choose --slices{among}, or --spokes-per-frame N",
+        )
+    note = f"{shared} of {n_frames} frames are used, those that every slice has (slice {shortest} has fewest)"
+    return scan.frames_kept(common).changed(notes=(*scan.notes, note))
+
+
+def _in_every_slice(scan: Scan) -> Scan:
+    """The scan. Raises BadScan where a slice has no readout in a frame."""
+    empty = np.argwhere(scan.readouts_per_frame == 0)
+    if len(empty):
+        raise no_readout(scan.name, int(empty[0, 1]), int(empty[0, 0]) if scan.n_slices > 1 else None, len(empty))
+    return scan
 
 
 def frame_times(

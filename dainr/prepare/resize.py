@@ -46,7 +46,8 @@ def resize_matrix(scan: Scan, matrix: tuple[int, int]) -> Scan:
         coil_maps=None,
         **_calibration(scan, matrix),
         matrix=matrix,
-        affine=None if scan.affine is None else _resampled(scan, matrix),
+        affine=None if scan.affine is None else _resampled(scan.affine, scan.matrix, matrix),
+        planes=None if scan.planes is None else _resampled(scan.planes, scan.matrix, matrix),
         notes=(*scan.notes, note),
     )
     scan.release()
@@ -70,13 +71,12 @@ def _calibration(scan: Scan, matrix: tuple[int, int]) -> dict[str, np.ndarray | 
     }
 
 
-def _resampled(scan: Scan, matrix: tuple[int, int]) -> np.ndarray:
-    """The affine of the new matrix: both centres, index n // 2, are the same point."""
-    assert scan.affine is not None
-    affine = scan.affine.copy()
-    for axis, (old, new) in enumerate(zip(scan.matrix[::-1], matrix[::-1], strict=True)):
-        affine[:3, axis] *= old / new
-    old_centre = np.array([scan.matrix[1] // 2, scan.matrix[0] // 2, 0.0])
+def _resampled(old: np.ndarray, old_matrix: tuple[int, int], matrix: tuple[int, int]) -> np.ndarray:
+    """The affine of the new matrix, or those of slices: both centres, index n // 2, are the same point."""
+    new = old.copy()
+    for axis, (n_old, n_new) in enumerate(zip(old_matrix[::-1], matrix[::-1], strict=True)):
+        new[..., :3, axis] *= n_old / n_new
+    old_centre = np.array([old_matrix[1] // 2, old_matrix[0] // 2, 0.0])
     new_centre = np.array([matrix[1] // 2, matrix[0] // 2, 0.0])
-    affine[:3, 3] += scan.affine[:3, :3] @ old_centre - affine[:3, :3] @ new_centre
-    return affine
+    new[..., :3, 3] += old[..., :3, :3] @ old_centre - new[..., :3, :3] @ new_centre
+    return new

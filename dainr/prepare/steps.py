@@ -19,6 +19,7 @@ from dainr.prepare.prepared import PrepareConfig, Prepared
 from dainr.prepare.smooth_maps import CoilMaps
 from dainr.prepare.whiten import noise_covariance, unit_norm, whiten, whiten_maps
 from dainr.scan import SET_ASIDE, Scan, on_grid
+from dainr.scan_checks import no_readout
 
 BRIGHT_PERCENTILE = 99.5  # of the time-averaged image; it becomes one
 SILENT = 0.01  # of the median frame's energy beyond the noise: less is no signal
@@ -190,6 +191,9 @@ def _as_measured(scan: Scan, index: int, config: PrepareConfig, seed: int) -> Sl
         raise BadScan(scan.name, "its readouts are not binned into frames", "choose --spokes-per-frame N")
     used = slice(0, int((scan.frame[index] != SET_ASIDE).sum()))
     trajectory = scan.trajectory[index][used].astype(np.float32)
+    empty = np.flatnonzero(scan.readouts_per_frame[index] == 0)
+    if len(empty):
+        raise no_readout(scan.name, int(empty[0]), index if scan.n_slices > 1 else None, len(empty))
     return Slice(
         scan,
         index,

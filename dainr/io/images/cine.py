@@ -26,6 +26,8 @@ def write_cine(cine: Cine, path: Path, **extra: np.ndarray) -> None:
         file.attrs["fov_mm"], file.attrs["slice_thickness_mm"] = cine.fov_mm, cine.slice_thickness_mm
         if cine.affine is not None:
             file.attrs["affine"] = cine.affine
+        if cine.planes is not None:
+            file.attrs["planes"] = cine.planes
         if cine.assumed:
             file.attrs["assumed"] = " ".join(cine.assumed)
 
@@ -51,12 +53,13 @@ def read_cine(path: Path) -> tuple[Cine, dict[str, np.ndarray]]:
             raise BadScan(where, f"it is no {SCHEMA} file", "name one that dainr wrote")
         arrays = {name: read_array(file, name, where) for name in file}
         fov, thickness = file.attrs["fov_mm"], float(file.attrs["slice_thickness_mm"])
-        affine = file.attrs.get("affine")
+        affine, planes = file.attrs.get("affine"), file.attrs.get("planes")
         assumed = tuple(str(file.attrs.get("assumed", "")).split())
     data, times = arrays.pop("cine"), arrays.pop("times")
     if data is None or times is None or data.ndim != 4 or times.shape != data.shape[1:2]:
         raise BadScan(
             where, "the shape of its cine is not slice, frame, y, x with a time for each frame", "export it again"
         )
-    cine = Cine(data.astype(np.complex64), times, (float(fov[0]), float(fov[1])), thickness, affine, assumed)
+    fov_mm = float(fov[0]), float(fov[1])
+    cine = Cine(data.astype(np.complex64), times, fov_mm, thickness, affine, planes, assumed)
     return cine, {name: array for name, array in arrays.items() if array is not None}

@@ -32,15 +32,17 @@ def write_images(cine: Cine, folder: Path, one_series_per_slice: bool, like: Pat
     magnitude = np.abs(cine.data)
     step = float(magnitude.max()) / LARGEST or 1.0
     white = float(np.percentile(magnitude, WHITE_PERCENTILE))
-    n_slices, n_frames = magnitude.shape[:2]
-    series = _series(n_slices if one_series_per_slice else 1)
+    n_frames = magnitude.shape[1]
+    volumes = cine.volumes()
+    places = [(number, place) for number, volume in enumerate(volumes) for place in range(len(volume.data))]
+    series = _series(len(places), "slice") if one_series_per_slice else _series(len(volumes), "view")
     uids = {name: generate_uid() for name in ("StudyInstanceUID", "FrameOfReferenceUID")}
-    taken = None if like is None else read_like(like, is_placed=cine.affine is not None)
-    for index in range(n_slices):
-        of_series = series[index % len(series)]
+    taken = None if like is None else read_like(like, is_placed=volumes[0].affine is not None)
+    for index, (view, place) in enumerate(places):
+        of_series = series[index if one_series_per_slice else view]
         for frame in range(n_frames):
-            image = _image(cine, index, frame, np.round(magnitude[index, frame] / step).astype(np.uint16))
-            image.InstanceNumber = str((0 if len(series) > 1 else index * n_frames) + frame + 1)
+            image = _image(volumes[view], place, frame, np.round(magnitude[index, frame] / step).astype(np.uint16))
+            image.InstanceNumber = str((0 if one_series_per_slice else place * n_frames) + frame + 1)
             for name, value in {**uids, **of_series}.items():
                 setattr(image, name, value)
             image.RescaleSlope, image.RescaleIntercept, image.RescaleType = f"{step:.10g}", "0", "US"
@@ -50,13 +52,13 @@ def write_images(cine: Cine, folder: Path, one_series_per_slice: bool, like: Pat
             image.save_as(folder / f"slice{index:03d}_frame{frame:04d}.dcm", enforce_file_format=True)
 
 
-def _series(count: int) -> list[dict[str, str]]:
-    """What tells the series apart: one for all slices, or one a slice."""
+def _series(count: int, of: str) -> list[dict[str, str]]:
+    """What tells the series apart: one for all slices, or one a slice or a view."""
     return [
         {
             "SeriesInstanceUID": generate_uid(),
             "SeriesNumber": str(number + 1),
-            "SeriesDescription": f"dainr cine, slice {number}" if count > 1 else "dainr cine",
+            "SeriesDescription": f"dainr cine, {of} {number}" if count > 1 else "dainr cine",
         }
         for number in range(count)
     ]

@@ -7,7 +7,7 @@ import numpy as np
 
 from dainr.cine import Cine
 from dainr.io.hdf5 import write_whole
-from dainr.io.scans.ismrmrd_geometry import placement
+from dainr.io.scans.patient_axes import placement
 
 GROUP, IMAGES = "dataset", "image_0"
 MILLISECONDS = 1e3

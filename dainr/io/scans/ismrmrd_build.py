@@ -9,14 +9,16 @@ from typing import Any
 
 import numpy as np
 
+from dainr.cine import stack_affine
 from dainr.errors import BadScan
 from dainr.io.scans.decisions import Decisions
-from dainr.io.scans.ismrmrd_geometry import Geometry, read_geometry, slice_affine
+from dainr.io.scans.ismrmrd_geometry import Geometry, read_geometry
 from dainr.io.scans.ismrmrd_header import Header, read_header
 from dainr.io.scans.ismrmrd_lines import cartesian_readouts, kept_samples
 from dainr.io.scans.ismrmrd_noise import noise_samples
 from dainr.io.scans.ismrmrd_readouts import Readouts
-from dainr.io.scans.ismrmrd_sorting import by_slice, calibration_of, check_alike, of_one_length, sort_readouts
+from dainr.io.scans.ismrmrd_slices import by_slice, planes_of
+from dainr.io.scans.ismrmrd_sorting import calibration_of, check_alike, of_one_length, sort_readouts
 from dainr.io.scans.ismrmrd_spokes import made_trajectory
 from dainr.io.scans.ismrmrd_times import cardiac_phases, read_clock
 from dainr.io.scans.ismrmrd_trajectory import has_trajectory, read_trajectory
@@ -45,7 +47,7 @@ def build_scan(
     sorted_by_use = sort_readouts(Readouts.collect(acquisitions), where, decisions, options)
     check_alike(sorted_by_use.imaging, where)
     geometry = read_geometry(told, options.trajectory is not None, where, decisions)
-    slices = by_slice(sorted_by_use.imaging)
+    slices = by_slice(sorted_by_use.imaging, min(geometry.recon.pixel_mm), decisions)
     frame = _frames(slices, decisions)
     if frame is None:
         slices = of_one_length(slices, decisions)
@@ -59,6 +61,8 @@ def build_scan(
     times, phase = _times(slices, frame, told, options, decisions)
     assumed = geometry.assumed if "time_unit" in decisions.fields else (*geometry.assumed, "readout_ms")
     stored_phase = _array_beside(extra.get("phase"), "phase", times.shape, where)
+    planes = planes_of(slices, geometry, told.vendor, decisions)
+    affine = None if planes is None else stack_affine(planes)
     dwell_us = float(sorted_by_use.imaging.head["sample_time_us"][0])
     return Scan(
         kspace=kspace,
@@ -67,7 +71,8 @@ def build_scan(
         matrix=geometry.matrix,
         fov_mm=geometry.fov_mm,
         slice_thickness_mm=geometry.slice_thickness_mm,
-        affine=slice_affine(slices, geometry, decisions),
+        affine=affine,
+        planes=planes if affine is None else None,
         frame=None if frame is None else _stacked([one.astype(np.int32) for one in frame], SET_ASIDE),
         calibration=_of_slices(samples[len(slices) :], None) if calibration else None,
         calibration_trajectory=_stacked(places[len(slices) :], None) if calibration else None,

@@ -1,7 +1,4 @@
-"""Matrix, field of view and place of an ISMRMRD image: from the header, and from the first readout of every slice.
-
-ISMRMRD directions and positions are in the patient's left-posterior-superior frame, affines in right-anterior-superior.
-"""
+"""Matrix and field of view of an ISMRMRD image, from the header."""
 
 from dataclasses import dataclass, replace
 
@@ -10,9 +7,7 @@ import numpy as np
 from dainr.errors import BadScan
 from dainr.io.scans.decisions import Decisions
 from dainr.io.scans.ismrmrd_header import Header, Space
-from dainr.io.scans.ismrmrd_readouts import Readouts
 
-LPS_TO_RAS = np.diag([-1.0, -1.0, 1.0])
 CARTESIAN = ("cartesian", "epi")  # whose readouts are lines
 LEAST_PIXEL_MM, LARGEST_PIXEL_MM = 0.05, 20.0
 METRE_MM = 1e3
@@ -80,34 +75,3 @@ def _matrix_of_lines(encoded: Space, recon: Space, decisions: Decisions) -> tupl
         what = "lines" if kept == encoded.matrix[0] else "phase oversampling"
         decisions.say(f"{what} kept: {kept} instead of {ny} pixels in y")
     return (kept, nx), (encoded.fov_mm[0], fov_x)
-
-
-def slice_affine(slices: list[Readouts], geometry: Geometry, decisions: Decisions) -> np.ndarray | None:
-    """The (x, y, slice) -> RAS mm affine from the first readout of every slice; None where no directions are stored."""
-    firsts = [readouts.head[0] for readouts in slices]
-    first = firsts[0]
-    directions = np.array([first[f"{axis}_dir"] for axis in ("read", "phase", "slice")], np.float64).T  # columns
-    lengths = np.linalg.norm(directions, axis=0)
-    if not np.allclose(lengths, 1, atol=1e-2) or abs(np.linalg.det(directions)) < 0.9:
-        decisions.say("no orientation stored: the image is taken as axial at the origin")
-        return None
-    ny, nx = geometry.matrix
-    spacing = np.array([geometry.fov_mm[1] / nx, geometry.fov_mm[0] / ny, geometry.slice_thickness_mm])
-    if len(firsts) > 1:
-        shift = np.array(firsts[1]["position"], np.float64) - np.array(first["position"], np.float64)
-        step = float(directions[:, 2] @ shift)
-        if abs(step) > 1e-3:
-            spacing[2] = step
-    affine = np.eye(4)
-    affine[:3, :3] = LPS_TO_RAS @ directions @ np.diag(spacing)
-    centre = LPS_TO_RAS @ np.array(first["position"], np.float64)
-    affine[:3, 3] = centre - affine[:3, :3] @ np.array([nx // 2, ny // 2, 0.0])
-    return affine
-
-
-def placement(affine: np.ndarray, matrix: tuple[int, int]) -> tuple[np.ndarray, np.ndarray]:
-    """Centre of the first slice in mm and the directions of x, y and slice (rows), in LPS, of a RAS affine."""
-    ny, nx = matrix
-    columns = LPS_TO_RAS @ affine[:3, :3]
-    centre = LPS_TO_RAS @ (affine @ np.array([nx // 2, ny // 2, 0.0, 1.0]))[:3]
-    return centre, (columns / np.linalg.norm(columns, axis=0)).T

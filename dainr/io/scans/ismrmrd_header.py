@@ -39,6 +39,7 @@ class Space:
 class Header:
     """What is used of an ISMRMRD header."""
 
+    vendor: str
     trajectory: str  # lower case; "" where it says none
     encoded: Space
     recon: Space
@@ -78,6 +79,7 @@ def _read_encoding(encoding: ET.Element, root: ET.Element, where: str) -> Header
         _number(encoding.findtext(f"encodingLimits/kspace_encoding_step_1/{name}")) for name in ("center", "maximum")
     )
     return Header(
+        vendor=root.findtext("acquisitionSystemInformation/systemVendor") or "",
         trajectory=trajectory,
         encoded=_space(encoding.find("encodedSpace"), "encodedSpace", where),
         recon=_space(encoding.find("reconSpace"), "reconSpace", where),

@@ -107,12 +107,6 @@ def check_alike(imaging: Readouts, where: str) -> None:
         raise BadScan(where, "it is encoded in three dimensions", "reconstruct stacks of 2-D slices, one file each")
 
 
-def by_slice(imaging: Readouts) -> list[Readouts]:
-    """The readouts of each slice, slices in the order of their numbers."""
-    numbers = imaging.counter("slice")
-    return [imaging.chosen(numbers == number) for number in np.unique(numbers)]
-
-
 def calibration_of(slices: list[Readouts], calibration: Readouts, decisions: Decisions) -> list[Readouts]:
     """The calibration readouts of every slice, measured as its imaging readouts are; none where a slice has too few."""
     if not len(calibration):

@@ -17,9 +17,9 @@ from ismrmrd.hdf5 import acquisition_dtype, acquisition_header_dtype
 from dainr.errors import BadScan
 from dainr.io.hdf5 import write_whole
 from dainr.io.scans.ismrmrd_build import BESIDE
-from dainr.io.scans.ismrmrd_geometry import placement
 from dainr.io.scans.ismrmrd_header import ASSUMED
 from dainr.io.scans.ismrmrd_times import TICK_S
+from dainr.io.scans.patient_axes import placement
 from dainr.scan import Scan
 
 GROUP = "dataset"
@@ -67,10 +67,24 @@ def _acquisitions(scan: Scan) -> Iterator[Any]:
             yield _noise(scan.noise[:, start : start + LONGEST_READOUT])
     for index, readout in np.ndindex(*(0, 0) if scan.calibration is None else scan.calibration[:, 0, :, 0].shape):
         yield _calibrating(scan, index, readout)
-    nowhere = np.zeros(3), np.zeros((3, 3))
-    position, directions = nowhere if scan.affine is None else placement(scan.affine, scan.matrix)
+    places = _places(scan)
     for index, readout in np.argwhere(scan.used).tolist():
-        yield _acquisition(scan, index, readout, position, directions)
+        acquisition = _acquisition(scan, index, readout)
+        if places is not None:
+            acquisition.position[:] = places[index][0]
+            acquisition.read_dir[:], acquisition.phase_dir[:], acquisition.slice_dir[:] = places[index][1]
+        yield acquisition
+
+
+def _places(scan: Scan) -> list[tuple[np.ndarray, np.ndarray]] | None:
+    """Centre and directions of every slice, where they are known."""
+    if scan.planes is not None:
+        return [placement(plane, scan.matrix) for plane in scan.planes]
+    if scan.affine is None:
+        return None
+    centre, directions = placement(scan.affine, scan.matrix)
+    step = directions[2] * np.linalg.norm(scan.affine[:3, 2])
+    return [(centre + index * step, directions) for index in range(scan.n_slices)]
 
 
 def _row(acquisition: Any) -> tuple[np.void, np.ndarray, np.ndarray]:
@@ -127,7 +141,7 @@ def _calibrating(scan: Scan, index: int, readout: int) -> Any:
     return acquisition
 
 
-def _acquisition(scan: Scan, index: int, readout: int, position: np.ndarray, directions: np.ndarray) -> Any:
+def _acquisition(scan: Scan, index: int, readout: int) -> Any:
     data = np.ascontiguousarray(scan.kspace[index, :, readout])
     trajectory = np.ascontiguousarray(scan.trajectory[index, readout, :, ::-1], dtype=np.float32)  # kx, ky
     acquisition = ismrmrd.Acquisition.from_array(data, trajectory)
@@ -139,7 +153,4 @@ def _acquisition(scan: Scan, index: int, readout: int, position: np.ndarray, dir
         acquisition.idx.phase = int(scan.frame[index, readout])
     acquisition.acquisition_time_stamp = round(float(scan.times[index, readout] - scan.times.min()) / TICK_S)
     acquisition.scan_counter = index * scan.n_readouts + readout
-    if scan.affine is not None:
-        acquisition.position[:] = position + index * directions[2] * np.linalg.norm(scan.affine[:3, 2])
-        acquisition.read_dir[:], acquisition.phase_dir[:], acquisition.slice_dir[:] = directions
     return acquisition

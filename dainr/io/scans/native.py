@@ -17,6 +17,7 @@ SCHEMA, VERSION = "dainr-scan", 1
 REQUIRED = ("kspace", "trajectory", "times")
 OPTIONAL: tuple[str, ...] = ("frame", "phase", "density", "coil_maps", "noise", "reference")
 OPTIONAL += ("calibration", "calibration_trajectory")
+ATTRIBUTES = ("matrix", "fov_mm", "slice_thickness_mm", "affine", "planes")
 TAKES: frozenset[str] = frozenset()
 # axes, where they are the same for all slices
 OF_EVERY_SLICE = {"trajectory": 3, "times": 1, "frame": 1, "phase": 1, "density": 2}
@@ -42,7 +43,7 @@ def read(path: Path, options: ReadOptions = ReadOptions()) -> Scan:
             if name not in file:
                 raise BadScan(where, f"the dataset {name} is missing", "write it as docs/conventions.md describes")
         parts = {name: read_array(file, name, where) for name in (*REQUIRED, *OPTIONAL)}
-        attributes = {key: _numbers(file, key, where) for key in ("matrix", "fov_mm", "slice_thickness_mm", "affine")}
+        attributes = {key: _numbers(file, key, where) for key in ATTRIBUTES}
         cyclic, assumed = _cyclic(file, where), (_text(file.attrs.get("assumed")) or "").split()
     cast: dict[str, Any] = {
         name: None if array is None else _cast(array, np.dtype(KINDS.get(name, array.dtype)), name, where)
@@ -70,8 +71,9 @@ def write(scan: Scan, path: Path) -> None:
         file.attrs["schema"], file.attrs["version"] = SCHEMA, VERSION
         file.attrs["matrix"], file.attrs["fov_mm"] = scan.matrix, scan.fov_mm
         file.attrs["slice_thickness_mm"] = scan.slice_thickness_mm
-        if scan.affine is not None:
-            file.attrs["affine"] = scan.affine
+        for key in ("affine", "planes"):
+            if getattr(scan, key) is not None:
+                file.attrs[key] = getattr(scan, key)
         if scan.cyclic is not None:
             file.attrs["cyclic"] = scan.cyclic
         if scan.assumed:
@@ -145,10 +147,10 @@ def _geometry(attributes: dict[str, np.ndarray | None], where: str) -> dict[str,
     if thickness is None or thickness.size != 1:
         raise BadScan(where, "the attribute slice_thickness_mm is missing", "store the slice thickness in mm")
     assert matrix is not None and fov is not None
-    affine = attributes["affine"]
+    placed = {key: attributes[key] for key in ("affine", "planes")}
     return {
         "matrix": (int(matrix[0]), int(matrix[1])),
         "fov_mm": (float(fov[0]), float(fov[1])),
         "slice_thickness_mm": float(thickness.reshape(-1)[0]),
-        "affine": None if affine is None else affine.astype(np.float64),
+        **{key: None if value is None else value.astype(np.float64) for key, value in placed.items()},
     }

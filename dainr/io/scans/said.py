@@ -52,13 +52,19 @@ def _known(scan: Scan, name: str, what: str, *also: str) -> Scan:
 def _with_pixels(scan: Scan, pixel_mm: tuple[float, float]) -> Scan:
     """Another field of view about the same centre, index n // 2."""
     ny, nx = scan.matrix
-    affine = scan.affine
-    if affine is not None:
-        affine = affine.copy()
-        affine[:3, :2] *= np.array(pixel_mm[::-1]) / np.array([scan.fov_mm[1] / nx, scan.fov_mm[0] / ny])
-        centre = np.array([nx // 2, ny // 2, 0.0])
-        affine[:3, 3] += (scan.affine[:3, :3] - affine[:3, :3]) @ centre  # type: ignore[index]
-    changed = scan.changed(fov_mm=(pixel_mm[0] * ny, pixel_mm[1] * nx), affine=affine)
+    factor = np.array(pixel_mm[::-1]) / np.array([scan.fov_mm[1] / nx, scan.fov_mm[0] / ny])
+    centre = np.array([nx // 2, ny // 2, 0.0])
+
+    def scaled(old: np.ndarray | None) -> np.ndarray | None:
+        if old is None:
+            return None
+        new = old.copy()
+        new[..., :3, :2] *= factor
+        new[..., :3, 3] += (old[..., :3, :3] - new[..., :3, :3]) @ centre
+        return new
+
+    fov_mm = pixel_mm[0] * ny, pixel_mm[1] * nx
+    changed = scan.changed(fov_mm=fov_mm, affine=scaled(scan.affine), planes=scaled(scan.planes))
     return _known(changed, "pixel_mm", f"pixels {pixel_mm[0]:g} x {pixel_mm[1]:g} mm")
 
 
@@ -86,7 +92,7 @@ def _with_affine(scan: Scan, path: Path) -> Scan:
             raise BadRequest(f"--affine {path}", f"{why} {size} mm", "give the affine of this matrix")
     if "slice_mm" in scan.assumed:
         scan = _known(scan.changed(slice_thickness_mm=between), "slice_mm", f"slices {between:.4g} mm")
-    return scan.changed(affine=affine, notes=(*scan.notes, f"place and directions from {path.name}"))
+    return scan.changed(affine=affine, planes=None, notes=(*scan.notes, f"place and directions from {path.name}"))
 
 
 def read_affine(path: Path) -> Float[np.ndarray, "4 4"]:

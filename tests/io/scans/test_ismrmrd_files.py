@@ -80,11 +80,6 @@ BAD = {
     "k too large": (RADIAL, [readout(DATA, 2 * SPOKE[:, ::-1])], "beyond 0.5"),
     "k too negative": (RADIAL, [readout(DATA, SPOKE - [9, 0])], "beyond 0.5"),
     "third component": (RADIAL, [readout(DATA, np.repeat(SPOKE[:, :1], 3, 1))], "third"),
-    "a frame in one slice only": (
-        HEADER,
-        [readout(DATA, slice=s, phase=p) for s, p in ((0, 0), (0, 1), (0, 1), (1, 0), (1, 0))],
-        "frame 1 of slice 1 has no readout",
-    ),
     "no size": (HEADER.replace("<x>16</x>", "<x>0</x>"), [readout(DATA)], "matrix"),
     "size that is no number": (HEADER.replace("<x>16</x>", "<x>wide</x>"), [readout(DATA)], ""),
     "no encoding": (HEADER[: HEADER.index("<encoding>")] + "</ismrmrdHeader>", [readout(DATA)], "no encoding"),
