@@ -43,13 +43,13 @@ class Recorder:
         return self._play().clone()
 
 
-def cuda_graphs() -> Capture:
+def cuda_graphs(device: torch.device) -> Capture:
     """Recording by CUDA graphs, which share their memory: they never run at once."""
     pool = torch.cuda.graph_pool_handle()
 
     def capture(take: Take) -> Take:
         graph = torch.cuda.CUDAGraph()
-        with torch.cuda.graph(graph, pool=pool):
+        with torch.cuda.device(device), torch.cuda.graph(graph, pool=pool):  # which records the current device
             loss = take()
 
         def play() -> Tensor:

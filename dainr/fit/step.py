@@ -29,7 +29,7 @@ class Stepper:
         self.recorder: Recorder | None = None
         device = data.kspace.device
         if device.type == "cuda" and config.record_steps and isinstance(loss, HasPhases):
-            self.record(Recorder(cuda_graphs()))
+            self.record(Recorder(cuda_graphs(device)))
         self._batch: Batch | None = None  # that of recorded steps
         self._order: tuple[int, list[int]] = (-1, [])
 
