@@ -135,12 +135,26 @@ def in_words(scan: Scan) -> tuple[list[str], list[str]]:
     return content + [note[0].upper() + note[1:] + "." for note in f["notes"]], _plan(scan, f)
 
 
+def _suggested(scan: Scan) -> int:
+    """How many readouts a frame may have: a twentieth of full sampling, and of lines as many as come before one comes
+    again, for a frame of fewer would be a band of k-space.
+    """
+    if not scan.is_cartesian or scan.n_samples == 1:
+        return max(1, round(full_sampling(scan) / 20))
+    in_time = scan.trajectory[0][np.argsort(scan.times[0], kind="stable")]
+    lines = np.rint(in_time[:, 0] * np.array(scan.matrix)).astype(int)
+    _, first = np.unique(lines, axis=0, return_index=True)
+    again = np.setdiff1d(np.arange(len(lines)), first)
+    return int(again[0]) if len(again) else len(lines)
+
+
 def _plan(scan: Scan, f: dict[str, Any]) -> list[str]:
     if not f["frames"]:
-        suggestion = max(1, round(full_sampling(scan) / 20))
+        suggestion = min(_suggested(scan), scan.n_readouts)
+        n_frames = scan.n_readouts // suggestion
         return [
             "A fit needs frames: choose --spokes-per-frame N"
-            f" (such as {min(suggestion, scan.n_readouts)}, for {max(scan.n_readouts // suggestion, 1)} frames)"
+            f" (such as {suggestion}, for {n_frames} frame{'s' * (n_frames > 1)})"
             + (" or --frames-per-cycle N." if f["cardiac_phases"] else ".")
         ]
     calibrating = f["calibration_readouts"]

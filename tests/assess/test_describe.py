@@ -27,6 +27,12 @@ def test_spirals_are_counted_by_their_turns():
     assert "4 frames of 3 spirals: " in " ".join(in_words(scan)[0])
 
 
+@pytest.mark.parametrize(("repeats", "words"), [(1, "such as 32, for 1 frame)"), (3, "such as 32, for 3 frames)")])
+def test_lines_are_binned_by_passes_over_k_space(repeats, words):
+    scan = simulate_phantom(SimulationConfig(pattern="uniform", acceleration=1, coils=2, frames=repeats, matrix=32))
+    assert words in in_words(replace(scan, frame=None))[1][0]
+
+
 def test_the_facts_of_a_radial_scan(radial_scan):
     facts = json.loads(json.dumps(describe(radial_scan)))
     assert facts["sampling"] == "radial"
