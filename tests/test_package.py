@@ -21,7 +21,7 @@ ROOT = Path(__file__).parents[1]
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
 PACKAGES = {"dainr": "dainr", "cli": "dainr.cli", "pretrained": "dainr.pretrained"}  # folder -> package
 IMPORTED_AS = {"pillow": "PIL", "scikit-image": "skimage", "imageio-ffmpeg": "imageio_ffmpeg", "tomli-w": "tomli_w"}
-IMPORTED_AS |= {"pyyaml": "yaml", "griffelib": "griffe"}
+IMPORTED_AS |= {"mrd-python": "mrd", "pyyaml": "yaml", "griffelib": "griffe"}
 NOT_IMPORTED = {"imageio-ffmpeg"}  # imageio writes films by it
 OPTIONAL = {"tinycudann", "cufinufft", "triton"}  # for CUDA, by name or with torch; nothing needs them
 UNREAD = {"curve.csv"}  # of the training, for its page
@@ -56,7 +56,7 @@ def modules(packages: set[str]) -> set[str]:
 
 @pytest.mark.parametrize("folder", PACKAGES)
 def test_what_the_program_imports_is_declared(folder: str) -> None:
-    allowed = modules(NEEDED | EXTRAS["twix"]) | OPTIONAL
+    allowed = modules(NEEDED | EXTRAS["twix"] | EXTRAS["mrd"]) | OPTIONAL
     assert {name: where for name, where in imported(ROOT / folder).items() if name not in allowed} == {}
 
 

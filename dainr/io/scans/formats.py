@@ -9,13 +9,13 @@ from pathlib import Path
 
 from dainr.errors import BadScan
 from dainr.io.hdf5 import is_hdf5, is_held, unreadable
-from dainr.io.scans import bart, ismrmrd, matlab, native, twix
+from dainr.io.scans import bart, ismrmrd, matlab, mrd_stream, native, twix
 from dainr.io.scans.options import ReadOptions
 from dainr.io.scans.said import as_said
 from dainr.scan import Scan
 
 # MATLAB's before others of HDF5: it has a name the native format has too
-READERS = (matlab, native, ismrmrd, twix, bart)
+READERS = (matlab, native, ismrmrd, twix, mrd_stream, bart)
 WRITERS: dict[str, Callable[[Scan, Path], None]] = {"native": native.write, "ismrmrd": ismrmrd.write}
 
 
