@@ -124,6 +124,30 @@ def test_frames_are_phases_and_slices_their_positions(tmp_path: Path) -> None:
     assert np.linalg.norm(scan.affine[:3, 2]) == pytest.approx(8)
 
 
+def test_the_time_since_the_trigger_gives_cardiac_phases(tmp_path: Path) -> None:
+    kspace, ticks = centred_fft(off_centre()), np.arange(10 * NY) * 10
+    blocks = [
+        files.readout(kspace[:, n % NY], Lin=n % NY, stamp=4000 + int(tick), pmu=int(tick) % 320)
+        for n, tick in enumerate(ticks)
+    ]
+    scan = formats.read(files.write(tmp_path / "meas.dat", (files.header(), blocks)))
+    assert scan.frame is None and scan.phase is not None
+    np.testing.assert_allclose(scan.phase[0], ticks % 320 / 320, atol=0.01)
+
+
+def test_spokes_get_the_trajectory_that_is_said(tmp_path: Path) -> None:
+    spokes = random_complex(2, 9, 2 * NX)
+    square = {"sKSpace.ucTrajectory": 2, "sSliceArray.asSlice[0].dPhaseFOV": 320.0}
+    path = files.write(tmp_path / "meas.dat", (files.header(square, {"iPEFTLength": NX}), files.lines(spokes)))
+    scan = formats.read(path, ReadOptions(trajectory="golden"))
+    assert (scan.matrix, scan.fov_mm) == ((NX, NX), (320.0, 320.0))
+    along = scan.trajectory[0, :, -1] - scan.trajectory[0, :, 0]
+    angle = np.arctan2(along[:, 0], along[:, 1])
+    np.testing.assert_allclose(np.diff(angle) % (2 * np.pi), np.deg2rad(111.246), atol=1e-4)
+    np.testing.assert_allclose(np.hypot(*along.T), (2 * NX - 1) / (2 * NX), atol=1e-5)
+    assert not scan.trajectory[0, :, NX].any()
+
+
 @pytest.fixture
 def several(tmp_path: Path) -> Path:
     """An adjustment with noise, a scout, and the cine."""
@@ -229,3 +253,16 @@ def test_a_real_file_is_read() -> None:
     expected = centred_ifft(np.stack([block.data for block in blocks], 1))[..., 80:240]
     found = fft_image(scan.changed(frame=np.zeros((1, 160), np.int32)))
     np.testing.assert_allclose(found, expected, atol=1e-5 * np.abs(expected).max())
+
+
+@pytest.mark.data
+@pytest.mark.skipif(not REAL.is_file(), reason="the shared data are not here")
+def test_the_phantom_of_a_real_file_lies_as_it_was_put_into_the_scanner() -> None:
+    """The phantom of the American College of Radiology, slice 1, from its test guidance.
+
+    The bars of its wedges are in front, and of the holes that show resolution the largest are on the patient's right.
+    """
+    to_ras = formats.read(REAL).affine
+    middle, bars, largest, smallest = (to_ras @ [x, y, 0, 1] for x, y in ((80, 80), (77, 138), (55, 47), (107, 55)))
+    assert bars[1] - middle[1] > 60
+    assert largest[0] - middle[0] > 20 and smallest[0] - middle[0] < -20
