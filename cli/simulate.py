@@ -38,7 +38,7 @@ class Simulate(Command):
 
 
 def simulate(
-    out: Annotated[Path, typer.Argument(help="Native scan file to write.")],
+    out: Annotated[Path, typer.Argument(help="Scan file to write: native, of a stack of stars ISMRMRD.")],
     cine: Annotated[
         Path | None, typer.Option(help="Measure this series (.npy, NIfTI, .h5) instead, as 320 mm across and 1 s long.")
     ] = None,
@@ -51,7 +51,10 @@ def simulate(
         ),
     ] = None,
     spokes: Annotated[int | None, typer.Option(help="Spokes, or spirals, per frame.  [default: 13]")] = None,
-    pattern: Annotated[str | None, typer.Option(help="radial, spiral, vista or uniform.  [default: radial]")] = None,
+    pattern: Annotated[
+        str | None, typer.Option(help="radial, spiral, vista, uniform or stack-of-stars.  [default: radial]")
+    ] = None,
+    partitions: Annotated[int | None, typer.Option(help="Partitions of a stack of stars.  [default: 12]")] = None,
     acceleration: Annotated[
         float | None, typer.Option(help="Acceleration of Cartesian patterns.  [default: 8]")
     ] = None,
@@ -71,29 +74,49 @@ def simulate(
     """
     from dainr.io.scans import native
     from dainr.simulate import PHANTOMS, SimulationConfig, simulate_phantom
+    from dainr.simulate.simulate import STACK
 
     if out.exists() and not force:
         raise BadRequest(str(out), "it exists already", "choose another name, or --force to replace it")
     given = {"spokes": spokes, "pattern": pattern, "acceleration": acceleration, "coils": coils, "snr": snr}
-    given |= {"frames": frames, "matrix": matrix, "seed": seed, "phantom": phantom, "crop": crop}
+    given |= {
+        "frames": frames,
+        "matrix": matrix,
+        "seed": seed,
+        "phantom": phantom,
+        "crop": crop,
+        "partitions": partitions,
+    }
     if frames is None and phantom in PHANTOMS:
         given["frames"] = PHANTOMS[phantom].frames
     config = SimulationConfig(**{key: value for key, value in given.items() if value is not None})  # type: ignore[arg-type]
-    _check_pairing(config.pattern, spokes, acceleration)
+    _check_pairing(config.pattern, spokes, acceleration, partitions, cine)
     if cine is not None and (phantom is not None or frames is not None or matrix is not None):
         raise BadRequest("--cine", "it brings its own frames and matrix", "leave out --phantom, --frames and --matrix")
     scan = simulate_phantom(config) if cine is None else _of_series(cine, config)
-    native.write(scan, out)
+    if config.pattern == STACK:
+        from dainr.io.scans.ismrmrd_write import write_ismrmrd
+
+        write_ismrmrd(scan, out, partitions=True)
+    else:
+        native.write(scan, out)
     ny, nx = scan.matrix
     typer.echo(
         f"{out}: {scan.n_frames} frames of {ny} x {nx}, {scan.n_readouts} readouts, {scan.n_coils} coils", err=True
     )
 
 
-def _check_pairing(pattern: str, spokes: int | None, acceleration: float | None) -> None:
-    if pattern in ("radial", "spiral") and acceleration is not None:
+def _check_pairing(
+    pattern: str, spokes: int | None, acceleration: float | None, partitions: int | None, cine: Path | None
+) -> None:
+    of_spokes = ("radial", "spiral", "stack-of-stars")
+    if pattern != "stack-of-stars" and partitions is not None:
+        raise BadRequest("--partitions", f"pattern {pattern} has none", "add --pattern stack-of-stars")
+    if pattern == "stack-of-stars" and cine is not None:
+        raise BadRequest("--cine", "a stack of stars has several slices", "choose another pattern")
+    if pattern in of_spokes and acceleration is not None:
         raise BadRequest("--acceleration", f"a {pattern} scan is accelerated by its --spokes", "give --spokes instead")
-    if pattern not in ("radial", "spiral") and spokes is not None:
+    if pattern not in of_spokes and spokes is not None:
         raise BadRequest("--spokes", f"pattern {pattern} has lines", "give --acceleration instead")
 
 

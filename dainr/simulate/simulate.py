@@ -2,6 +2,8 @@
 
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
+from functools import partial
+from itertools import chain
 from typing import Literal
 
 import numpy as np
@@ -14,8 +16,10 @@ from dainr.simulate.crop import central_size, cut, delivered, oversampled, whole
 from dainr.simulate.phantom import Ellipse, ellipse_image, ellipse_kspace
 from dainr.simulate.phantoms import DEFAULT_PHANTOM, PHANTOMS, frame_centres, readout_times
 from dainr.simulate.sampling import cartesian, radial, spiral
+from dainr.simulate.stack import cut_at
 
 ON_GRID = ("vista", "uniform")  # patterns of lines
+STACK = "stack-of-stars"  # spokes in each of several partitions along kz
 CYCLE_S = 1.0  # a cine's heartbeat, sampled from its beginning to its end
 OBJECT_MM, SLICE_MM = 320.0, 8.0  # the longer side of what is measured
 NOISE_SAMPLES = 4096
@@ -28,7 +32,7 @@ PHASE_TURN = 1.5  # rad over the field of view, of a cine's smooth phase
 class SimulationConfig:
     """What is measured in a simulated scan, its sampling and its noise."""
 
-    pattern: Literal["radial", "spiral", "vista", "uniform"] = "radial"
+    pattern: Literal["radial", "spiral", "vista", "uniform", "stack-of-stars"] = "radial"
     spokes: int = 13  # a frame, radial, or interleaves of spirals
     acceleration: float = 8.0  # Cartesian
     coils: int = 8
@@ -37,18 +41,19 @@ class SimulationConfig:
     matrix: int = 128
     seed: int = 0
     phantom: str = DEFAULT_PHANTOM  # one of PHANTOMS
+    partitions: int = 12  # of a stack of stars, and slices
     crop: bool = False  # the field of view is the inner two thirds of what is measured
 
     def __post_init__(self) -> None:
-        for name, lowest in (("spokes", 1), ("coils", 1), ("frames", 1), ("matrix", 16)):
+        for name, lowest in (("spokes", 1), ("coils", 1), ("frames", 1), ("matrix", 16), ("partitions", 2)):
             if getattr(self, name) < lowest:
                 raise BadRequest(f"--{name} {getattr(self, name)}", "that is too few", f"choose {lowest} or more")
         if not self.snr > 0 or not self.acceleration >= 1:
             raise BadRequest(
                 "--snr or --acceleration", "it is out of range", "choose a positive SNR, an R of 1 or more"
             )
-        if self.pattern not in (*ON_GRID, "radial", "spiral"):
-            choice = "choose radial, spiral, vista or uniform"
+        if self.pattern not in (*ON_GRID, "radial", "spiral", STACK):
+            choice = "choose radial, spiral, vista, uniform or stack-of-stars"
             raise BadRequest(f"--pattern {self.pattern}", "there is no such pattern", choice)
         if self.phantom not in PHANTOMS:
             raise BadRequest(f"--phantom {self.phantom}", "there is no such phantom", f"choose {_any_of(PHANTOMS)}")
@@ -58,7 +63,7 @@ def simulate_phantom(config: SimulationConfig, beside: Sequence[Ellipse] = ()) -
     """A phantom, each readout measured analytically at its own time.
 
     `beside`: ellipses more, such as fat outside the field of view; its side is their unit, of cropped tissue the side
-    of the whole.
+    of the whole. A stack of stars has slices, each as its transform along kz would give it.
     """
     random = np.random.default_rng(config.seed)
     matrix = (config.matrix, config.matrix)
@@ -69,19 +74,22 @@ def simulate_phantom(config: SimulationConfig, beside: Sequence[Ellipse] = ()) -
     coefficients = coil_coefficients(config.coils, random)
     ellipses = [*phantom.ellipses(), *beside]
 
-    def measure(trajectory: np.ndarray) -> np.ndarray:
+    def measure(trajectory: np.ndarray, ellipses: list[Ellipse] = ellipses) -> np.ndarray:
         kspace = np.zeros((config.coils, *trajectory.shape[:2]), np.complex128)
         cycles = trajectory * whole[0]  # per length of the object, the unit of its ellipses and coils
         for term, shift in enumerate(harmonics()):
             kspace += coefficients[:, term, None, None] * ellipse_kspace(ellipses, cycles - shift, time)
         return kspace * (whole[0] ** 2 / config.matrix)  # its area in pixels over the orthonormal sqrt(ny nx)
 
-    kspace = _cut(config, trajectory, measure)
+    n = config.partitions
+    slices = [cut_at(ellipses, index, n) for index in range(n)] if config.pattern == STACK else [ellipses]
+    kspace = [_cut(config, trajectory, partial(measure, ellipses=one)) for one in slices]
     maps = coil_maps(coefficients, whole)
-    images = (maps * ellipse_image(ellipses, whole, t) for t in frame_centres(config.frames))
+    images = ((maps * ellipse_image(one, whole, t) for t in frame_centres(config.frames)) for one in slices)
     scan = _scan(config, kspace, trajectory, frame, time, images, matrix, whole, random)
     return scan.changed(
-        times=phantom.seconds * time[None],
+        affine=_axial(scan) if config.pattern == STACK else None,
+        times=np.broadcast_to(phantom.seconds * time, scan.times.shape),
         phase=scan.phase if phantom.is_heartbeat else None,
         cyclic=None if phantom.is_heartbeat else False,
     )
@@ -114,8 +122,8 @@ def simulate_cine(series: Float[np.ndarray, "frame y x"], config: SimulationConf
         return kspace
 
     kspace = _cut(config, trajectory, measure)
-    images = (maps * image for image in turned)
-    return _scan(config, kspace, trajectory, frame, phase, images, matrix, whole, random)
+    images = [(maps * image for image in turned)]
+    return _scan(config, [kspace], trajectory, frame, phase, images, matrix, whole, random)
 
 
 def _sample(
@@ -137,11 +145,11 @@ def _cut(
 
 def _scan(
     config: SimulationConfig,
-    kspace: Complex[np.ndarray, "coil readout sample"],
+    slices: Sequence[Complex[np.ndarray, "coil readout sample"]],
     trajectory: np.ndarray,
     frame: np.ndarray,
     phase: np.ndarray,
-    images: Iterable[Complex[np.ndarray, "coil whole_y whole_x"]],
+    images: Iterable[Iterable[Complex[np.ndarray, "coil whole_y whole_x"]]],
     matrix: tuple[int, int],
     whole: tuple[int, int],
     random: np.random.Generator,
@@ -151,25 +159,39 @@ def _scan(
     mixing = np.linalg.cholesky(CORRELATION**distance)
     unmix = np.linalg.inv(mixing)
     brightest, reference = np.zeros(matrix), []
-    for image in images:
+    for image in chain.from_iterable(images):
         inner = delivered(image, matrix, wraps=config.pattern in ON_GRID)
         brightest = np.maximum(brightest, np.sqrt((np.abs(inner) ** 2).sum(0)))
         reference.append(np.sqrt((np.abs(np.tensordot(unmix, inner, axes=1)) ** 2).sum(0)))
     sigma = float(np.percentile(brightest, SIGNAL_PERCENTILE)) / config.snr
     mixing *= sigma
+    noisy = [kspace + np.tensordot(mixing, _noise(kspace.shape, random), axes=1) for kspace in slices]
+    n = len(slices)
+
+    def in_each(array: np.ndarray) -> np.ndarray:
+        return np.broadcast_to(array, (n, *array.shape))
+
     return Scan(
-        kspace=(kspace + np.tensordot(mixing, _noise(kspace.shape, random), axes=1)).astype(np.complex64)[None],
-        trajectory=trajectory.astype(np.float32)[None],
-        times=(CYCLE_S * phase)[None],
+        kspace=np.stack(noisy).astype(np.complex64),
+        trajectory=in_each(trajectory.astype(np.float32)),
+        times=in_each(CYCLE_S * phase),
         matrix=matrix,
         fov_mm=(OBJECT_MM * matrix[0] / max(whole), OBJECT_MM * matrix[1] / max(whole)),
         slice_thickness_mm=SLICE_MM,
-        frame=frame.astype(np.int32)[None],
-        phase=phase.astype(np.float32)[None],
+        frame=in_each(frame.astype(np.int32)),
+        phase=in_each(phase.astype(np.float32)),
         noise=(mixing @ _noise((config.coils, NOISE_SAMPLES), random)).astype(np.complex64),
-        reference=(np.stack(reference) / sigma).astype(np.float32)[None],
+        reference=(np.stack(reference) / sigma).astype(np.float32).reshape(n, -1, *matrix),
         name="simulation",
     )
+
+
+def _axial(scan: Scan) -> Float[np.ndarray, "4 4"]:
+    """An axial slab about the origin, its centre index n // 2 along every axis."""
+    size = np.array([scan.fov_mm[1] / scan.matrix[1], scan.fov_mm[0] / scan.matrix[0], scan.slice_thickness_mm])
+    affine = np.diag([-size[0], -size[1], size[2], 1.0])
+    affine[:3, 3] = -affine[:3, :3] @ [scan.matrix[1] // 2, scan.matrix[0] // 2, scan.n_slices // 2]
+    return affine
 
 
 def _any_of(names: Iterable[str]) -> str:

@@ -1,5 +1,6 @@
 from pathlib import Path
 
+import h5py
 import numpy as np
 import pytest
 
@@ -142,3 +143,16 @@ def test_spirals_are_simulated_by_their_number_in_a_frame(tmp_path: Path) -> Non
     scan = load(tmp_path / "scan.h5")
     assert scan.readouts_per_frame.tolist() == [[3] * 4]
     assert_one_error(invoke("simulate", tmp_path / "b.h5", "--pattern", "spiral", "--acceleration", 3), 2)
+
+
+def test_a_stack_of_stars_is_written_as_partitions_and_read_as_slices(tmp_path: Path) -> None:
+    options = ("--pattern", "stack-of-stars", "--partitions", 4, "--spokes", 5, "--frames", 2, "--matrix", 16)
+    succeed("simulate", tmp_path / "sos.h5", *options, "--coils", 2)
+    with h5py.File(tmp_path / "sos.h5") as file:
+        heads = file["dataset/data"]["head"]
+    assert set(heads["idx"]["kspace_encode_step_2"].tolist()) == {0, 1, 2, 3}
+    assert set(heads["idx"]["slice"].tolist()) == {0}
+    scan = load(tmp_path / "sos.h5")
+    assert (scan.n_slices, scan.n_frames, scan.n_readouts) == (4, 2, 10)
+    assert_one_error(invoke("simulate", tmp_path / "a.h5", "--partitions", 4), 2)
+    assert_one_error(invoke("simulate", tmp_path / "a.h5", *options, "--acceleration", 2), 2)

@@ -20,6 +20,7 @@ from dainr.io.scans.ismrmrd_readouts import Readouts
 from dainr.io.scans.ismrmrd_slices import by_slice, planes_of
 from dainr.io.scans.ismrmrd_sorting import calibration_of, check_alike, of_one_length, sort_readouts
 from dainr.io.scans.ismrmrd_spokes import made_trajectory
+from dainr.io.scans.ismrmrd_stack import slices_of_stacks
 from dainr.io.scans.ismrmrd_times import cardiac_phases, read_clock
 from dainr.io.scans.ismrmrd_trajectory import has_trajectory, read_trajectory
 from dainr.io.scans.options import ReadOptions
@@ -45,13 +46,18 @@ def build_scan(
     extra, decisions = extra or {}, decisions or Decisions()
     told = read_header(header, where, decisions)
     sorted_by_use = sort_readouts(Readouts.collect(acquisitions), where, decisions, options)
-    check_alike(sorted_by_use.imaging, where)
     geometry = read_geometry(told, options.trajectory is not None, where, decisions)
-    slices = by_slice(sorted_by_use.imaging, min(geometry.recon.pixel_mm), decisions)
+    imaging, geometry = slices_of_stacks(sorted_by_use.imaging, told, geometry, where, decisions)
+    calibrating = sorted_by_use.calibration
+    if imaging is not sorted_by_use.imaging and len(calibrating):
+        decisions.say(f"{len(calibrating)} calibration readouts of a stack of partitions skipped")
+        calibrating = calibrating.chosen(slice(0))
+    check_alike(imaging, where)
+    slices = by_slice(imaging, min(geometry.recon.pixel_mm), decisions)
     frame = _frames(slices, decisions)
     if frame is None:
         slices = of_one_length(slices, decisions)
-    calibration = calibration_of(slices, sorted_by_use.calibration, decisions)
+    calibration = calibration_of(slices, calibrating, decisions)
     if options.trajectory is not None and calibration:
         calibration = []
         decisions.say("calibration readouts are left aside: where they lie is not said")

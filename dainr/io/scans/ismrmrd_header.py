@@ -45,6 +45,7 @@ class Header:
     recon: Space
     centre_line: int | None
     last_line: int | None
+    centre_partition: int | None
     repetition_time_ms: float | None
     pilot_tone: bool  # as OCMR's files say it, by a parameter of that name
     ramp_sampled: bool  # samples of an EPI measured while the gradient rises
@@ -75,8 +76,9 @@ def read_header(document: Any, where: str, decisions: Decisions) -> Header:
 
 def _read_encoding(encoding: ET.Element, root: ET.Element, where: str) -> Header:
     trajectory = (encoding.findtext("trajectory") or "").strip().lower()
-    centre, last = (
-        _number(encoding.findtext(f"encodingLimits/kspace_encoding_step_1/{name}")) for name in ("center", "maximum")
+    centre, last, partition = (
+        _number(encoding.findtext(f"encodingLimits/kspace_encoding_step_{name}"))
+        for name in ("1/center", "1/maximum", "2/center")
     )
     return Header(
         vendor=root.findtext("acquisitionSystemInformation/systemVendor") or "",
@@ -85,6 +87,7 @@ def _read_encoding(encoding: ET.Element, root: ET.Element, where: str) -> Header
         recon=_space(encoding.find("reconSpace"), "reconSpace", where),
         centre_line=None if not np.isfinite(centre) else round(centre),
         last_line=None if not np.isfinite(last) else round(last),
+        centre_partition=None if not np.isfinite(partition) else round(partition),
         repetition_time_ms=_repetition_time_ms(root),
         pilot_tone=_parameter(root, "PilotTone") == 1,
         ramp_sampled=_ramp_sampled(encoding),

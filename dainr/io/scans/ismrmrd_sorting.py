@@ -100,11 +100,9 @@ def _of_one_size(imaging: Readouts, where: str, decisions: Decisions) -> Readout
 
 
 def check_alike(imaging: Readouts, where: str) -> None:
-    """Raises BadScan where imaging readouts differ in what all must share, or are encoded in three dimensions."""
+    """Raises BadScan where imaging readouts differ in what all must share."""
     for name in ("discard_pre", "discard_post"):
         imaging.check_same(name, where)
-    if imaging.counter("kspace_encode_step_2").any():
-        raise BadScan(where, "it is encoded in three dimensions", "reconstruct stacks of 2-D slices, one file each")
 
 
 def calibration_of(slices: list[Readouts], calibration: Readouts, decisions: Decisions) -> list[Readouts]:

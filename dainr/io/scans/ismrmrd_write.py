@@ -28,20 +28,23 @@ LARGEST_COUNTER = 2**16 - 1
 WRITTEN_AT_A_TIME = 1024
 
 
-def write_ismrmrd(scan: Scan, path: Path) -> None:
+def write_ismrmrd(scan: Scan, path: Path, partitions: bool = False) -> None:
     """Write a scan as an ISMRMRD file; the file appears only once it is complete.
 
-    Times start at zero and are kept to the tick of 2.5 ms in which the format counts them. Raises BadScan for a
-    reference of another size than the scan's.
+    With `partitions` its slices become those along kz, as a stack of stars is measured. Times start at zero and are
+    kept to the tick of 2.5 ms in which the format counts them. Raises BadScan for a reference of another size than the
+    scan's.
     """
     if scan.reference is not None and not _fits(scan.reference.shape, scan):
         wanted = f"{scan.n_slices}, frame, {scan.matrix[0]}, {scan.matrix[1]}"
         raise BadScan(scan.name, f"its reference has shape {scan.reference.shape}", f"store it as {wanted}")
+    if partitions:
+        scan = scan.changed(kspace=_along_kz(scan.kspace))
     with write_whole(path) as temporary:
         temporary.unlink()
         dataset = ismrmrd.Dataset(str(temporary), GROUP, create_if_needed=True)
         try:
-            dataset.write_xml_header(ismrmrd.xsd.ToXML(_header(scan)))
+            dataset.write_xml_header(ismrmrd.xsd.ToXML(_header(scan, partitions)))
             for name in BESIDE:
                 array = getattr(scan, name)
                 if array is not None and (name != "phase" or scan.used.all()):
@@ -50,7 +53,7 @@ def write_ismrmrd(scan: Scan, path: Path) -> None:
             dataset.close()
         with h5py.File(temporary, "r+") as file:
             stored = file[GROUP].create_dataset("data", (0,), maxshape=(None,), dtype=acquisition_dtype)
-            acquisitions = _acquisitions(scan)
+            acquisitions = _acquisitions(scan, partitions)
             while rows := [_row(a) for a in islice(acquisitions, WRITTEN_AT_A_TIME)]:
                 stored.resize(len(stored) + len(rows), axis=0)
                 stored[-len(rows) :] = np.array(rows, acquisition_dtype)
@@ -60,7 +63,13 @@ def _fits(shape: tuple[int, ...], scan: Scan) -> bool:
     return len(shape) == 4 and (shape[0], *shape[2:]) == (scan.n_slices, *scan.matrix)
 
 
-def _acquisitions(scan: Scan) -> Iterator[Any]:
+def _along_kz(kspace: np.ndarray) -> np.ndarray:
+    """Partitions of slices: the orthonormal transform along the first axis, both centres at n // 2."""
+    shifted = np.fft.ifftshift(kspace, axes=0)
+    return np.fft.fftshift(np.fft.fft(shifted, axis=0, norm="ortho"), axes=0).astype(np.complex64)
+
+
+def _acquisitions(scan: Scan, partitions: bool) -> Iterator[Any]:
     """The noise and the calibration, as measurements of those, and every readout that is used."""
     if scan.noise is not None:
         for start in range(0, scan.noise.shape[1], LONGEST_READOUT):
@@ -70,9 +79,12 @@ def _acquisitions(scan: Scan) -> Iterator[Any]:
     places = _places(scan)
     for index, readout in np.argwhere(scan.used).tolist():
         acquisition = _acquisition(scan, index, readout)
+        place = index
+        if partitions:
+            acquisition.idx.slice, acquisition.idx.kspace_encode_step_2, place = 0, index, scan.n_slices // 2
         if places is not None:
-            acquisition.position[:] = places[index][0]
-            acquisition.read_dir[:], acquisition.phase_dir[:], acquisition.slice_dir[:] = places[index][1]
+            acquisition.position[:] = places[place][0]
+            acquisition.read_dir[:], acquisition.phase_dir[:], acquisition.slice_dir[:] = places[place][1]
         yield acquisition
 
 
@@ -93,18 +105,20 @@ def _row(acquisition: Any) -> tuple[np.void, np.ndarray, np.ndarray]:
     return head, acquisition.traj.ravel(), acquisition.data.view(np.float32).ravel()
 
 
-def _header(scan: Scan) -> Any:
+def _header(scan: Scan, partitions: bool) -> Any:
     xsd = ismrmrd.xsd
     ny, nx = scan.matrix
     fov_y, fov_x = scan.fov_mm
+    nz = scan.n_slices if partitions else 1
     space = {
-        "matrixSize": xsd.matrixSizeType(x=nx, y=ny, z=1),
-        "fieldOfView_mm": xsd.fieldOfViewMm(x=fov_x, y=fov_y, z=scan.slice_thickness_mm),
+        "matrixSize": xsd.matrixSizeType(x=nx, y=ny, z=nz),
+        "fieldOfView_mm": xsd.fieldOfViewMm(x=fov_x, y=fov_y, z=nz * scan.slice_thickness_mm),
     }
     last = min(scan.n_readouts - 1, LARGEST_COUNTER)
     limits = xsd.encodingLimitsType(
         kspace_encoding_step_1=xsd.limitType(minimum=0, maximum=last, center=(last + 1) // 2),
-        slice=xsd.limitType(minimum=0, maximum=scan.n_slices - 1, center=0),
+        kspace_encoding_step_2=xsd.limitType(minimum=0, maximum=nz - 1, center=nz // 2),
+        slice=xsd.limitType(minimum=0, maximum=0 if partitions else scan.n_slices - 1, center=0),
         phase=xsd.limitType(minimum=0, maximum=max(scan.n_frames - 1, 0), center=0),
     )
     encoding = xsd.encodingType(

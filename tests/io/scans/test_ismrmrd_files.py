@@ -73,7 +73,7 @@ DATA = random_complex(COILS, NX)
 BAD = {
     "only noise": (HEADER, [readout(DATA, flags=(ismrmrd.ACQ_IS_NOISE_MEASUREMENT,))], "no imaging readouts"),
     "mixed sizes": (HEADER, [readout(DATA), readout(DATA[:, 1:])], "different sizes"),
-    "three dimensions": (HEADER, [readout(DATA), readout(DATA, kspace_encode_step_2=1)], "three dimensions"),
+    "three dimensions": (HEADER, [readout(DATA), readout(DATA, kspace_encode_step_2=1)], "go to 1, its header tells 1"),
     "no trajectory": (RADIAL, [readout(DATA)], "stores no trajectory"),
     "nan in k-space": (HEADER, [readout(DATA * np.nan)], "kspace holds NaN"),
     "nan in trajectory": (RADIAL, [readout(DATA, SPOKE * np.nan)], "trajectory holds NaN"),
