@@ -183,3 +183,17 @@ def test_a_simulated_stack_is_read_as_the_slices_it_is_of(tmp_path: Path) -> Non
     np.testing.assert_array_equal(back.frame, scan.frame)
     brightness = scan.reference.sum((1, 2, 3))
     assert brightness[2] > brightness[0]  # slices differ: the slab's ends are smaller
+
+
+def test_directions_that_mean_the_other_sign_of_the_transform_do_so_along_kz_too(tmp_path: Path) -> None:
+    places = {"read_dir": (1, 0, 0), "phase_dir": (0, 1, 0), "slice_dir": (0, 0, 1)}
+    siemens = document().replace(
+        "<experimentalConditions>",
+        "<acquisitionSystemInformation><systemVendor>SIEMENS</systemVendor></acquisitionSystemInformation>"
+        "<experimentalConditions>",
+    )
+    scan = read(write_file(tmp_path / "a.h5", siemens, measured(**places)))
+    assert scan.affine is not None
+    first = scan.affine @ [0, 0, 0, 1]
+    np.testing.assert_allclose(scan.kspace[0], SLICES[0] if first[2] > 0 else SLICES[-1], atol=1e-5)
+    assert abs(first[2]) == pytest.approx(4 * (N // 2) if first[2] > 0 else 4 * (N // 2 - 1))
