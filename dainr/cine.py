@@ -31,6 +31,7 @@ class Cine:
     affine: Float[np.ndarray, "4 4"] | None = None  # (x, y, slice) index -> RAS mm, of slices that are one stack
     planes: Float[np.ndarray, "slice 4 4"] | None = None  # of others, (x, y, 0) -> RAS mm of each
     assumed: tuple[str, ...] = ()  # what of LEFT_OPEN nobody said
+    cyclic: bool | None = None  # whether the frames are one cycle of the heart; False: real time; None: not known
 
     @property
     def spacing_mm(self) -> tuple[float, float]:

@@ -159,6 +159,7 @@ class SliceMethod:
                 affine=scan.affine,
                 planes=None if scan.planes is None else scan.planes[:n],
                 assumed=scan.assumed,
+                cyclic=scan.cyclic,
             ),
             record={"slices": records} | _totals(results, time.perf_counter() - started),
             gridded=gridded[:n],

@@ -30,6 +30,8 @@ def write_cine(cine: Cine, path: Path, **extra: np.ndarray) -> None:
             file.attrs["planes"] = cine.planes
         if cine.assumed:
             file.attrs["assumed"] = " ".join(cine.assumed)
+        if cine.cyclic is not None:
+            file.attrs["cyclic"] = cine.cyclic
 
 
 def is_cine(path: Path) -> bool:
@@ -55,11 +57,12 @@ def read_cine(path: Path) -> tuple[Cine, dict[str, np.ndarray]]:
         fov, thickness = file.attrs["fov_mm"], float(file.attrs["slice_thickness_mm"])
         affine, planes = file.attrs.get("affine"), file.attrs.get("planes")
         assumed = tuple(str(file.attrs.get("assumed", "")).split())
+        cyclic = None if file.attrs.get("cyclic") is None else bool(file.attrs["cyclic"])
     data, times = arrays.pop("cine"), arrays.pop("times")
     if data is None or times is None or data.ndim != 4 or times.shape != data.shape[1:2]:
         raise BadScan(
             where, "the shape of its cine is not slice, frame, y, x with a time for each frame", "export it again"
         )
     fov_mm = float(fov[0]), float(fov[1])
-    cine = Cine(data.astype(np.complex64), times, fov_mm, thickness, affine, planes, assumed)
+    cine = Cine(data.astype(np.complex64), times, fov_mm, thickness, affine, planes, assumed, cyclic)
     return cine, {name: array for name, array in arrays.items() if array is not None}

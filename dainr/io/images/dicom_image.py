@@ -78,7 +78,7 @@ def _image(cine: Cine, index: int, frame: int, stored: np.ndarray) -> FileDatase
     image.Modality = "MR"
     image.ImageType = ["DERIVED", "SECONDARY", "OTHER"]
     image.DerivationDescription = f"reconstructed from raw data by dainr {__version__}"
-    image.ScanningSequence, image.SequenceVariant, image.ScanOptions, image.MRAcquisitionType = "RM", "NONE", "CG", "2D"
+    image.ScanningSequence, image.SequenceVariant, image.MRAcquisitionType = "RM", "NONE", "2D"
     _place(image, cine, index)
     _time(image, cine, frame)
     image.Rows, image.Columns = stored.shape
@@ -104,17 +104,21 @@ def _place(image: pydicom.Dataset, cine: Cine, index: int) -> None:
 def _time(image: pydicom.Dataset, cine: Cine, frame: int) -> None:
     """When in the cycle, ms after the first frame, and how fast to play.
 
-    The times belong to images gated to the heart (scan option CG). The repetition time is that from frame to frame,
-    as scanners have it in cines and as converters to NIfTI read it; the sequence's own is not known.
+    Trigger times belong to images gated to the heart (scan option CG); those in real time have none. The repetition
+    time is that from frame to frame, as scanners have it in cines and as converters to NIfTI read it; the sequence's
+    own is not known.
     """
-    n_frames, step_ms = len(cine.times), 1e3 * cine.frame_spacing
-    image.TriggerTime = f"{1e3 * (cine.times[frame] - cine.times[0]):.10g}"
-    image.CardiacNumberOfImages = str(n_frames)
+    n_frames, step_ms, gated = len(cine.times), 1e3 * cine.frame_spacing, cine.cyclic is not False
+    image.ScanOptions = "CG" if gated else ""
+    if gated:
+        image.TriggerTime = f"{1e3 * (cine.times[frame] - cine.times[0]):.10g}"
+        image.CardiacNumberOfImages = str(n_frames)
     image.TemporalPositionIdentifier, image.NumberOfTemporalPositions = str(frame + 1), str(n_frames)
     if step_ms > 0:
         image.TemporalResolution = image.FrameTime = image.RepetitionTime = f"{step_ms:.10g}"
         image.CineRate = image.RecommendedDisplayFrameRate = str(max(1, round(1e3 / step_ms)))
-        image.NominalInterval = str(round(step_ms * n_frames))
+        if gated:
+            image.NominalInterval = str(round(step_ms * n_frames))
 
 
 def _decimals(values: Float[np.ndarray, " value"]) -> list[str]:

@@ -4,6 +4,7 @@ import gzip
 import random
 import re
 import subprocess
+from dataclasses import replace
 
 import h5py
 import imageio.v2 as imageio
@@ -51,6 +52,12 @@ def test_a_cine_is_read_back_equal_with_what_goes_with_it(tmp_path, affine):
     np.testing.assert_array_equal(extra["error"], np.arange(3.0))
     assert (back.fov_mm, back.slice_thickness_mm) == (written.fov_mm, written.slice_thickness_mm)
     assert back.affine is None if affine is None else np.array_equal(back.affine, affine)
+
+
+@pytest.mark.parametrize("cyclic", [True, False, None])
+def test_whether_frames_are_a_cycle_is_kept(tmp_path, cyclic):
+    write_cine(replace(cine(), cyclic=cyclic), tmp_path / "c.h5")
+    assert read_cine(tmp_path / "c.h5")[0].cyclic is cyclic
 
 
 @pytest.mark.parametrize("name", ["c.nii", "c.nii.gz"])

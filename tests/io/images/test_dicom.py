@@ -84,6 +84,14 @@ def test_each_export_is_a_series_of_its_own_and_names_no_patient(
     assert all(list(i.ImageType)[:2] == ["DERIVED", "SECONDARY"] for i in images)
 
 
+def test_frames_in_real_time_are_not_gated_and_keep_their_pace(tmp_path: Path) -> None:
+    write_dicom(replace(make(), cyclic=False), tmp_path / "dicom")
+    for path in (tmp_path / "dicom").iterdir():
+        image = pydicom.dcmread(path)
+        assert not image.ScanOptions and "TriggerTime" not in image and "NominalInterval" not in image
+        assert float(image.FrameTime) == 40 and int(image.NumberOfTemporalPositions) == FRAMES
+
+
 def test_each_slice_can_be_a_series_of_its_own(tmp_path: Path) -> None:
     write_dicom(make(), tmp_path / "dicom", DicomOptions(one_series_per_slice=True))
     images = [pydicom.dcmread(p) for p in sorted((tmp_path / "dicom").iterdir())]
@@ -143,11 +151,15 @@ def orthogonal() -> Cine:
 
 
 @pytest.mark.skipif(importlib.util.find_spec("dcm2niix") is None, reason="dcm2niix is not installed")
-@pytest.mark.parametrize("like", [False, True])
-def test_an_independent_converter_makes_the_same_nifti(scanner_image: Path, tmp_path: Path, like: bool) -> None:
+@pytest.mark.parametrize(("like", "cyclic"), [(False, None), (True, True), (False, False)])
+def test_an_independent_converter_makes_the_same_nifti(
+    scanner_image: Path, tmp_path: Path, like: bool, cyclic: bool | None
+) -> None:
     import dcm2niix
 
-    write_dicom(orthogonal(), tmp_path / "dicom", DicomOptions(like=scanner_image if like else None))
+    write_dicom(
+        replace(orthogonal(), cyclic=cyclic), tmp_path / "dicom", DicomOptions(like=scanner_image if like else None)
+    )
     write_nifti(orthogonal(), tmp_path / "mine.nii")
     (tmp_path / "out").mkdir()
     command = [dcm2niix.bin, "-f", "theirs", "-o", tmp_path / "out", tmp_path / "dicom"]
@@ -169,7 +181,7 @@ def test_an_independent_converter_makes_the_same_nifti(scanner_image: Path, tmp_
 @pytest.mark.skipif(shutil.which("dciodvfy") is None, reason="dciodvfy (dicom3tools) is not installed")
 def test_an_independent_validator_finds_no_error(frames: int, like: bool, scanner_image: Path, tmp_path: Path) -> None:
     cine = orthogonal()
-    cine = replace(cine, data=cine.data[:, :frames], times=cine.times[:frames])
+    cine = replace(cine, data=cine.data[:, :frames], times=cine.times[:frames], cyclic=not like)
     write_dicom(cine, tmp_path / "dicom", DicomOptions(like=scanner_image if like else None))
     for path in (tmp_path / "dicom").iterdir():
         found = subprocess.run(["dciodvfy", path], capture_output=True, text=True, check=False)
