@@ -5,10 +5,10 @@ from jaxtyping import Complex, Float, Integer
 
 from dainr.io.scans.decisions import Decisions
 
-CLEARLY = 3.0  # times as much energy as the line told and those beside it has a centre that is believed instead
+CLEARLY = 1.5  # times as much energy as the line told and those beside it has a centre that is believed instead
 PEAK = 4.0  # times the median of all lines: less is no peak
 FEWEST_LINES = 8
-NEAR = 2  # lines from the strongest, a centre that some other rule gives may lie
+NEAR = 1  # lines from the strongest, a centre that some other rule gives may lie
 
 
 def energy_of_lines(
@@ -38,15 +38,15 @@ def central_line(
     strongest = int(lines[np.argmax(energy)])
     if len(lines) < FEWEST_LINES or not energy.max() > PEAK * np.median(energy):
         return centre
-    near = np.abs(lines - centre) <= max(1, int(np.diff(lines).min()))
+    near = np.abs(lines - centre) <= max(1, _gap(lines, centre))
     if near.any() and energy.max() <= CLEARLY * energy[near].max():
         return centre
     by_siemens = int(user[0]) if (user == user[0]).all() and user[0] > 0 else None
+    dense = len(lines) == int(lines[-1]) - int(lines[0]) + 1  # else the edge need not be among the lines
     others = {  # ways to know it better, the likeliest first
         "the number that siemens_to_ismrmrd wrote": by_siemens,
-        "lines up to the edge of k-space": int(lines[-1]) - (n_lines - 1 - n_lines // 2),
+        "lines up to the edge of k-space": int(lines[-1]) - (n_lines - 1 - n_lines // 2) if dense else None,
         "the middle of the encoded lines": n_lines // 2,
-        "lines from the edge of k-space on": int(lines[0]) + n_lines // 2,
     }
     found, why = strongest, "the strongest line"
     for reason, line in others.items():
@@ -60,3 +60,9 @@ def central_line(
         centre_line_told=told,
     )
     return found
+
+
+def _gap(lines: Integer[np.ndarray, " line"], centre: int) -> int:
+    """How far the measured lines on either side of a line are from it; 0 where there is none on one."""
+    before, after = lines[lines <= centre], lines[lines >= centre]
+    return max(centre - int(before[-1]), int(after[0]) - centre) if len(before) and len(after) else 0
