@@ -2,9 +2,9 @@
 
     python -m benchmarks.fuzz [--inputs 100000] [--seed 0] [--keep FOLDER] [-o fuzz.md]
 
-Small files of every format are changed at random: bytes, blocks, ends. One that makes the readers go from line to line
-as none before it is changed further. Readers may take 4 GB and 5 s. A file whose reader crashed or found no end, and
-one that went wrong, is kept in a folder, to be read again.
+Small files of every format, some read with options and files that these name, are changed at random: bytes, blocks,
+ends. One that makes the readers go from line to line as none before it is changed further. Readers may take 4 GB and
+5 s. A file whose reader crashed or found no end, and one that went wrong, is kept in a folder, to be read again.
 """
 
 import argparse
@@ -24,8 +24,9 @@ import numpy as np
 import scipy.io
 
 from benchmarks.common import Report, heading, say, table
+from benchmarks.fuzz_said import SAID_SEEDS, load_said, write_said
 from benchmarks.reached import Reached
-from dainr.errors import BadScan
+from dainr.errors import BadRequest, BadScan
 from dainr.io import load, load_mask
 from dainr.io.scans import reading
 from dainr.io.scans.bart import write_cfl
@@ -112,6 +113,7 @@ def write_seeds(folder: Path) -> list[Path]:
         file["mask"] = (random.uniform(size=(3, 10, 12)) < 0.5).astype(float)
     scipy.io.savemat(paths[8], {"mask04": (random.uniform(size=(12, 10, 3)) < 0.5).astype(np.uint8)})
     write_twix(paths[9], random)
+    write_said(paths[10:], random)
     for path in paths:
         LOADERS.get(path.stem, load)(path)
     return paths
@@ -187,8 +189,10 @@ sRXSPEC.alDwellTime[0] = 2500
 SEEDS = (
     *(("native", "h5"), ("ismrmrd", "mrd"), ("cartesian", "cfl"), ("radial", "cfl"), ("matlab73", "mat")),
     *(("matlab5", "mat"), ("lines", "mrd"), ("mask73", "mat"), ("mask5", "mat"), ("twix", "dat")),
+    *SAID_SEEDS,
 )
 LOADERS: dict[str, Callable[[Path], Any]] = {"mask73": load_mask, "mask5": load_mask}
+LOADERS |= {name: load_said for name, _ in SAID_SEEDS}
 
 
 def damage(seed: Path, place: Path, random: np.random.Generator) -> Path:
@@ -222,7 +226,7 @@ def how_it_ends(path: Path) -> str:
     """Read a file, and say how that ended."""
     try:
         LOADERS.get(path.stem, load)(path)
-    except BadScan as error:
+    except (BadScan, BadRequest) as error:
         return KINDS[2 if error.why == LOST else 1]
     except Exception as error:
         say(str(error))

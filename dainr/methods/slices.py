@@ -27,6 +27,7 @@ from dainr.operators import FrameData
 from dainr.operators.gridding import grid_frames
 from dainr.prepare import Prepared, prepare_slice
 from dainr.prepare.frame_data import frame_data
+from dainr.prepare.steps import MEASURED
 from dainr.scan import Scan
 
 log = logging.getLogger(__name__)
@@ -148,6 +149,8 @@ class SliceMethod:
             _end_slice(images[index], gridded[index])
             if results[-1].state.stopped == "interrupted":
                 break
+        measured = records[0]["prepare"]["frame_times"] == MEASURED
+        assumed = scan.assumed if measured else tuple(dict.fromkeys([*scan.assumed, "frame_ms"]))
         n, models = len(results), tuple(r.model for r in results if r.model is not None)
         return Recon(
             method=self.name,
@@ -158,7 +161,7 @@ class SliceMethod:
                 slice_thickness_mm=scan.slice_thickness_mm,
                 affine=scan.affine,
                 planes=None if scan.planes is None else scan.planes[:n],
-                assumed=scan.assumed,
+                assumed=assumed,
                 cyclic=scan.cyclic,
             ),
             record={"slices": records} | _totals(results, time.perf_counter() - started),

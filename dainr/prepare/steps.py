@@ -22,6 +22,7 @@ from dainr.scan import SET_ASIDE, Scan, on_grid
 from dainr.scan_checks import no_readout
 
 BRIGHT_PERCENTILE = 99.5  # of the time-averaged image; it becomes one
+MEASURED = "measured"  # of frames, in the record: their times
 SILENT = 0.01  # of the median frame's energy beyond the noise: less is no signal
 
 Record = dict[str, Any]
@@ -214,7 +215,7 @@ def _prepared(part: Slice, record: Record) -> Prepared:
     assert scan.frame is not None and part.coil_maps is not None
     of_first = scan.frame[0] != SET_ASIDE  # whose time axis is the cine's
     times, timed = frame_times(scan.times[0][of_first], scan.frame[0][of_first])
-    record["frame_times"] = "measured" if timed else "frames spread over one cycle (no increasing time stamps)"
+    record["frame_times"] = MEASURED if timed else "frames spread over one cycle (no increasing time stamps)"
     return Prepared(
         kspace=part.kspace,
         trajectory=part.trajectory,

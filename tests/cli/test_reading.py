@@ -91,3 +91,14 @@ def test_what_cannot_be_said_is_one_sentence_and_leaves_nothing(
     assert_one_error(invoke("fit", bare, "-o", tmp_path / "run", *GRIDDING, *said), 2)
     assert not (tmp_path / "run").exists()
     assert_one_error(invoke("info", bare, *said), 2)
+
+
+def test_a_cycle_that_stands_for_one_second_is_warned_of_until_its_frames_have_times(
+    radial_scan: Scan, tmp_path: Path
+) -> None:
+    gathered = radial_scan.changed(times=np.zeros_like(radial_scan.times))
+    native.write(gathered, tmp_path / "gated.h5")
+    succeed("fit", tmp_path / "gated.h5", "-o", tmp_path / "run", *GRIDDING)
+    assert "the times of frames are assumed" in succeed("export", tmp_path / "run", tmp_path / "a.nii.gz").stderr
+    succeed("fit", tmp_path / "gated.h5", "-o", tmp_path / "run", *GRIDDING, "--frame-ms", "40", "--force")
+    assert "assumed" not in succeed("export", tmp_path / "run", tmp_path / "b.nii.gz").stderr

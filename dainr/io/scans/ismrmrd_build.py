@@ -26,7 +26,7 @@ from dainr.io.scans.ismrmrd_trajectory import has_trajectory, read_trajectory
 from dainr.io.scans.options import ReadOptions
 from dainr.scan import SET_ASIDE, Scan
 
-BESIDE = ("coil_maps", "phase", "reference")  # arrays that the format has no place for
+BESIDE = ("coil_maps", "phase", "density", "reference")  # arrays that the format has no place for
 
 
 def build_scan(
@@ -66,6 +66,7 @@ def build_scan(
     maps = _array_beside(extra.get("coil_maps"), "coil_maps", (*kspace.shape[:2], *geometry.matrix), where)
     times, phase = _times(slices, frame, told, options, decisions)
     assumed = geometry.assumed if "time_unit" in decisions.fields else (*geometry.assumed, "readout_ms")
+    density = _array_beside(extra.get("density"), "density", (*times.shape, kspace.shape[3]), where)
     stored_phase = _array_beside(extra.get("phase"), "phase", times.shape, where)
     planes = planes_of(slices, geometry, told.vendor, decisions)
     affine = None if planes is None else stack_affine(planes)
@@ -83,6 +84,7 @@ def build_scan(
         calibration=_of_slices(samples[len(slices) :], None) if calibration else None,
         calibration_trajectory=_stacked(places[len(slices) :], None) if calibration else None,
         coil_maps=None if maps is None else maps.astype(np.complex64),
+        density=None if density is None else density.astype(np.float32),
         phase=phase if stored_phase is None else stored_phase,
         noise=noise_samples(sorted_by_use.noise, options, kspace.shape[1], dwell_us, decisions),
         reference=_array_beside(extra.get("reference"), "reference", (len(slices), -1, *geometry.matrix), where),

@@ -82,8 +82,8 @@ def _of_these_coils(own: Readouts, n_coils: int, dwell_us: float, decisions: Dec
     if not alike.all():
         coils = " and ".join(map(str, np.unique(own.head["active_channels"][~alike]).tolist()))
         decisions.say(
-            f"{int((~alike).sum())} noise measurements of {coils} coils left aside, the scan has {n_coils}:"
-            " --noise FILE gives others",
+            f"noise of {coils} coils left aside ({int((~alike).sum())} readouts), the scan has {n_coils}:"
+            " --noise FILE gives other",
             noise_of_other_coils=int((~alike).sum()),
         )
     return _joined(own.chosen(alike), dwell_us) if alike.any() else None

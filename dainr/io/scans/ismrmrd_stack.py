@@ -157,8 +157,9 @@ def _transformed(imaging: Readouts, stacks: Stacks, keep: range, step_mm: float)
         filled = np.zeros((n, len(rows), *shape), np.complex64)
         for stack, partition in zip(*np.nonzero(rows >= 0), strict=True):
             filled[partition, stack] = imaging.data[rows[stack, partition]]
-        image = np.fft.fftshift(np.fft.ifft(np.fft.ifftshift(filled, axes=0), axis=0, norm="ortho"), axes=0)
-        data[:, start : start + AT_A_TIME] = factor * image[keep.start : keep.stop]
+        with np.errstate(over="ignore", invalid="ignore"):  # Scan refuses what is not finite
+            image = np.fft.fftshift(np.fft.ifft(np.fft.ifftshift(filled, axes=0), axis=0, norm="ortho"), axes=0)
+            data[:, start : start + AT_A_TIME] = factor * image[keep.start : keep.stop]
     central = imaging.chosen(stacks.readout[:, stacks.centre])
     heads = []
     for number, place in enumerate(keep):

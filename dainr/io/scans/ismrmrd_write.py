@@ -1,7 +1,7 @@
 """Writing a scan as ISMRMRD: every readout with its trajectory, noise and calibration as such, frames in idx.phase.
 
-What ISMRMRD has no place for (coil maps, cardiac phases, a reference) goes beside the acquisitions as arrays of those
-names. Readouts that are set aside are left out, and cardiac phases with them.
+What ISMRMRD has no place for (coil maps, cardiac phases, density weights, a reference) goes beside the acquisitions as
+arrays of those names. Readouts that are set aside are left out, and cardiac phases and weights with them.
 """
 
 from collections.abc import Iterator
@@ -23,6 +23,7 @@ from dainr.io.scans.patient_axes import placement
 from dainr.scan import Scan
 
 GROUP = "dataset"
+OF_READOUTS = ("phase", "density")  # arrays that fit the file only where all readouts are in it
 LONGEST_READOUT = 2**15  # samples: the format counts them in 16 bits
 LARGEST_COUNTER = 2**16 - 1
 WRITTEN_AT_A_TIME = 1024
@@ -47,7 +48,7 @@ def write_ismrmrd(scan: Scan, path: Path, partitions: bool = False) -> None:
             dataset.write_xml_header(ismrmrd.xsd.ToXML(_header(scan, partitions)))
             for name in BESIDE:
                 array = getattr(scan, name)
-                if array is not None and (name != "phase" or scan.used.all()):
+                if array is not None and (name not in OF_READOUTS or scan.used.all()):
                     dataset.append_array(name, np.ascontiguousarray(array))
         finally:
             dataset.close()

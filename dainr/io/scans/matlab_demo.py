@@ -76,6 +76,9 @@ def _spokes(
     if w is not None and (w.size != k.size or w.dtype.kind == "c"):
         raise BadScan(where, f"its density weights do not fit its k: {shapes}", "store real ones for every sample")
     n_samples, n_spokes, n_coils, n_frames = kdata.shape
+    with np.errstate(over="ignore", invalid="ignore"):  # as below
+        samples = np.ascontiguousarray(kdata.transpose(2, 3, 1, 0), np.complex64)
+        density = None if w is None else _frames_first(w.reshape(k.shape)).astype(np.float32)
     notes = [f"k-space, trajectory and what goes with them from the variables {', '.join(names)}"]
     if maps is None:
         matrix = (n_samples // OVERSAMPLING,) * 2
@@ -85,11 +88,11 @@ def _spokes(
     n = n_spokes * n_frames
     times = np.arange(n) / n
     return Scan(
-        kspace=np.ascontiguousarray(kdata.transpose(2, 3, 1, 0), np.complex64).reshape(1, n_coils, n, n_samples),
+        kspace=samples.reshape(1, n_coils, n, n_samples),
         trajectory=_trajectory(k).reshape(1, n, n_samples, 2),
         times=times[None],
         frame=None if n_frames == 1 else np.repeat(np.arange(n_frames, dtype=np.int32), n_spokes)[None],
-        density=None if w is None else _frames_first(w.reshape(k.shape)).reshape(1, n, n_samples).astype(np.float32),
+        density=None if density is None else density.reshape(1, n, n_samples),
         coil_maps=None if maps is None else _maps(maps, (n_coils, *matrix), where),
         name=where,
         notes=tuple(notes),
@@ -105,7 +108,8 @@ def _frames_first(array: np.ndarray) -> np.ndarray:
 
 def _trajectory(k: Complex[np.ndarray, "sample spoke frame"]) -> Float[np.ndarray, "frame spoke sample 2"]:
     ordered = _frames_first(k)
-    return np.stack([ordered.real, ordered.imag], -1).astype(np.float32)
+    with np.errstate(over="ignore"):  # Scan refuses what is not finite
+        return np.stack([ordered.real, ordered.imag], -1).astype(np.float32)
 
 
 def _maps(maps: np.ndarray, wanted: tuple[int, ...], where: str) -> Complex[np.ndarray, "1 coil y x"]:

@@ -85,7 +85,7 @@ def test_noise_of_other_coils_is_left_aside_and_said(tmp_path: Path) -> None:
     images = acquisitions(phase=range(2))
     scan = said(write_file(tmp_path / "a.h5", HEADER, [noise(5), *images]))
     assert scan.noise is None and describe(scan)["noise_of_other_coils"] == 1
-    assert any("of 5 coils left aside, the scan has 2: --noise" in note for note in scan.notes)
+    assert any("noise of 5 coils left aside (1 readouts), the scan has 2: --noise" in note for note in scan.notes)
     both = said(write_file(tmp_path / "b.h5", HEADER, [noise(5), noise(), *images]))
     assert both.noise is not None and both.noise.shape == (COILS, 64)
 

@@ -152,3 +152,10 @@ def test_what_is_assumed_survives_every_format_that_scans_are_written_in(tmp_pat
     for kind, write in formats.WRITERS.items():
         write(small_scan(assumed=ASSUMED), tmp_path / f"{kind}.h5")
         assert load(tmp_path / f"{kind}.h5").assumed == ASSUMED
+
+
+def test_density_survives_every_format_that_scans_are_written_in(tmp_path: Path) -> None:
+    density = np.linspace(0.1, 2, 120, dtype=np.float32).reshape(2, 6, 10)
+    for kind, write in formats.WRITERS.items():
+        write(small_scan(density=density), tmp_path / f"{kind}.h5")
+        np.testing.assert_array_equal(load(tmp_path / f"{kind}.h5").density, density)
