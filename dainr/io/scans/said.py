@@ -81,6 +81,9 @@ def _with_frame_times(scan: Scan, frame_ms: float) -> Scan:
 
 def _with_affine(scan: Scan, path: Path) -> Scan:
     affine = read_affine(path)
+    if scan.planes is not None:
+        why = "its slices are views of several orientations, which one affine cannot place"
+        raise BadRequest(f"--affine {path}", why, "leave it out")
     x, y, between = (float(length) for length in np.linalg.norm(affine[:3, :3], axis=0))
     if "pixel_mm" in scan.assumed:
         scan = _with_pixels(scan, (y, x))

@@ -77,6 +77,20 @@ def test_pixels_of_a_scan_with_a_place_stay_about_its_centre(tmp_path: Path) -> 
     assert_allclose(np.linalg.norm(found.affine[:3, :2], axis=0), before * factor)
 
 
+def test_views_of_other_orientations_are_stretched_each_and_no_affine_is_theirs(tmp_path: Path) -> None:
+    turned = AFFINE[:, [0, 2, 1, 3]] * [1, 1, 2, 1]
+    scan = small_scan(affine=None, planes=np.stack([AFFINE, turned]))
+    found = said(tmp_path, scan, pixel_mm="10x5")
+    centre = np.array([6, 4, 0, 1])
+    assert found.planes is not None
+    for new, old in zip(found.planes, (AFFINE, turned), strict=True):
+        assert_allclose(new @ centre, old @ centre)
+        assert_allclose(np.linalg.norm(new[:3, 0]), 5 / 25 * np.linalg.norm(old[:3, 0]))
+    np.savetxt(tmp_path / "affine.txt", AFFINE)
+    with pytest.raises(BadRequest, match="several orientations"):
+        said(tmp_path, scan, affine=tmp_path / "affine.txt")
+
+
 def test_readouts_in_no_frame_have_times_of_their_own(tmp_path: Path) -> None:
     scan = small_scan(frame=None, phase=None, assumed=("readout_ms",))
     found = said(tmp_path, scan, readout_ms=3)
