@@ -49,7 +49,7 @@ def open_hdf5(path: Path) -> Iterator[h5py.File]:
         if before is not None or _is_lock(error):
             raise _locked(path) from error
         if (why := _why_not_read(error)) is not None:
-            raise unreadable(path, why) from error
+            raise unreadable(path, OSError(why)) from error
         raise BadScan(
             str(path), f"the file is truncated or damaged ({_first_line(error)})", "copy or export it again"
         ) from error
@@ -69,9 +69,10 @@ def is_held(path: Path) -> bool:
     return False
 
 
-def unreadable(path: Path, why: str) -> BadScan:
-    """The error of a file that the system does not let read."""
-    return BadScan(str(path), f"it cannot be read ({why})", "check its permissions and the disk")
+def unreadable(path: Path, error: OSError) -> BadScan:
+    """What to say where the system does not let read a file: the one at this path, or one that belongs to it."""
+    why = error.strerror or str(error) or type(error).__name__
+    return BadScan(str(error.filename or path), f"it cannot be read ({why})", "check its permissions and the disk")
 
 
 def _is_lock(error: BaseException) -> bool:

@@ -38,7 +38,7 @@ def read(path: Path, options: ReadOptions = ReadOptions()) -> Scan:
             str(path), "what it says it holds does not fit in memory", "check the file, or use a larger machine"
         ) from error
     except OSError as error:
-        raise unreadable(path, error.strerror or str(error)) from error
+        raise unreadable(path, error) from error
     raise BadScan(
         str(path),
         "its content is of no format dainr reads",

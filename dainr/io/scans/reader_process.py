@@ -134,6 +134,8 @@ def serve() -> None:
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     questions, answers = socket.socket(fileno=sys.stdin.fileno()), os.fdopen(os.dup(sys.stdout.fileno()), "wb")
     os.dup2(sys.stderr.fileno(), sys.stdout.fileno())  # what a library prints is no answer
+    from dainr.io.hdf5 import unreadable
+
     _reader(SCAN)  # while the first question is on its way
     while True:
         question, files, *_ = socket.recv_fds(questions, LONGEST, 1)
@@ -146,6 +148,8 @@ def serve() -> None:
                 answer = disk.dump(_reader(reader)(path, *arguments), arrays)
             except DainrError as error:
                 answer = disk.dump(error, arrays)
+            except OSError as error:
+                answer = disk.dump(unreadable(path, error), arrays)
             except Exception:  # a mistake of the program's own
                 answer = disk.dump(RuntimeError(traceback.format_exc()), arrays)
         pickle.dump(answer, answers)

@@ -55,6 +55,12 @@ def test_errors_come_with_their_parts_and_a_mistake_with_its_place(
         load(tmp_path / "a.h5")
 
 
+def test_what_the_system_does_not_let_read_is_one_sentence(scan_file: Path) -> None:
+    reader = "os.stat"  # any that raises OSError
+    with pytest.raises(BadScan, match=r"gone: it cannot be read \(No such file or directory\)"):
+        Reading(scan_file.with_name("gone"), reader).result()
+
+
 @pytest.mark.parametrize("error", [BadScan("a", "b", "c"), BadRequest("a", "b; c", "d")])
 def test_an_error_survives_the_way(error: DainrError) -> None:
     import pickle
