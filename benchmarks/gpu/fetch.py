@@ -18,7 +18,7 @@ GLIBC = ("2_17", "2_27", "2_28")  # what wheels may be built for; pip takes each
 NAMES = (
     *("finufft", "torchkbnufft", "ismrmrd", "xsdata", "nibabel", "pydicom", "tomli_w", "platformdirs"),
     *("dask", "distributed", "zict", "tblib", "locket", "partd", "tornado"),
-    *("typer", "pydantic", "pydantic_core", "annotated-types", "typing-inspection"),
+    *("typer", "pydantic", "pydantic_core", "annotated-types", "typing-inspection", "typing_extensions"),
     *("beartype", "sigpy", "PyWavelets"),  # of the tests
 )
 
