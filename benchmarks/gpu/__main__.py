@@ -13,6 +13,8 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
+import torch
+
 from benchmarks.common import say
 from benchmarks.gpu.ledger import PAGE, RESULT, Ledger
 from benchmarks.gpu.plan import STAGES
@@ -29,7 +31,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     """Run what is to do, then write and print the page."""
     asked = _parser().parse_args(arguments)
     try:
-        device, budget_s = resolve_device(asked.device), parse_seconds(asked.budget, "--budget")
+        device, budget_s = _device(asked.device), parse_seconds(asked.budget, "--budget")
     except DainrError as error:
         raise SystemExit(str(error)) from error
     scope = Scope(str(device), device.type == "cpu", asked.out.resolve(), asked.data and asked.data.resolve())
@@ -48,6 +50,12 @@ def main(arguments: Sequence[str] | None = None) -> None:
         say(f"{len(faults)} faults: see {scope.out / PAGE} and {scope.out / LOG}.")
     if left or faults:
         raise SystemExit(1)
+
+
+def _device(name: str) -> torch.device:
+    """The device of that name. One on a GPU is not tried here: this process would then take memory on it."""
+    is_there = torch.cuda.is_available() and name.startswith("cuda")
+    return torch.device(name) if is_there else resolve_device(name)
 
 
 def _parser() -> argparse.ArgumentParser:

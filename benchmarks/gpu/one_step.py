@@ -24,7 +24,7 @@ from dainr.scan import Scan
 from dainr.settings.presets import preset_names
 
 WARM, TIMED, PROFILED = 6, 20, 5  # steps
-PLAIN = "plain-torch"
+PLAIN, AS_IT_IS = "plain-torch", "not-recorded"  # with no kernels of its own; with no CUDA graph
 TOP = 12  # kernels
 LAUNCHES, GRAPHS = ("cudaLaunchKernel", "cuLaunchKernel"), ("cudaGraphLaunch",)
 WAITS = ("cudaStreamSynchronize", "cudaEventSynchronize")  # not cudaDeviceSynchronize: that is the clock's
@@ -43,11 +43,11 @@ COLUMNS = {
 
 
 def cases(scope: Scope) -> list[str]:
-    """`default` with the kernels of the device and in plain torch, the other presets, the other NUFFT backends."""
+    """`default` as it is fitted, not recorded and in plain torch, the other presets, the other NUFFT backends."""
     first, *others = ["sparse"] if scope.small else available_backends(torch.device(scope.device))
-    both = [f"default {first}", f"default {first} {PLAIN}"]
+    default = [f"default {first}{how}" for how in ("", f" {AS_IT_IS}", f" {PLAIN}")]
     presets = [] if scope.small else [f"{name} {first}" for name in sorted(preset_names()) if name != "default"]
-    return [*both, *presets, *(f"default {backend}" for backend in others)]
+    return [*default, *presets, *(f"default {backend}" for backend in others)]
 
 
 def measure(case: str, scope: Scope) -> Result:
@@ -61,7 +61,7 @@ def measure(case: str, scope: Scope) -> Result:
 
 def _of_scan(scan: Scan, case: str, scope: Scope) -> Result:
     preset, backend, *_ = case.split()
-    device, pairs = torch.device(scope.device), [f"nufft={backend}"]
+    device, pairs = torch.device(scope.device), [f"nufft={backend}", f"record_steps={AS_IT_IS not in case}"]
     forget_memory(device)
     fit, prepared = begin(scan, preset, scope.device, pairs)
     steps, seconds = take_steps(fit, WARM, TIMED)
@@ -132,8 +132,9 @@ STAGE = Stage(
     title="One step",
     about=(
         "Per step of the fit's own loop, late in its budget, on `sax13` where it is there, else on the phantom."
-        " Operations are torch's, with those within others. Launches, graphs, waits and copies are the calls of CUDA's"
-        " runtime in a profiled step; ms is without the profiler. Memory on the device is that of all programs."
+        " Not recorded: without CUDA graphs. Operations are torch's, with those within others. Launches, graphs, waits"
+        " and copies are the calls of CUDA's runtime in a profiled step; ms is without the profiler. Memory on the"
+        " device is that of all programs."
     ),
     cases=cases,
     measure=measure,
