@@ -86,7 +86,7 @@ def build_scan(
         coil_maps=None if maps is None else maps.astype(np.complex64),
         density=None if density is None else density.astype(np.float32),
         phase=phase if stored_phase is None else stored_phase,
-        noise=noise_samples(sorted_by_use.noise, options, kspace.shape[1], dwell_us, decisions),
+        noise=noise_samples(sorted_by_use.noise, options, kspace.shape[1], dwell_us, geometry.band, decisions),
         reference=_array_beside(extra.get("reference"), "reference", (len(slices), -1, *geometry.matrix), where),
         name=where,
         notes=tuple(decisions.notes),
@@ -143,7 +143,7 @@ def _samples(
         kspace, trajectory = imaging.stacked()[..., inner], trajectory[:, inner]
     else:
         _check_lines(header, where, decisions)
-        kspace, trajectory = cartesian_readouts(imaging, kept, geometry, header.centre_line, where, decisions)
+        kspace, trajectory, geometry = cartesian_readouts(imaging, kept, geometry, header.centre_line, where, decisions)
     ends = np.cumsum([len(readouts) for readouts in groups])[:-1]
     samples = [part.astype(np.complex64, copy=False) for part in np.split(kspace, ends)]
     places = [part.astype(np.float32, copy=False) for part in np.split(trajectory, ends)]

@@ -27,6 +27,7 @@ class Geometry:
     fov_mm: tuple[float, float]
     slice_thickness_mm: float
     assumed: tuple[str, ...]  # which lengths and times nobody said, as in Scan
+    band: float = 1.0  # share of the readouts' bandwidth that is left without their oversampling
 
 
 def read_geometry(header: Header, spokes: bool, where: str, decisions: Decisions) -> Geometry:

@@ -53,8 +53,8 @@ def kept_samples(imaging: Readouts, pilot_tone: bool, where: str, decisions: Dec
 
 def cartesian_readouts(
     imaging: Readouts, kept: Kept, geometry: Geometry, told_centre: int | None, where: str, decisions: Decisions
-) -> tuple[Complex[np.ndarray, "readout coil sample"], Float[np.ndarray, "readout sample 2"]]:
-    """K-space and trajectory (ky, kx) of Cartesian lines, oversampling removed.
+) -> tuple[Complex[np.ndarray, "readout coil sample"], Float[np.ndarray, "readout sample 2"], Geometry]:
+    """K-space and trajectory (ky, kx) of Cartesian lines, oversampling removed, and the geometry with what is left.
 
     `told_centre`: the central line by the header. Raises BadScan where lines or samples lie beyond what the header
     tells, or the echo comes now earlier, now later.
@@ -69,7 +69,8 @@ def cartesian_readouts(
     energy = energy_of_lines(imaging.counter("kspace_encode_step_1"), kspace)
     centre = _echo(imaging.head[0], samples, bool(turned[0]))
     geometry = _true_readout(kspace, imaging.head[0], kept, centre, geometry, where, decisions)
-    kspace, kx = _along(kspace, centre, geometry, decisions)
+    kspace, kx, band = _along(kspace, centre, geometry, decisions)
+    geometry = replace(geometry, band=band)
     inside_x = (kx >= -K_MAX - K_TOLERANCE) & (kx < K_MAX - K_TOLERANCE)
     if not inside_x.any():
         raise BadScan(
@@ -80,7 +81,7 @@ def cartesian_readouts(
         decisions.say(f"{count} samples of each readout lie beyond the resolution of the matrix: dropped")
         kspace, kx = kspace[..., inside_x], kx[inside_x]
     ky = _ky(imaging, energy, geometry, told_centre, where, decisions)
-    return kspace, np.stack(np.broadcast_arrays(ky[:, None], kx[None]), -1)
+    return kspace, np.stack(np.broadcast_arrays(ky[:, None], kx[None]), -1), geometry
 
 
 def _ky(
@@ -149,8 +150,10 @@ def _alike(one: float, other: float) -> bool:
     return abs(one / other - 1) <= SAME_LENGTH
 
 
-def _along(kspace: np.ndarray, centre: int, geometry: Geometry, decisions: Decisions) -> tuple[np.ndarray, np.ndarray]:
-    """K-space and the kx of its samples, in cycles per pixel, without oversampling."""
+def _along(
+    kspace: np.ndarray, centre: int, geometry: Geometry, decisions: Decisions
+) -> tuple[np.ndarray, np.ndarray, float]:
+    """K-space and the kx of its samples, in cycles per pixel, without oversampling, and the share that is left."""
     n_samples = kspace.shape[-1]
     n_encoded = max(geometry.encoded.matrix[1], n_samples)
     if centre != n_samples // 2 or n_samples < n_encoded:
@@ -158,7 +161,7 @@ def _along(kspace: np.ndarray, centre: int, geometry: Geometry, decisions: Decis
     pixel, fov = geometry.fov_mm[1] / geometry.matrix[1], geometry.encoded.fov_mm[1]
     n_cropped, before = round(n_encoded * geometry.fov_mm[1] / fov), n_encoded // 2 - centre
     if not (0 < n_cropped < n_encoded <= MOST_MISSING * n_samples and 0 <= before <= n_encoded - n_samples):
-        return kspace, (np.arange(n_samples) - centre) * pixel / fov
+        return kspace, (np.arange(n_samples) - centre) * pixel / fov, 1.0
     decisions.say(f"readout oversampling removed: {n_encoded} to {n_cropped} samples")
     kspace, of_grid = crop_readout(kspace, before, n_encoded, n_cropped)
-    return kspace, (of_grid - n_cropped // 2) * pixel / (fov * n_cropped / n_encoded)
+    return kspace, (of_grid - n_cropped // 2) * pixel / (fov * n_cropped / n_encoded), n_cropped / n_encoded

@@ -11,8 +11,11 @@ from dainr.io.images.series import UNREADABLE
 from dainr.io.scans.decisions import Decisions
 from dainr.io.scans.ismrmrd_file import read_acquisitions
 from dainr.io.scans.ismrmrd_groups import groups
+from dainr.io.scans.ismrmrd_oversampling import crop_readout
 from dainr.io.scans.ismrmrd_readouts import Readouts
 from dainr.io.scans.options import ReadOptions
+
+FEWEST_LEFT = 4  # samples a coil
 
 
 @dataclass(frozen=True, eq=False)
@@ -55,29 +58,33 @@ def _read_noise(options: ReadOptions) -> NoiseFile | None:
 
 
 def noise_samples(
-    own: Readouts, options: ReadOptions, n_coils: int, dwell_us: float, decisions: Decisions
+    own: Readouts, options: ReadOptions, n_coils: int, dwell_us: float, band: float, decisions: Decisions
 ) -> Complex[np.ndarray, "coil noise_sample"] | None:
     """All noise measurements, one after another, at the bandwidth of imaging readouts of this dwell time.
 
+    Where only the middle of these readouts' band is left, without their oversampling, so it is of the noise: receivers
+    damp the ends of the band, and the noise in its middle is stronger than all of it on average.
     Those of other coils in the scan's own file are left aside. Where the options name noise, it is that. Raises
     BadRequest where there is none, or of other coils.
     """
     other = _read_noise(options)
     if other is None:
-        return _of_these_coils(own, n_coils, dwell_us, decisions)
+        return _of_these_coils(own, n_coils, dwell_us, band, decisions)
     decisions.say(f"noise from {other.name}", noise_from=other.name)
     if isinstance(other.content, np.ndarray):
         coils, noise = {len(other.content)}, other.content.astype(np.complex64)
     else:
         coils = set(other.content.head["active_channels"].tolist())
-        noise = _joined(other.content, dwell_us) if len(coils) == 1 else np.zeros((0, 0), np.complex64)
+        noise = _joined(other.content, dwell_us, band) if len(coils) == 1 else np.zeros((0, 0), np.complex64)
     if coils != {n_coils}:
         why = f"it has {' and '.join(map(str, sorted(coils)))} coils, the scan {n_coils}"
         raise BadRequest(f"--noise {other.name}", why, "give the noise of these coils")
     return noise
 
 
-def _of_these_coils(own: Readouts, n_coils: int, dwell_us: float, decisions: Decisions) -> np.ndarray | None:
+def _of_these_coils(
+    own: Readouts, n_coils: int, dwell_us: float, band: float, decisions: Decisions
+) -> np.ndarray | None:
     alike = own.head["active_channels"] == n_coils
     if not alike.all():
         coils = " and ".join(map(str, np.unique(own.head["active_channels"][~alike]).tolist()))
@@ -86,14 +93,26 @@ def _of_these_coils(own: Readouts, n_coils: int, dwell_us: float, decisions: Dec
             " --noise FILE gives other",
             noise_of_other_coils=int((~alike).sum()),
         )
-    return _joined(own.chosen(alike), dwell_us) if alike.any() else None
+    return _joined(own.chosen(alike), dwell_us, band) if alike.any() else None
 
 
-def _joined(readouts: Readouts, dwell_us: float) -> np.ndarray:
+def _joined(readouts: Readouts, dwell_us: float, band: float) -> np.ndarray:
     dwells = readouts.head["sample_time_us"].tolist()
     with np.errstate(invalid="ignore", over="ignore"):  # Scan refuses what is not finite
-        parts = [data * _bandwidth_factor(dwell, dwell_us) for data, dwell in zip(readouts.data, dwells, strict=True)]
+        parts = [
+            _middle_of_band(data, band) * _bandwidth_factor(dwell, dwell_us)
+            for data, dwell in zip(readouts.data, dwells, strict=True)
+        ]
     return np.concatenate(parts, 1).astype(np.complex64)
+
+
+def _middle_of_band(noise: np.ndarray, band: float) -> np.ndarray:
+    """As many fewer samples, whose spectrum is the middle of the band; all, where few would be left."""
+    n = noise.shape[1]
+    left = round(n * band)
+    if left == n or left < FEWEST_LEFT * len(noise):
+        return noise
+    return crop_readout(noise[None], 0, n, left)[0][0]
 
 
 def _bandwidth_factor(noise_dwell_us: float, dwell_us: float) -> float:

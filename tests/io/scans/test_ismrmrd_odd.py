@@ -443,3 +443,20 @@ def test_a_trajectory_of_zeros_is_none(tmp_path, kind):
     scan = read(path)
     close(fft_image(scan), image)
     assert scan.decided["zero_trajectory"]
+
+
+@pytest.mark.parametrize("damped", [False, True])
+def test_noise_is_measured_in_the_band_that_is_left_of_the_readouts(tmp_path, damped):
+    """As receivers damp the ends of the band: siemens_to_ismrmrd tells a mean of 0.793 of the middle."""
+    filtered = np.where(np.abs(np.arange(4000) - 2000) < 1000, 1.0, 0.5 if damped else 1.0)
+    spectrum = random_complex(2, 4000) * filtered
+    noise = np.fft.ifft(np.fft.ifftshift(spectrum, axes=1), norm="ortho")
+    acquisitions = [readout(noise, flags=(ismrmrd.ACQ_IS_NOISE_MEASUREMENT,)), *lines_of(heart(wide=2))]
+    document = header((NY, 2 * NX), (NY, NX), sizes((NY, 2 * NX)), sizes((NY, NX)))
+    scan = read(write_file(tmp_path / "n.h5", document, acquisitions))
+    assert scan.noise.shape == (2, 2000)
+    assert np.mean(np.abs(scan.noise) ** 2) == pytest.approx(2, rel=0.05)
+    whole = read(
+        write_file(tmp_path / "w.h5", header((NY, NX), fov=sizes((NY, NX))), [acquisitions[0], *lines_of(heart())])
+    )
+    np.testing.assert_allclose(whole.noise, noise, atol=1e-6)
