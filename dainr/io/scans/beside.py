@@ -49,7 +49,7 @@ def with_density(scan: Scan, path: Path) -> Scan:
             f"--density {path}", "its weights are negative, or all zero in a slice", "give how much each counts"
         )
     note = f"density weights from {path.name}"
-    return scan.changed(density=density.real.astype(np.float32), notes=(*scan.notes, note))
+    return scan.changed(density=np.ascontiguousarray(density.real), notes=(*scan.notes, note))
 
 
 def _read(path: Path, name: str) -> Complex[np.ndarray, "..."] | Float[np.ndarray, "..."]:
@@ -71,8 +71,10 @@ def _read(path: Path, name: str) -> Complex[np.ndarray, "..."] | Float[np.ndarra
         raise BadRequest(what, f"it cannot be read ({error})", "give a .npy, .cfl or HDF5 file") from error
     if not isinstance(array, np.ndarray) or array.dtype.kind not in "biufc" or array.size == 0:
         raise BadRequest(what, "it holds no array of numbers", "store one array")
+    with np.errstate(over="ignore"):
+        array = array.astype(np.complex64 if array.dtype.kind == "c" else np.float32)
     if not np.isfinite(array).all():
-        raise BadRequest(what, "it holds NaN or Inf", "repair or leave it out")
+        raise BadRequest(what, "it holds NaN or Inf, or numbers too large", "repair or leave it out")
     return array
 
 

@@ -79,6 +79,7 @@ def test_density_of_every_kind_of_file(tmp_path: Path) -> None:
         ("coil_maps", MAPS.swapaxes(2, 3), "2 x 3 x 12 x 8, the scan asks for"),
         ("coil_maps", 0 * MAPS, "zero everywhere"),
         ("coil_maps", np.full_like(MAPS, np.nan), "NaN"),
+        ("density", DENSITY.astype(np.float64) * 1e300, "too large"),
         ("coil_maps", np.array(["words"]), "no array of numbers"),
         ("density", DENSITY[:, :5], "2 x 5 x 10, the scan asks for 2 x 6 x 10"),
         ("density", -DENSITY, "negative"),
