@@ -55,9 +55,9 @@ def reconstruct_into(
 ) -> Recon:
     """Run the method of the request on a binned scan and leave everything in the folder.
 
-    Resuming goes on from the folder's state. Raises Interrupted once `stop_requested` and the state is saved, and
-    Diverged. A scan or request that turns out bad before the first step leaves no folder, and leaves a run that was to
-    be replaced as it was.
+    Resuming goes on from the folder's state. Raises Interrupted once `stop_requested` and the state is saved, Diverged,
+    and OutOfMemory. A scan or request that turns out bad before the first step leaves no folder, and leaves a run that
+    was to be replaced as it was.
     """
     state = folder.state_to_resume() if resume else None
     method = get_method(request.method)

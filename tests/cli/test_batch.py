@@ -215,6 +215,7 @@ def test_cases_share_a_gpu_and_it_is_said(scans: Path, tmp_path: Path, monkeypat
     monkeypatch.setattr(sharing, "visible_gpus", lambda: (sharing.Gpu(0, "GPU-8f", 2**31),))
     monkeypatch.setattr(sharing, "with_free_memory", lambda gpus: gpus)
     monkeypatch.setattr(sharing, "usable_cores", lambda: 16)
+    monkeypatch.setattr(sharing, "memory_bytes", lambda _: 2**37)
     monkeypatch.setattr("dainr.studies.batch.folder.run_jobs", run)
     said = invoke("batch", scans, "-o", tmp_path / "out").stderr
     assert re.search(r"^2 cases at once on the GPU: each needs about 0\.\d GB, and 2\.0 GB are free$", said, re.M)

@@ -10,7 +10,7 @@ import torch
 
 from dainr.errors import DainrError
 from dainr.io import ReadOptions, load
-from dainr.machine.device import resolve_device
+from dainr.machine.device import memory_bytes, resolve_device
 from dainr.machine.threads import usable_cores
 from dainr.methods.common import MethodConfig
 from dainr.prepare.binning import Binning
@@ -20,6 +20,7 @@ from dainr.studies.forecast import gpu_bytes
 
 MOST = 8  # cases at once on a GPU: further ones would only wait for its processors
 SHARE = 0.9  # of the free memory
+HOST_BYTES = 3 * 2**30  # that a case takes of the machine's own memory beside a GPU: torch with CUDA, the scan, figures
 TRIES = 3  # scans that are read for a forecast, the largest file first
 PATIENCE_S = 120.0  # with the process that tells
 # Free memory of every device; -1 where torch cannot use it, 0 where it cannot tell. In a process of its own, for who
@@ -84,7 +85,8 @@ def share_gpus(jobs: Sequence[Job], device: str, need: Need) -> tuple[Workers, s
     if not gpus:
         return Workers(1), ""
     needed = largest_need(jobs, need)
-    counts = [cases_at_once(gpu, needed, max(1, usable_cores() // len(gpus))) for gpu in gpus]
+    of_machine = min(usable_cores(), memory_bytes(torch.device("cpu")) // HOST_BYTES)
+    counts = [cases_at_once(gpu, needed, of_machine // len(gpus)) for gpu in gpus]
     turns = [gpu for turn in range(max(counts)) for gpu, n in zip(gpus, counts, strict=True) if turn < n]
     return Workers(len(turns), _names(device, turns)), _sentence(gpus, counts, needed)
 
@@ -109,7 +111,10 @@ def forecast_need(reading: ReadOptions, binning: Binning, config: MethodConfig) 
 
 
 def cases_at_once(gpu: Gpu, needed: int, most: int) -> int:
-    """How many cases of so many bytes run at once on a GPU; one at least, and where the bytes are not known."""
+    """How many cases of so many bytes run at once on a GPU, `most` by the rest of the machine; one where it is unknown.
+
+    One at least in any case.
+    """
     fitting = int(SHARE * gpu.free) // needed if needed else 1
     return max(1, min(fitting, MOST, most))
 

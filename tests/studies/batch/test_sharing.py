@@ -36,12 +36,13 @@ def job(path: Path) -> Job:
 def machine(monkeypatch: pytest.MonkeyPatch) -> Machine:
     """Makes a machine with as many GPUs as free memories are given, 16 cores, and CUDA_VISIBLE_DEVICES where set."""
 
-    def make(*free: int, visible: str | None = None, cores: int = 16) -> None:
+    def make(*free: int, visible: str | None = None, cores: int = 16, memory: int = 128 * GB) -> None:
         monkeypatch.setattr(torch.cuda, "is_available", lambda: bool(free))
         monkeypatch.setattr(torch.cuda, "device_count", lambda: len(free))
         told = SimpleNamespace(stdout="\n".join(map(str, free)), returncode=0)
         monkeypatch.setattr(subprocess, "run", lambda *_, **__: told)
         monkeypatch.setattr(sharing, "usable_cores", lambda: cores)
+        monkeypatch.setattr(sharing, "memory_bytes", lambda device: memory if device.type == "cpu" else 0)
         monkeypatch.delenv("CUDA_VISIBLE_DEVICES", raising=False)
         if visible is not None:
             monkeypatch.setenv("CUDA_VISIBLE_DEVICES", visible)
@@ -93,6 +94,13 @@ def test_as_many_cases_run_at_once_as_fit_into_the_free_memory(
     machine(*free, cores=cores)
     workers, _ = share_gpus(JOBS, "auto", needing(need))
     assert workers == Workers(len(turns), tuple(turns))
+
+
+def test_cases_at_once_have_room_in_the_memory_of_the_machine(machine: Machine) -> None:
+    machine(100 * GB, 100 * GB, memory=4 * sharing.HOST_BYTES)
+    assert share_gpus(JOBS, "auto", needing(2 * GB))[0].count == 4
+    machine(100 * GB, 100 * GB, memory=GB)
+    assert share_gpus(JOBS, "auto", needing(2 * GB))[0].count == 2
 
 
 def test_how_many_is_said_in_one_line(machine: Machine) -> None:
