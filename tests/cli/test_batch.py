@@ -92,7 +92,7 @@ def either(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> B
         return [work.fit_case(job, 1) for job in jobs]
 
     monkeypatch.setattr(work, "_dainr", run)
-    monkeypatch.setattr(engine, "run_jobs", run_jobs)
+    monkeypatch.setattr("dainr.studies.batch.folder.run_jobs", run_jobs)  # where it is used, or it would stay
     return lambda scans, out, *options: invoke("batch", scans, "-o", out, *TINY_OPTIONS, *options)
 
 
