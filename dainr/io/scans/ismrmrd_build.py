@@ -143,7 +143,7 @@ def _samples(
         kspace, trajectory = imaging.stacked()[..., inner], trajectory[:, inner]
     else:
         _check_lines(header, where, decisions)
-        kspace, trajectory, geometry = cartesian_readouts(imaging, kept, geometry, header.centre_line, where, decisions)
+        kspace, trajectory, geometry = cartesian_readouts(imaging, kept, geometry, header, where, decisions)
     ends = np.cumsum([len(readouts) for readouts in groups])[:-1]
     samples = [part.astype(np.complex64, copy=False) for part in np.split(kspace, ends)]
     places = [part.astype(np.float32, copy=False) for part in np.split(trajectory, ends)]

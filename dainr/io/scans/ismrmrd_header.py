@@ -85,7 +85,7 @@ def _read_encoding(encoding: ET.Element, root: ET.Element, where: str) -> Header
         trajectory=trajectory,
         encoded=_space(encoding.find("encodedSpace"), "encodedSpace", where),
         recon=_space(encoding.find("reconSpace"), "reconSpace", where),
-        centre_line=None if not np.isfinite(centre) else round(centre),
+        centre_line=None if not np.isfinite(centre) or last == 0 else round(centre),  # limits nobody filled in
         last_line=None if not np.isfinite(last) else round(last),
         centre_partition=None if not np.isfinite(partition) else round(partition),
         repetition_time_ms=_repetition_time_ms(root),

@@ -3,16 +3,18 @@
 from dataclasses import dataclass, replace
 
 import numpy as np
-from jaxtyping import Complex, Float
+from jaxtyping import Complex, Float, Integer
 
 from dainr.errors import BadScan
 from dainr.io.scans.decisions import Decisions
 from dainr.io.scans.ismrmrd_centre import central_line, energy_of_lines
 from dainr.io.scans.ismrmrd_geometry import Geometry
+from dainr.io.scans.ismrmrd_header import Header
 from dainr.io.scans.ismrmrd_oversampling import crop_readout, fills
 from dainr.io.scans.ismrmrd_readouts import Readouts
 from dainr.scan import K_MAX, K_TOLERANCE
 
+MOST_BEYOND = 2  # times the lines of the encoded matrix, those measured may be
 MOST_MISSING = 4  # times as long as what was measured of it, a readout is no asymmetric echo
 PILOT_TONE = 3, 1  # samples at the start and end of a readout that it disturbs, as OCMR's reader has it
 SAME_LENGTH = 0.01  # fields of view or pixels that differ by less are alike
@@ -52,12 +54,11 @@ def kept_samples(imaging: Readouts, pilot_tone: bool, where: str, decisions: Dec
 
 
 def cartesian_readouts(
-    imaging: Readouts, kept: Kept, geometry: Geometry, told_centre: int | None, where: str, decisions: Decisions
+    imaging: Readouts, kept: Kept, geometry: Geometry, header: Header, where: str, decisions: Decisions
 ) -> tuple[Complex[np.ndarray, "readout coil sample"], Float[np.ndarray, "readout sample 2"], Geometry]:
     """K-space and trajectory (ky, kx) of Cartesian lines, oversampling removed, and the geometry with what is left.
 
-    `told_centre`: the central line by the header. Raises BadScan where lines or samples lie beyond what the header
-    tells, or the echo comes now earlier, now later.
+    Raises BadScan where lines or samples lie beyond what the header tells, or the echo comes now earlier, now later.
     """
     imaging.check_same("center_sample", where)
     turned = imaging.turned()
@@ -80,25 +81,40 @@ def cartesian_readouts(
         count = int((~inside_x).sum())
         decisions.say(f"{count} samples of each readout lie beyond the resolution of the matrix: dropped")
         kspace, kx = kspace[..., inside_x], kx[inside_x]
-    ky = _ky(imaging, energy, geometry, told_centre, where, decisions)
+    step, n_lines = imaging.counter("kspace_encode_step_1"), geometry.encoded.matrix[0]
+    centre = central_line(energy, imaging.head["idx"]["user"][:, 5], n_lines, header.centre_line, decisions)
+    geometry = _with_lines(step - centre, int(step.max()), geometry, header, where, decisions)
+    ky = (step - centre) * (geometry.fov_mm[0] / geometry.matrix[0] / geometry.encoded.fov_mm[0])
     return kspace, np.stack(np.broadcast_arrays(ky[:, None], kx[None]), -1), geometry
 
 
-def _ky(
-    imaging: Readouts,
-    energy: tuple[np.ndarray, np.ndarray],
+def _with_lines(
+    place: Integer[np.ndarray, " readout"],
+    last: int,
     geometry: Geometry,
-    told: int | None,
+    header: Header,
     where: str,
     decisions: Decisions,
-) -> Float[np.ndarray, " readout"]:
-    step = imaging.counter("kspace_encode_step_1")
-    centre = central_line(energy, imaging.head["idx"]["user"][:, 5], geometry.encoded.matrix[0], told, decisions)
-    ky = (step - centre) * (geometry.fov_mm[0] / geometry.matrix[0] / geometry.encoded.fov_mm[0])
-    if np.abs(ky).max() > K_MAX + K_TOLERANCE:
-        lines_told = f"lines {step.min()} to {step.max()} about {centre}"
-        raise BadScan(where, f"its {lines_told} are more than its encoded matrix holds", "export it again")
-    return ky
+) -> Geometry:
+    """The geometry with as many lines as were measured, `place` from the centre, where the header's limits tell them.
+
+    Raises BadScan where nothing but the line numbers tells of lines beyond the encoded matrix.
+    """
+    pixel = geometry.fov_mm[0] / geometry.matrix[0] / geometry.encoded.fov_mm[0]
+    if np.abs(place).max() * pixel <= K_MAX + K_TOLERANCE:
+        return geometry
+    needed = int(max(-2 * place.min(), 2 * place.max() + 1))
+    told, n = header.last_line, geometry.encoded.matrix[0]
+    if told is None or told < last or needed > MOST_BEYOND * n:
+        lines_told = f"lines {last - int(np.ptp(place))} to {last} about {last - int(place.max())}"
+        fix = "correct matrixSize and encodingLimits in its header"
+        raise BadScan(where, f"its {lines_told} are more than its encoded matrix holds, {n}", fix)
+    decisions.say(
+        f"its header has limits of lines up to {told} beyond its encoded matrix of {n}: {needed} pixels in y hold them",
+        lines_beyond_matrix=True,
+    )
+    encoded = replace(geometry.encoded, matrix=(needed, geometry.encoded.matrix[1]))
+    return replace(geometry, encoded=encoded, matrix=(max(needed, geometry.matrix[0]), geometry.matrix[1]))
 
 
 def _echo(first: np.void, samples: slice, turned: bool) -> int:

@@ -281,6 +281,43 @@ def test_a_right_central_line_is_believed(tmp_path, phase):
     close(scan.kspace[0], exact_kspace(image, scan.trajectory[0].astype(np.float64)))
 
 
+def with_limits(document, maximum, centre):
+    document = document.decode() if isinstance(document, bytes) else document
+    limits = f"<minimum>0</minimum><maximum>{maximum}</maximum><center>{centre}</center>"
+    step = f"<kspace_encoding_step_1>{limits}</kspace_encoding_step_1>"
+    return re.sub(
+        "<encodingLimits */>|<encodingLimits>.*</encodingLimits>",
+        f"<encodingLimits>{step}</encodingLimits>",
+        document,
+        flags=re.DOTALL,
+    )
+
+
+@pytest.mark.parametrize(("maximum", "centre"), [(4 * NY, NY // 2), (0, 0), (NY, NY // 2)])
+def test_limits_that_do_not_matter_do_no_harm(tmp_path, maximum, centre):
+    image = heart()
+    document = with_limits(header((NY, NX), fov=sizes((NY, NX))), maximum, centre)
+    close(fft_image(read(write_file(tmp_path / "l.h5", document, lines_of(image)))), image)
+
+
+def test_lines_beyond_the_matrix_that_the_limits_tell_are_kept(tmp_path):
+    ny = NY + 8
+    image = heart(ny=ny)
+    document = with_limits(header((NY, NX), fov=sizes((ny, NX))), ny - 1, ny // 2)
+    scan = read(write_file(tmp_path / "l.h5", document, lines_of(image)))
+    assert scan.matrix == (ny, NX)
+    close(fft_image(scan), image)
+    assert scan.decided["lines_beyond_matrix"]
+    document = with_limits(header((NY, NX), fov=sizes((ny, NX))), NY - 1, ny // 2)
+    refused(write_file(tmp_path / "r.h5", document, lines_of(image)), "matrixSize and encodingLimits")
+
+
+def test_limits_that_nobody_filled_in_tell_no_central_line(tmp_path):
+    image = random_complex(2, NY, NX)  # whose lines are all of the same energy
+    document = with_limits(header((NY, NX), fov=sizes((NY, NX))), 0, 0)
+    close(fft_image(read(write_file(tmp_path / "l.h5", document, lines_of(image)))), image)
+
+
 # ---- time
 
 
