@@ -76,6 +76,19 @@ def passes(sizes: Sizes) -> dict[str, float]:
     }
 
 
+def gram_by_nufft(sizes: Sizes) -> float:
+    """Bytes of A^H A by the operator and its adjoint."""
+    parts = passes(sizes)
+    return sum(parts[name] for name in parts if "points" in name or "transformed" in name)
+
+
+def gram_by_toeplitz(sizes: Sizes) -> float:
+    """Bytes of A^H A as a convolution on twice the field of view: padding, a kernel between two FFTs of two passes."""
+    coil_images = COMPLEX * sizes.coils * sizes.frames * sizes.matrix**2
+    kernel = COMPLEX * sizes.frames * 4 * sizes.matrix**2
+    return 5 * coil_images + (6 + 2 + 4) * 4 * coil_images + kernel
+
+
 def main() -> None:
     """Print a row for each part, their sum, and the time both bounds give."""
     parser = argparse.ArgumentParser(description=__doc__)
@@ -83,7 +96,8 @@ def main() -> None:
         parser.add_argument(f"--{name}", type=int, default=default)
     parser.add_argument("--bandwidth", type=float, default=3.35, help="TB/s; 3.35: an H100, 4.8: an H200")
     given = parser.parse_args()
-    parts = passes(Sizes(given.matrix, given.frames, given.coils, given.spokes))
+    sizes = Sizes(given.matrix, given.frames, given.coils, given.spokes)
+    parts = passes(sizes)
     rows = [[name, f"{moved / 1e6:.0f}", f"{moved / given.bandwidth / 1e9:.3f}"] for name, moved in parts.items()]
     total = sum(parts.values())
     memory, launches = total / given.bandwidth / 1e9, 1e-3 * GAP_US * LAUNCHES
@@ -91,6 +105,8 @@ def main() -> None:
     rows.append([f"gaps of {LAUNCHES} launches, {GAP_US:g} us each", "", f"{launches:.3f}"])
     rows.append(["a step, if nothing overlaps", "", f"{memory + launches:.3f}"])
     print(table(["part", "MB", "ms"], rows))
+    grams = gram_by_nufft(sizes), gram_by_toeplitz(sizes)
+    print(f"\nA^H A: {grams[0] / 1e6:.0f} MB by the NUFFT, {grams[1] / 1e6:.0f} MB as a Toeplitz operator.")
 
 
 if __name__ == "__main__":

@@ -19,7 +19,11 @@ from dainr.kernels import sparse
 from dainr.kernels.compiling import plain_torch
 from dainr.methods.dainr.config import DainrConfig
 from dainr.methods.dainr.method import Dainr, render_series
-from dainr.methods.dainr.start import start_fit
+from dainr.methods.dainr.start import start_fit, start_warped
+from dainr.methods.slices import Slice
+from dainr.networks.condition import mdsr_features
+from dainr.networks.restorer import Restorer
+from dainr.networks.weights import load_mdsr
 from dainr.operators import FrameData, nufft
 from dainr.operators.gridding import grid_frames
 from dainr.prepare import Prepared, prepare_slice
@@ -33,6 +37,7 @@ from tests.tape import OneDevice, Tape
 PRESETS = ("default", "fast", "paper")
 CPU, META = torch.device("cpu"), torch.device("meta")
 MOMENTS = (0.0, 0.15, 0.3, 0.5, 0.65, 0.9)  # in every phase of the objective
+STARTING = 30  # values that are read before a fit: losses of the coarse one, every tenth, and what the data is like
 OPERATIONS = {"default": 340, "fast": 330, "paper": 260}  # of a step, as counted; more is a step back
 
 
@@ -138,6 +143,31 @@ def test_a_step_stays_on_its_device_and_is_not_waited_for(scan: Scan, preset: st
     assert (seen.reads, seen.uploads) == ([], [])
     assert sum(seen.operations.values()) <= OPERATIONS[preset]
     assert_the_rest_stays_too(fit)
+
+
+@pytest.mark.usefixtures("meta")
+def test_the_start_of_a_fit_stays_on_its_device(scan: Scan) -> None:
+    config = config_of("default")
+    part = prepared(scan, config)
+    config = replace(config, device="meta")
+    with OneDevice() as seen:
+        data = data_on(part, META)
+        fit = start_fit(config, part, data, None, grid_frames(data))
+        start_warped(fit.model, config, Slice(part, data))  # type: ignore[arg-type]
+    assert len(seen.reads) <= STARTING
+
+
+@pytest.mark.parametrize("weights", ["mdsr_cine", "random"])
+def test_the_network_stays_on_its_device(weights: str) -> None:
+    network = load_mdsr(weights, 0).to(META)
+    frames = torch.empty(6, 24, 20, dtype=torch.complex64, device=META)
+    with OneDevice() as seen:
+        if network.restores_frames:
+            Restorer(network, cyclic=True)(frames)
+        else:
+            mdsr_features(network, frames.abs())
+    assert len(seen.reads) == network.restores_frames  # where it moves
+    assert not seen.uploads
 
 
 def assert_the_rest_stays_too(fit: Fit) -> None:
