@@ -9,7 +9,7 @@ small scans. The exit code is 0 if everything is done and nothing is wrong.
 
 import argparse
 import shutil
-import sys
+import signal
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -41,7 +41,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     ledger = Ledger(scope)
     ledger.forget(asked.again)
     left = run_all(scope, ledger, budget_s, asked.only)
-    ledger.write_page(f"python -m benchmarks.gpu --device {asked.device}", left)
+    ledger.write_page(left)
     print((scope.out / PAGE).read_text(encoding="utf-8"))
     faults = ledger.faults()
     if left:
@@ -83,4 +83,5 @@ def _take_over(begun: Path, out: Path) -> None:
 
 
 if __name__ == "__main__":
-    main(sys.argv[1:])
+    signal.signal(signal.SIGTERM, signal.default_int_handler)  # as Ctrl-C: the case that runs ends with this process
+    main()

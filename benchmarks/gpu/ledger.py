@@ -69,8 +69,9 @@ class Ledger:
             found += stage.faults(_applying(self.results(stage)))
         return found
 
-    def write_page(self, command: str, left: Sequence[tuple[Stage, str]]) -> None:
+    def write_page(self, left: Sequence[tuple[Stage, str]]) -> None:
         """The page: the card's name, what is wrong, what is left to do, and the table of every stage."""
+        command = f"python -m benchmarks.gpu --device {self.head['device']}"
         blocks = [f"# {self._title()}", f"    {command}", self._verdict(left)]
         for stage in STAGES.values():
             results = self.results(stage)

@@ -38,6 +38,7 @@ def run_all(scope: Scope, ledger: Ledger, budget_s: float, only: list[str]) -> l
             left.append((stage, case))
             continue
         ledger.add(stage, case, entry)
+        ledger.write_page([*left, *todo[number:]])
         say(f"    {entry['seconds']:.0f} s{', ' + entry['failed'] if 'failed' in entry else ''}")
     return left
 
@@ -79,7 +80,7 @@ def _why(code: int | None, said: list[str], limit_s: float) -> str:
 
 def _ends(words: list[str], log: IO[str], limit_s: float) -> int | None:
     """The exit code of a command, None if it was stopped after so many seconds; all that it started ends with it."""
-    with subprocess.Popen(words, stdout=log, stderr=log, cwd=ROOT, start_new_session=True) as process:
+    with subprocess.Popen(words, stdout=log, stderr=log, cwd=ROOT, process_group=0) as process:
         try:
             return process.wait(limit_s)
         except subprocess.TimeoutExpired:

@@ -160,7 +160,23 @@ def test_faults_of_results_are_told(scope: Scope, monkeypatch: pytest.MonkeyPatc
     ledger = Ledger(scope)
     ledger.add(wrong, "one", MEASURED)
     ledger.add(wrong, "two", {"seconds": 1.0, "result": {"left_out": "it is not installed"}})
-    ledger.write_page("command", [])
+    ledger.write_page([])
     page = (scope.out / ledgers.PAGE).read_text()
     assert "2 cases done, 0 left, 1 faults.\n\n- grids: it is wrong" in page
     assert "one 3\n\ntwo: it is not installed." in page
+
+
+def test_the_page_is_there_while_cases_are_still_to_come(
+    fast: list[str], scope: Scope, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pages: list[str] = []
+
+    def measure(stage: Stage, case: str, scope: Scope, limit_s: float) -> Entry:
+        page = scope.out / ledgers.PAGE
+        pages.append(page.read_text() if page.is_file() else "")
+        return MEASURED
+
+    monkeypatch.setattr(run, "run_case", measure)
+    assert check(scope) == 0
+    assert pages[0] == ""
+    assert "1 cases done, 1 left, 0 faults." in pages[1]
