@@ -10,7 +10,6 @@ ends. One that makes the readers go from line to line as none before it is chang
 import argparse
 import resource
 import shutil
-import struct
 import sys
 import tempfile
 from collections import Counter
@@ -24,6 +23,7 @@ import numpy as np
 import scipy.io
 
 from benchmarks.common import Report, heading, say, table
+from benchmarks.fuzz_others import write_stream, write_twix
 from benchmarks.fuzz_said import SAID_SEEDS, load_said, write_said
 from benchmarks.reached import Reached
 from dainr.errors import BadRequest, BadScan
@@ -34,7 +34,6 @@ from dainr.io.scans.formats import WRITERS
 from dainr.io.scans.reading import LOST
 from dainr.simulate.simulate import SimulationConfig, simulate_phantom
 
-VB_HEADER = 10240  # bytes; what begins with a smaller number is of a later software
 MEMORY, PATIENCE_S = 4 << 30, 5.0
 KINDS = ("a scan or mask", "a clear error", "a clear error of a reader that was lost", "an exception")
 
@@ -113,7 +112,8 @@ def write_seeds(folder: Path) -> list[Path]:
         file["mask"] = (random.uniform(size=(3, 10, 12)) < 0.5).astype(float)
     scipy.io.savemat(paths[8], {"mask04": (random.uniform(size=(12, 10, 3)) < 0.5).astype(np.uint8)})
     write_twix(paths[9], random)
-    write_said(paths[10:], random)
+    write_stream(paths[10], random)
+    write_said(paths[11:], random)
     for path in paths:
         LOADERS.get(path.stem, load)(path)
     return paths
@@ -156,39 +156,9 @@ def write_lines(path: Path, random: np.random.Generator) -> None:
     dataset.close()
 
 
-def write_twix(path: Path, random: np.random.Generator) -> None:
-    """Siemens raw data as software VB writes them: noise, then 3 frames of lines, each coil's samples with a header."""
-    from twixtools import mdh_def  # here, for it is an optional package
-
-    protocol = """### ASCCONV BEGIN ###
-sKSpace.lBaseResolution = 16
-sKSpace.lPhaseEncodingLines = 12
-sKSpace.ucTrajectory = 1
-sSliceArray.asSlice[0].dThickness = 8.0
-sSliceArray.asSlice[0].dPhaseFOV = 240.0
-sSliceArray.asSlice[0].dReadoutFOV = 320.0
-alTR[0] = 5000
-sRXSPEC.alDwellTime[0] = 2500
-
-### ASCCONV END ###
-"""
-    parts = {"Meas": '<ParamDouble."flReadoutOSFactor"> { 2.0 }', "MeasYaps": protocol}
-    buffers = [name.encode() + b"\0" + struct.pack("<I", len(text)) + text.encode() for name, text in parts.items()]
-    with path.open("wb") as file:
-        file.write((struct.pack("<II", VB_HEADER, len(buffers)) + b"".join(buffers)).ljust(VB_HEADER, b"\0"))
-        for number in range(41):
-            head = mdh_def.VB17_header(SamplesInScan=32, UsedChannels=2, CenterCol=16, CenterLin=6, ScanCounter=number)
-            head.Counter.Lin, head.Counter.Phs, head.TimeStamp = number % 12, number // 14, 100 + 2 * number
-            head.SliceData.Quaternion[:] = 1, 0, 0, 0
-            mdh_def.set_flag(head, "NOISEADJSCAN", number == 0)
-            mdh_def.set_flag(head, "ACQEND", number == 40)
-            for _ in range(2):
-                file.write(bytes(head) + random.normal(size=64).astype(np.float32).tobytes())
-
-
 SEEDS = (
     *(("native", "h5"), ("ismrmrd", "mrd"), ("cartesian", "cfl"), ("radial", "cfl"), ("matlab73", "mat")),
-    *(("matlab5", "mat"), ("lines", "mrd"), ("mask73", "mat"), ("mask5", "mat"), ("twix", "dat")),
+    *(("matlab5", "mat"), ("lines", "mrd"), ("mask73", "mat"), ("mask5", "mat"), ("twix", "dat"), ("stream", "bin")),
     *SAID_SEEDS,
 )
 LOADERS: dict[str, Callable[[Path], Any]] = {"mask73": load_mask, "mask5": load_mask}
