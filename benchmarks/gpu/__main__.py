@@ -84,4 +84,7 @@ def _take_over(begun: Path, out: Path) -> None:
 
 if __name__ == "__main__":
     signal.signal(signal.SIGTERM, signal.default_int_handler)  # as Ctrl-C: the case that runs ends with this process
-    main()
+    try:
+        main()
+    except KeyboardInterrupt:
+        raise SystemExit("Interrupted: the same command goes on.") from None
