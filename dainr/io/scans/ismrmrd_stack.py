@@ -51,7 +51,11 @@ def slices_of_stacks(
     if not imaging.counter(PARTITION).any():
         return imaging, geometry
     imaging = _flat(imaging, where)
-    stacks = _stacks(imaging, header.centre_partition, geometry.encoded.n_z, where)
+    centre = header.centre_partition
+    if centre is None:
+        centre = _strongest(imaging)
+        decisions.say(f"the header tells no central partition: {centre} is, which holds the most energy")
+    stacks = _stacks(imaging, centre, geometry.encoded.n_z, where)
     _check_alignment(imaging, stacks, where)
     n = stacks.readout.shape[1]
     step_mm = geometry.encoded.fov_z_mm / n
@@ -80,7 +84,16 @@ def _flat(imaging: Readouts, where: str) -> Readouts:
     return Readouts(head, imaging.data, [np.ascontiguousarray(points[:, :2]) for points in imaging.trajectory])
 
 
-def _stacks(imaging: Readouts, told_centre: int | None, told_n: int, where: str) -> Stacks:
+def _strongest(imaging: Readouts) -> int:
+    """The partition whose readouts hold the most energy on average."""
+    partition = imaging.counter(PARTITION)
+    with np.errstate(over="ignore", invalid="ignore"):  # Scan refuses what is not finite
+        energy = np.array([float((np.abs(data) ** 2).sum()) for data in imaging.data])
+    mean = np.bincount(partition, energy) / np.maximum(np.bincount(partition), 1)
+    return int(np.argmax(np.nan_to_num(mean)))
+
+
+def _stacks(imaging: Readouts, centre: int, told_n: int, where: str) -> Stacks:
     partition = imaging.counter(PARTITION)
     n = told_n
     if int(partition.max()) >= n:
@@ -98,7 +111,6 @@ def _stacks(imaging: Readouts, told_centre: int | None, told_n: int, where: str)
     stack = np.argsort(np.argsort(first, kind="stable"))[stack.reshape(-1)]  # in the order of their first readouts
     readout = np.full((len(first), n), -1)
     readout[stack, partition] = np.arange(len(imaging))
-    centre = n // 2 if told_centre is None else told_centre
     _check_filled(readout >= 0, centre, where)
     shifted = np.full_like(readout, -1)
     place = np.arange(n) - centre + n // 2

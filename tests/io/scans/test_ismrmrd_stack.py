@@ -8,6 +8,7 @@ import pytest
 
 from dainr.assess.describe import describe
 from dainr.errors import BadScan
+from dainr.io import ReadOptions
 from dainr.io.scans.formats import read
 from dainr.io.scans.ismrmrd_write import write_ismrmrd
 from dainr.scan import Scan
@@ -32,7 +33,7 @@ def spoke(n: int, angle: float = 0.0) -> np.ndarray:
     return ((np.arange(SAMPLES) - SAMPLES // 2) / SAMPLES)[:, None] * [np.cos(turn), np.sin(turn)]
 
 
-def document(n: int = N, centre: int | None = None, recon: tuple[int, float] | None = None) -> str:
+def document(n: int = N, centre: int | None = N // 2, recon: tuple[int, float] | None = None) -> str:
     """A header of so many partitions of 4 mm; `recon`: slices and mm of the image along z."""
     xsd = ismrmrd.xsd
 
@@ -125,6 +126,41 @@ def test_slice_oversampling_is_cropped(tmp_path: Path) -> None:
 def test_slices_interpolated_by_the_scanner_stay_as_they_were_measured(tmp_path: Path) -> None:
     scan = read(write_file(tmp_path / "a.h5", document(recon=(16, 32.0)), measured()))
     assert (scan.n_slices, scan.slice_thickness_mm) == (N, 4)
+
+
+def test_the_central_partition_is_the_strongest_where_the_header_tells_none(tmp_path: Path) -> None:
+    made = measured(lambda partition, n: partition >= 2, first=2)
+    for one in made:
+        one.data[:] *= 20 if one.idx.kspace_encode_step_2 == 2 else 1
+    scan = read(write_file(tmp_path / "a.h5", document(centre=None), made))
+    told = read(write_file(tmp_path / "b.h5", document(centre=2), made))
+    np.testing.assert_array_equal(scan.kspace, told.kspace)
+    assert any("no central partition: 2 is, which holds the most energy" in note for note in scan.notes)
+
+
+def test_lines_of_partitions_are_stacks_too(tmp_path: Path) -> None:
+    made = measured()
+    for one in made:
+        one.resize(SAMPLES, COILS, 0)
+        one.center_sample = SAMPLES // 2
+    for one, whole in zip(made, measured(), strict=True):
+        one.data[:] = whole.data
+    lines = document().replace("<trajectory>radial", "<trajectory>cartesian")
+    scan = read(write_file(tmp_path / "a.h5", lines, made))
+    assert scan.is_cartesian
+    np.testing.assert_allclose(scan.kspace, SLICES, atol=1e-5)
+
+
+def test_a_stack_without_a_trajectory_is_placed_by_its_scheme(tmp_path: Path) -> None:
+    made = measured()
+    for one, whole in zip(made, measured(), strict=True):
+        one.resize(SAMPLES, COILS, 0)
+        one.data[:], one.center_sample = whole.data, SAMPLES // 2
+    path = write_file(tmp_path / "a.h5", document(), made)
+    refused(path, "--trajectory golden")
+    scan = read(path, ReadOptions.parsed({"trajectory": "golden"}))
+    np.testing.assert_allclose(scan.kspace, SLICES, atol=1e-5)
+    np.testing.assert_allclose(scan.trajectory[5, 3], spoke(3)[:, ::-1], atol=1e-3)
 
 
 def test_spokes_without_numbers_go_by_time(tmp_path: Path) -> None:
