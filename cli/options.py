@@ -81,6 +81,7 @@ READING: dict[str, Any] = {
         "UNIT",
     ),
     "time_unit": _said(str | None, "Unit of time stamps: 2.5ms, ms, us, 0.1ms or 10us.", "UNIT"),
+    "oversampling": _said(float | None, "Oversampling of a MATLAB file's spokes without coil maps.  [default: 2]"),
 }
 BINNING = ("spokes_per_frame", "every", "frames_per_cycle", "respiratory_bins", "frames", "slices", "matrix")
 METHOD = ("method", "preset", "iterations", "budget", "error_map")

@@ -40,37 +40,29 @@ def build_scan(
     """The scan of an ISMRMRD header and `ismrmrd.Acquisition`s in the order they were measured in.
 
     The header is an `ismrmrd.xsd.ismrmrdHeader` or an XML document. `where` names their source in errors; `extra` may
-    hold what the format has no place for, by the names in `BESIDE`. Raises BadScan when
-    they hold no images, mix sizes or are three-dimensional, BadRequest for options that do not fit them.
+    hold what the format has no place for, by the names in `BESIDE`. Raises BadScan when they hold no images, mix sizes
+    or are three-dimensional, BadRequest for options that do not fit them.
     """
     extra, decisions = extra or {}, decisions or Decisions()
     told = read_header(header, where, decisions)
-    sorted_by_use = sort_readouts(Readouts.collect(acquisitions), where, decisions, options)
+    readouts = sort_readouts(Readouts.collect(acquisitions), where, decisions, options)
     geometry = read_geometry(told, options.trajectory is not None, where, decisions)
-    imaging, geometry = slices_of_stacks(sorted_by_use.imaging, told, geometry, where, decisions)
-    calibrating = sorted_by_use.calibration
-    if imaging is not sorted_by_use.imaging and len(calibrating):
-        decisions.say(f"{len(calibrating)} calibration readouts of a stack of partitions skipped")
-        calibrating = calibrating.chosen(slice(0))
+    imaging, geometry = slices_of_stacks(readouts.imaging, told, geometry, where, decisions)
     check_alike(imaging, where)
     slices = by_slice(imaging, min(geometry.recon.pixel_mm), decisions)
     frame = _frames(slices, decisions)
     if frame is None:
         slices = of_one_length(slices, decisions)
-    calibration = calibration_of(slices, calibrating, decisions)
-    if options.trajectory is not None and calibration:
-        calibration = []
-        decisions.say("calibration readouts are left aside: where they lie is not said")
+    known = options.trajectory is None and imaging is readouts.imaging  # where calibration readouts lie
+    calibration = calibration_of(slices, readouts.calibration, known, decisions)
     samples, places, geometry = _samples([*slices, *calibration], geometry, told, options, where, decisions)
     kspace, trajectory = _of_slices(samples[: len(slices)]), _stacked(places[: len(slices)])
-    maps = _array_beside(extra.get("coil_maps"), "coil_maps", (*kspace.shape[:2], *geometry.matrix), where)
+    beside = _beside(extra, kspace.shape, geometry.matrix, where)
     times, phase = _times(slices, frame, told, options, decisions)
     assumed = geometry.assumed if "time_unit" in decisions.fields else (*geometry.assumed, "readout_ms")
-    density = _array_beside(extra.get("density"), "density", (*times.shape, kspace.shape[3]), where)
-    stored_phase = _array_beside(extra.get("phase"), "phase", times.shape, where)
     planes = planes_of(slices, geometry, told.vendor, decisions)
     affine = None if planes is None else stack_affine(planes)
-    dwell_us = float(sorted_by_use.imaging.head["sample_time_us"][0])
+    dwell_us = float(imaging.head["sample_time_us"][0])
     return Scan(
         kspace=kspace,
         trajectory=trajectory,
@@ -83,11 +75,11 @@ def build_scan(
         frame=None if frame is None else _stacked([one.astype(np.int32) for one in frame], SET_ASIDE),
         calibration=_of_slices(samples[len(slices) :], None) if calibration else None,
         calibration_trajectory=_stacked(places[len(slices) :], None) if calibration else None,
-        coil_maps=None if maps is None else maps.astype(np.complex64),
-        density=None if density is None else density.astype(np.float32),
-        phase=phase if stored_phase is None else stored_phase,
-        noise=noise_samples(sorted_by_use.noise, options, kspace.shape[1], dwell_us, geometry.band, decisions),
-        reference=_array_beside(extra.get("reference"), "reference", (len(slices), -1, *geometry.matrix), where),
+        coil_maps=beside["coil_maps"],
+        density=beside["density"],
+        phase=phase if beside["phase"] is None else beside["phase"],
+        noise=noise_samples(readouts.noise, options, kspace.shape[1], dwell_us, geometry.band, decisions),
+        reference=beside["reference"],
         name=where,
         notes=tuple(decisions.notes),
         decided=decisions.fields,
@@ -178,6 +170,22 @@ def _times(
         times = _stacked([clock.seconds(readouts.head["acquisition_time_stamp"]) for readouts in slices], None)
     phases = cardiac_phases(slices, clock, decisions)
     return times, None if phases is None else _stacked(phases)
+
+
+def _beside(
+    extra: Mapping[str, np.ndarray | None], shape: tuple[int, ...], matrix: tuple[int, int], where: str
+) -> dict[str, np.ndarray | None]:
+    """What is stored beside acquisitions, by the names in BESIDE; `shape`: slices, coils, readouts, samples."""
+    n_slices, n_coils, n_readouts, n_samples = shape
+    shapes = {
+        "coil_maps": (n_slices, n_coils, *matrix),
+        "phase": (n_slices, n_readouts),
+        "density": (n_slices, n_readouts, n_samples),
+        "reference": (n_slices, -1, *matrix),
+    }
+    arrays = {name: _array_beside(extra.get(name), name, shapes[name], where) for name in BESIDE}
+    kinds = {"coil_maps": np.complex64, "density": np.float32}
+    return {name: None if a is None else a.astype(kinds.get(name, a.dtype)) for name, a in arrays.items()}
 
 
 def _array_beside(array: np.ndarray | None, name: str, shape: tuple[int, ...], where: str) -> np.ndarray | None:

@@ -105,9 +105,15 @@ def check_alike(imaging: Readouts, where: str) -> None:
         imaging.check_same(name, where)
 
 
-def calibration_of(slices: list[Readouts], calibration: Readouts, decisions: Decisions) -> list[Readouts]:
-    """The calibration readouts of every slice, measured as its imaging readouts are; none where a slice has too few."""
+def calibration_of(slices: list[Readouts], calibration: Readouts, known: bool, decisions: Decisions) -> list[Readouts]:
+    """The calibration readouts of every slice, measured as its imaging readouts are; none where a slice has too few.
+
+    `known`: whether it is known where they lie.
+    """
     if not len(calibration):
+        return []
+    if not known:
+        decisions.say(f"{len(calibration)} parallel-imaging calibration readouts skipped: where they lie is not known")
         return []
     first, alike = slices[0].head[0], np.ones(len(calibration), bool)
     for name in MEASURED_AS if first["trajectory_dimensions"] else (*MEASURED_AS, "center_sample"):

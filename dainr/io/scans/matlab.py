@@ -13,16 +13,16 @@ from pathlib import Path
 import numpy as np
 from jaxtyping import Complex
 
-from dainr.errors import BadScan
+from dainr.errors import BadRequest, BadScan
 from dainr.io.hdf5 import open_hdf5
-from dainr.io.scans.matlab_demo import DEMO, read_demo
+from dainr.io.scans.matlab_demo import DEMO, NO_SPOKES, read_demo
 from dainr.io.scans.matlab_file import MAGIC, Shapes, Variable, arrays_of, variables
 from dainr.io.scans.on_grid import ASSUMED, readouts_on_grid
 from dainr.io.scans.options import ReadOptions
 from dainr.scan import Scan
 
 NAME = "a MATLAB file of k-space (CMRxRecon, TD-DIP, GRASP, L+S)"
-TAKES: frozenset[str] = frozenset()
+TAKES = frozenset({"oversampling"})
 KSPACE = ("kspace", "kus")  # beginnings of the names of k-space
 SINGLE = "kspace_single"  # of one coil, without an axis for it
 GATED, GATED_MAPS = "data", "b1"
@@ -52,7 +52,9 @@ def read(path: Path, options: ReadOptions = ReadOptions()) -> Scan:
     where = str(path)
     shapes, variable = variables(path)
     if any(name in shapes for name in DEMO):
-        return read_demo(shapes, variable, where)
+        return read_demo(shapes, variable, options.oversampling, where)
+    if options.oversampling is not None:
+        raise BadRequest(NO_SPOKES, f"{where} holds lines or points on their grid", "leave it out")
     kspace, maps, name = _load(shapes, variable, where)
     readouts = readouts_on_grid(kspace, where)
     samples, matrix = readouts.kspace, readouts.matrix

@@ -14,20 +14,22 @@ from typing import Any
 import numpy as np
 from jaxtyping import Complex, Float
 
-from dainr.errors import BadScan
+from dainr.errors import BadRequest, BadScan
 from dainr.io.scans.matlab_file import Shapes, Variable
 from dainr.io.scans.on_grid import ASSUMED, readouts_on_grid
 from dainr.scan import Scan
 
 DEMO = ("kdata", "rawdata")  # names of k-space
 TRAJECTORY, DENSITY, MAPS = ("k", "Traj"), ("w", "DensityComp"), "b1"
+NO_SPOKES = "--oversampling"
 OVERSAMPLING = 2  # of spokes, where no coil maps tell the matrix
 
 
-def read_demo(shapes: Shapes, variable: Variable, where: str) -> Scan:
+def read_demo(shapes: Shapes, variable: Variable, oversampling: float | None, where: str) -> Scan:
     """The scan of variables in one of these layouts, by their shapes and what reads one of them.
 
-    Raises BadScan where they do not fit together.
+    `oversampling`: that of spokes, if it was said. Raises BadScan where they do not fit together, BadRequest where
+    nothing is to be said.
     """
     name = next(n for n in DEMO if n in shapes)
     trajectory, density = (next((n for n in names if n in shapes), None) for names in (TRAJECTORY, DENSITY))
@@ -35,11 +37,14 @@ def read_demo(shapes: Shapes, variable: Variable, where: str) -> Scan:
     if kdata.dtype.kind != "c":
         raise BadScan(where, f"{name} is not complex", "give k-space, not images")
     maps = variable(MAPS) if MAPS in shapes else None
+    if oversampling is not None and (trajectory is None or maps is not None):
+        why = f"{where} holds {'no spokes' if trajectory is None else f'coil maps {MAPS}, which tell the matrix'}"
+        raise BadRequest(NO_SPOKES, why, "leave it out")
     if trajectory is None:
         return _on_grid(kdata, maps, name, where)
     k, weights = variable(trajectory), None if density is None else variable(density)
     names = [name, trajectory, *([] if density is None else [density]), *([] if maps is None else [MAPS])]
-    return _spokes(kdata, k, weights, maps, names, where)
+    return _spokes(kdata, k, weights, maps, oversampling, names, where)
 
 
 def _on_grid(kdata: np.ndarray, maps: np.ndarray | None, name: str, where: str) -> Scan:
@@ -64,7 +69,13 @@ def _on_grid(kdata: np.ndarray, maps: np.ndarray | None, name: str, where: str) 
 
 
 def _spokes(
-    kdata: np.ndarray, k: np.ndarray, w: np.ndarray | None, maps: np.ndarray | None, names: list[str], where: str
+    kdata: np.ndarray,
+    k: np.ndarray,
+    w: np.ndarray | None,
+    maps: np.ndarray | None,
+    oversampling: float | None,
+    names: list[str],
+    where: str,
 ) -> Scan:
     told = dict(zip(names, [kdata.shape, k.shape, *(a.shape for a in (w, maps) if a is not None)], strict=True))
     shapes = ", ".join(f"{name} {' x '.join(map(str, shape))}" for name, shape in told.items())
@@ -80,11 +91,7 @@ def _spokes(
         samples = np.ascontiguousarray(kdata.transpose(2, 3, 1, 0), np.complex64)
         density = None if w is None else _frames_first(w.reshape(k.shape)).astype(np.float32)
     notes = [f"k-space, trajectory and what goes with them from the variables {', '.join(names)}"]
-    if maps is None:
-        matrix = (n_samples // OVERSAMPLING,) * 2
-        notes.append(f"readouts are taken as oversampled {OVERSAMPLING} times: the matrix is {matrix[0]} x {matrix[1]}")
-    else:
-        matrix = maps.shape[0], maps.shape[1]
+    matrix = _matrix(n_samples, oversampling, notes) if maps is None else (maps.shape[0], maps.shape[1])
     n = n_spokes * n_frames
     times = np.arange(n) / n
     return Scan(
@@ -99,6 +106,15 @@ def _spokes(
         **_of_matrix(matrix),
         assumed=(*ASSUMED[:2], "readout_ms" if n_frames == 1 else "frame_ms"),
     )
+
+
+def _matrix(n_samples: int, oversampling: float | None, notes: list[str]) -> tuple[int, int]:
+    """The matrix of spokes of so many samples, by what is said of their oversampling."""
+    factor = OVERSAMPLING if oversampling is None else oversampling
+    n = round(n_samples / factor)
+    note = f"readouts are taken as oversampled {factor:g} times: the matrix is {n} x {n}"
+    notes.append(note if oversampling is not None else f"{note}, --oversampling says another")
+    return n, n
 
 
 def _frames_first(array: np.ndarray) -> np.ndarray:

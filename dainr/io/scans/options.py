@@ -58,6 +58,7 @@ class ReadOptions:
     trajectory: str | None = None  # one of SCHEMES
     trajectory_unit: str | None = None  # of TRAJECTORY_UNITS
     time_unit: str | None = None  # of TIME_UNITS
+    oversampling: float | None = None  # of spokes in MATLAB files, along the readout
 
     @classmethod
     def parsed(cls, given: Mapping[str, Any]) -> "ReadOptions":
@@ -168,6 +169,16 @@ def _scheme(name: str, value: Any) -> str:
     return str(value)
 
 
+def _oversampling(name: str, value: Any) -> float:
+    try:
+        factor = float(value)
+    except (TypeError, ValueError):
+        factor = math.nan
+    if not 1 <= factor <= 8:
+        raise BadRequest(f"--{dashed(name)} {value}", "it is no factor of oversampling", "write 1, 2 or up to 8")
+    return factor
+
+
 def _one_of(units: Mapping[str, str]) -> Callable[[str, Any], str]:
     def parse(name: str, value: Any) -> str:
         if value not in units:
@@ -194,5 +205,6 @@ PARSE: dict[str, Callable[[str, Any], Any]] = {
     "trajectory": _scheme,
     "trajectory_unit": _one_of(TRAJECTORY_UNITS),
     "time_unit": _one_of(TIME_UNITS),
+    "oversampling": _oversampling,
 }
 NAMES = tuple(field.name for field in fields(ReadOptions))

@@ -6,7 +6,8 @@ import jaxtyping
 import numpy as np
 import pytest
 
-from dainr.errors import BadScan
+from dainr.errors import BadRequest, BadScan
+from dainr.io import ReadOptions
 from dainr.io.scans.formats import read
 from dainr.methods import configure, get_method
 from dainr.prepare.binning import Binning
@@ -101,6 +102,18 @@ def check_lines(scan: Scan, images: np.ndarray) -> None:
         assert mine.sum() == NY // 2
         expected = exact_kspace(coil_images, scan.trajectory[0, mine])
         np.testing.assert_allclose(scan.kspace[0][:, mine], expected, atol=1e-4)
+
+
+def test_the_oversampling_of_spokes_can_be_said_where_nothing_tells_it(tmp_path: Path) -> None:
+    path = write(tmp_path / "a.mat", "5", kdata=samples(block() * MAPS, K), k=K)
+    assert read(path, ReadOptions.parsed({"oversampling": 1})).matrix == (40, 40)
+    with_maps = write(tmp_path / "b.mat", "5", kdata=samples(block() * MAPS, K), k=K, b1=MAPS.transpose(1, 2, 0))
+    lines = write(tmp_path / "c.mat", "5", kspace_full=centred_fft(block() * MAPS).transpose(2, 1, 0))
+    for other, why in ((with_maps, "coil maps b1"), (lines, "on their grid")):
+        with pytest.raises(BadRequest, match=why):
+            read(other, ReadOptions.parsed({"oversampling": 1}))
+    with pytest.raises(BadRequest, match="no factor"):
+        ReadOptions.parsed({"oversampling": 0.5})
 
 
 COMPLEX = samples(block() * MAPS, K)
