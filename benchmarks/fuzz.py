@@ -149,6 +149,9 @@ def write_lines(path: Path, random: np.random.Generator) -> None:
         acquisition.physiology_time_stamp[0] = 3 * number % 50
         acquisition.idx.slice, acquisition.idx.kspace_encode_step_1 = number % 2, number // 2 % 12
         acquisition.idx.phase = number // 14
+        first, second, third = np.roll(np.eye(3), number % 2, axis=0)  # the slices are views of their own
+        acquisition.read_dir[:], acquisition.phase_dir[:], acquisition.slice_dir[:] = first, second, third
+        acquisition.idx.user[5] = 6
         dataset.append_acquisition(acquisition)
         if number < 20:  # and lines for calibration alone
             acquisition.set_flag(ismrmrd.ACQ_IS_PARALLEL_CALIBRATION)

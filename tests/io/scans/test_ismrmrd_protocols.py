@@ -115,7 +115,7 @@ def lines_protocol(seed):
     return document, readouts, bodies, fov, n_frames, tr_ms * 1e-3 * (len(readouts) - 1)
 
 
-@pytest.mark.parametrize("seed", range(40))
+@pytest.mark.parametrize("seed", range(30))
 def test_lines_of_any_protocol_lie_where_they_were_measured(tmp_path, seed):
     document, readouts, bodies, fov, n_frames, lasts = lines_protocol(seed)
     scan = read(write_file(tmp_path / "l.h5", document, readouts))
@@ -123,3 +123,46 @@ def test_lines_of_any_protocol_lie_where_they_were_measured(tmp_path, seed):
     assert max(scan.n_frames, 1) == n_frames
     assert scan.times.max() == pytest.approx(lasts, abs=0.006)
     assert scan.is_cartesian
+
+
+UNITS = {  # what one cycle per mm is, by the encoded pixel and field of view (y, x) in mm
+    "cycles per pixel": lambda pixel, fov: pixel,
+    "radians per pixel": lambda pixel, fov: 2 * np.pi * pixel,
+    "cycles per field of view": lambda pixel, fov: fov,
+    "from -1 to 1": lambda pixel, fov: 2 * pixel,
+    "cycles per m": lambda pixel, fov: 1e3,
+    "radians per m": lambda pixel, fov: 2e3 * np.pi,
+}
+
+
+def curves(random, n_samples, pixel):
+    """Spokes, half spokes or spirals, k `curve sample 2` (y, x) in cycles per mm."""
+    count, kind = int(random.integers(5, 40)), str(random.choice(["golden", "uniform", "half", "spiral"]))
+    step = {"golden": np.deg2rad(111.246), "uniform": np.pi / count}.get(kind, 2 * np.pi / count)
+    through = kind in ("golden", "uniform")
+    radius = (np.arange(n_samples) - n_samples // 2) / n_samples if through else 0.5 * np.arange(n_samples) / n_samples
+    angle = step * np.arange(count)[:, None] + (12 if kind == "spiral" else 0) * radius
+    return radius[:, None] * np.stack([np.sin(angle), np.cos(angle)], -1) / pixel
+
+
+@pytest.mark.parametrize("seed", range(30))
+def test_trajectories_of_any_protocol_lie_where_they_were_measured(tmp_path, seed):
+    random = np.random.default_rng(seed)
+    n = random.integers(24, 64, 2)
+    pixel, wide = random.uniform(1, 8), int(random.choice([1, 1, 2]))
+    zoom, oversampling = float(random.choice([1, 1, 4 / 3, 1.5, 2])), int(random.choice([1, 2]))
+    fov, body = n * pixel, Body.drawn(random)
+    k = curves(random, oversampling * int(n[1]), pixel)
+    data = body.at(k, fov)
+    stored = (k * UNITS[str(random.choice(list(UNITS)))](pixel, wide * fov))[..., ::-1]
+    if random.uniform() < 0.2:  # and a density weight
+        stored = np.concatenate([stored, np.linalg.norm(k, axis=-1, keepdims=True)], -1)
+    readouts = [readout(data[:, i], points, kspace_encode_step_1=i, stamp=i) for i, points in enumerate(stored)]
+    document = header(
+        tuple((wide * n).tolist()),
+        tuple(np.round(zoom * n).astype(int).tolist()),
+        tuple((wide * fov).tolist()),
+        tuple(fov.tolist()),
+        kind="radial",
+    )
+    assert_measured(read(write_file(tmp_path / "r.h5", document, readouts)), [body], fov)
