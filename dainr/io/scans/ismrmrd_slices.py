@@ -51,7 +51,7 @@ def planes_of(
         note = "directions of x and y turned round: Siemens means them for the other sign of the Fourier transform"
         decisions.say(note, directions_turned=True)
     result = np.array(planes)
-    if len(result) > 1:
+    if len(result):
         _say_where(result, geometry.slice_thickness_mm, decisions)
     return result
 
@@ -95,11 +95,10 @@ def _order(parts: list[Readouts], aside_mm: float) -> list[int]:
 
 
 def _directions(part: Readouts) -> Float[np.ndarray, "3 3"] | None:
-    """The directions of x, y and slice, as columns; None where they are none."""
+    """The directions of x, y and slice, as columns; None where they or the position are none."""
     directions = np.array([part.head[name][0] for name in DIRECTIONS], np.float64).T
-    if not np.allclose(np.linalg.norm(directions, axis=0), 1, atol=1e-2) or abs(np.linalg.det(directions)) < 0.9:
-        return None
-    return directions
+    square = np.allclose(np.linalg.norm(directions, axis=0), 1, atol=1e-2) and abs(np.linalg.det(directions)) >= 0.9
+    return directions if square and np.isfinite(part.head["position"][0]).all() else None
 
 
 def _plane(part: Readouts, geometry: Geometry, turned: bool) -> Float[np.ndarray, "4 4"] | None:
@@ -145,4 +144,5 @@ def _say_where(planes: Float[np.ndarray, "slice 4 4"], thickness_mm: float, deci
             decisions.say(f"gaps{which} are uneven ({told} mm): {usual:.4g} mm is taken for all", uneven_gaps=True)
         if usual < thickness_mm - ALIKE_MM:
             decisions.say(f"slices{which} overlap: {usual:.4g} mm apart, {thickness_mm:.4g} mm thick", overlap=True)
-    decisions.fields["slice_spacing_mm"] = spacing
+    if spacing:
+        decisions.fields["slice_spacing_mm"] = spacing

@@ -128,6 +128,13 @@ def test_a_place_that_moves_with_every_readout_is_said(tmp_path):
     assert any("changes while it is measured" in note for note in scan.notes)
 
 
+def test_a_position_that_is_no_number_is_none(tmp_path):
+    measured = [a for n in range(2) for a in slice_lines(n, n + 1, axes(3), np.array([np.nan, 0, n]))]
+    scan = read(written(tmp_path / "n.h5", measured))
+    assert scan.affine is None and scan.planes is None
+    assert any("no orientation stored" in note for note in scan.notes)
+
+
 # ---- views
 
 
