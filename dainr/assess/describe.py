@@ -44,6 +44,7 @@ def describe(scan: Scan) -> dict[str, Any]:
     if scan.n_frames:
         counts = scan.readouts_per_frame
         facts["readouts_per_frame"] = [int(counts.min()), int(counts.max())]
+        facts["frames_of_all_slices"] = int((counts > 0).all(0).sum())
         facts["slices_with_fewer_frames"] = np.flatnonzero((counts == 0).any(1)).tolist()
         facts["acceleration"] = round(full_sampling(scan) / float(counts.mean()), 1)
     return facts
@@ -110,7 +111,7 @@ def in_words(scan: Scan) -> tuple[list[str], list[str]]:
         f"It lasts {f['duration_s']:g} s.",
     ]
     if f["frames"]:
-        low, high = f["readouts_per_frame"]
+        low, high = int(scan.readouts_per_frame[scan.readouts_per_frame > 0].min()), f["readouts_per_frame"][1]
         content.append(
             f"{f['frames']} frames of {low if low == high else f'{low} to {high}'} {readout}:"
             + (f" {f['acceleration']:g} times fewer than" if f["acceleration"] > 1 else " no fewer than")
@@ -172,7 +173,7 @@ def _plan(scan: Scan, f: dict[str, Any]) -> list[str]:
         "Transform without a NUFFT: all samples lie on the grid."
         if scan.is_cartesian
         else "Transform by the fastest NUFFT on this machine.",
-        f"Fit {f['frames']} frames of {f['matrix'][0]} x {f['matrix'][1]}"
+        f"Fit {f['frames_of_all_slices']} frames of {f['matrix'][0]} x {f['matrix'][1]}"
         + (f", {f['slices']} slices in turn." if f["slices"] > 1 else "."),
     ]
     if f["frames"] == 1:

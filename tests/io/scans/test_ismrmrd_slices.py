@@ -266,6 +266,8 @@ def test_of_slices_with_different_frames_those_in_common_are_used(tmp_path):
     scan = cut(tmp_path, (6, 4, 6))
     assert describe(scan)["slices_with_fewer_frames"] == [1]
     assert any("Slices with fewer frames than others: 1." in line for line in in_words(scan)[0])
+    content, plan = (" ".join(part) for part in in_words(scan))
+    assert f"6 frames of {NY} lines" in content and "Fit 4 frames" in plan
     binned = Binning().applied(scan)
     assert binned.readouts_per_frame.tolist() == [[NY] * 4] * 3
     assert any("4 of 6 frames are used" in note for note in binned.notes)
