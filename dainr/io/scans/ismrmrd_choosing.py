@@ -1,7 +1,7 @@
 """Which readouts of an ISMRMRD file make the cine, where it holds several contrasts, sets, repetitions or averages."""
 
 import numpy as np
-from jaxtyping import Bool
+from jaxtyping import Bool, Integer
 
 from dainr.errors import BadRequest
 from dainr.io.scans.decisions import Decisions
@@ -10,6 +10,7 @@ from dainr.io.scans.options import TOGETHER, ReadOptions, dashed
 
 COUNTERS = {"contrast": "contrast", "set": "set_index"}  # of other images; by the options that choose
 REPEATS = {"repetition": "repetition", "average": "average"}  # of the same image
+SAME_PLACE = 1e-3  # of the largest k: ends of readouts that lie nearer are one
 SAME_SAMPLES = ("slice", "kspace_encode_step_1", "kspace_encode_step_2")
 
 
@@ -81,7 +82,7 @@ def _first_pass(
         why = "as was said" if options.average == TOGETHER else f"in order of time: --{option} takes one"
         decisions.say(f"{several}: all are taken together, {why}", **{f"{option}s": "together"})
         return imaging
-    if not _measured_again(imaging, frame):
+    if not _measured_again(imaging, frame, numbers):
         decisions.say(
             f"{several}, each with other readouts: all are taken together, --{option} takes one",
             **{f"{option}s": "together"},
@@ -92,7 +93,19 @@ def _first_pass(
     return imaging.chosen(numbers == passes[0])
 
 
-def _measured_again(imaging: Readouts, frame: np.ndarray) -> bool:
-    """Whether readouts of a frame carry the same numbers as others of it."""
-    numbers = np.stack([frame, *(imaging.counter(name) for name in SAME_SAMPLES)], 1)
-    return len(np.unique(numbers, axis=0)) < len(numbers)
+def _measured_again(imaging: Readouts, frame: np.ndarray, numbers: np.ndarray) -> bool:
+    """Whether passes of these numbers measured in a frame what others of them had."""
+    same = np.column_stack([frame, _place(imaging)])
+    each = np.column_stack([same, numbers])
+    return len(np.unique(each, axis=0)) > len(np.unique(same, axis=0))
+
+
+def _place(imaging: Readouts) -> Integer[np.ndarray, "readout number"]:
+    """Where readouts lie, as whole numbers: by the ends of their trajectories, or without any by their counters."""
+    head, numbers = imaging.head, [imaging.counter(name) for name in SAME_SAMPLES]
+    if (head["trajectory_dimensions"] >= 2).all() and head["number_of_samples"].all():
+        ends = np.array([points[[0, -1], :2].ravel() for points in imaging.trajectory], np.float64)
+        ends = np.nan_to_num(ends, nan=0, posinf=0, neginf=0)  # what is not finite is refused elsewhere
+        if ends.any():
+            numbers[1:2] = list(np.rint(ends.T / (SAME_PLACE * np.abs(ends).max())).astype(np.int64))
+    return np.column_stack(numbers)

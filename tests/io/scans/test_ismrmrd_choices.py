@@ -178,6 +178,18 @@ def test_parts_of_a_frame_that_repetitions_measured_are_one_and_said(tmp_path: P
     assert said(path, repetition=1).readouts_per_frame.tolist() == [[NY // 2] * 3]
 
 
+@pytest.mark.parametrize("again", [True, False])
+def test_spokes_are_the_same_where_they_lie_alike_whatever_their_numbers(tmp_path: Path, again: bool) -> None:
+    made = []
+    for repetition, phase, n in product(range(2), range(2), range(5)):
+        angle = 1.9 * (n if again else n + 5 * repetition)
+        k = ((np.arange(NX) - NX // 2) / NX)[:, None] * [np.cos(angle), np.sin(angle)]
+        made.append(readout(np.ones((COILS, NX)), k, phase=phase, repetition=repetition, stamp=len(made)))
+    scan = said(write_file(tmp_path / "a.h5", header((NY, NX), fov=(80.0, 80.0), kind="radial"), made))
+    assert scan.readouts_per_frame.tolist() == [[5 if again else 10] * 2]
+    assert any(("0 alone is read" if again else "each with other readouts") in note for note in scan.notes)
+
+
 def test_repetitions_that_are_the_frames_or_go_with_them_need_no_word(tmp_path: Path) -> None:
     path = write_file(tmp_path / "a.h5", HEADER, acquisitions(repetition=range(3)))
     assert said(path).n_frames == 3
