@@ -45,6 +45,11 @@ def read_geometry(header: Header, spokes: bool, where: str, decisions: Decisions
             between = f"between {LEAST_PIXEL_MM:g} and {LARGEST_PIXEL_MM:g} mm"
             raise BadScan(where, told, f"correct fieldOfView_mm and matrixSize: pixels are {between}")
     thickness, assumed = recon.fov_z_mm / recon.n_z, header.assumed
+    if 0 < thickness < THICKEST_IN_METRES:
+        decisions.say(
+            f"slice thickness read in metres: {thickness:g} is {METRE_MM * thickness:g} mm", thickness_unit="m"
+        )
+        thickness *= METRE_MM
     if not 0 < thickness < np.inf:
         thickness, assumed = 1.0, (*assumed, "slice_mm")
     return Geometry(is_cartesian, encoded, recon, matrix, fov, thickness, assumed)

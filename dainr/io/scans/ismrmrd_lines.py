@@ -17,6 +17,7 @@ from dainr.scan import K_MAX, K_TOLERANCE
 MOST_BEYOND = 2  # times the lines of the encoded matrix, those measured may be
 MOST_MISSING = 4  # times as long as what was measured of it, a readout is no asymmetric echo
 PILOT_TONE = 3, 1  # samples at the start and end of a readout that it disturbs, as OCMR's reader has it
+WIDER = 1.2  # times the image's field of view, an encoded one is oversampled
 SAME_LENGTH = 0.01  # fields of view or pixels that differ by less are alike
 
 
@@ -142,7 +143,8 @@ def _true_readout(
     if n > n_encoded:
         factor, rest = divmod(n, n_encoded)
         longer = _alike(fov / n, recon.pixel_mm[1])  # the header's field of view, and finer pixels
-        if longer and (rest or not middle or fills(kspace, factor)):
+        told_wide = fov > WIDER * recon.fov_mm[1]  # the field of view tells the oversampling, the matrix does not
+        if longer and (rest or not middle or told_wide or fills(kspace, factor)):
             return geometry
         if rest or not middle:
             told = f"its readouts have {n} samples, the echo at {centre}, and its header tells {n_encoded}"

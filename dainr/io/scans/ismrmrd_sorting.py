@@ -24,7 +24,8 @@ SKIPPED = {
 }
 MEASURED_AS = ("active_channels", "number_of_samples", "discard_pre", "discard_post", "trajectory_dimensions")
 FEWEST_CALIBRATING = 8  # lines that coil maps can be estimated from
-MOST_STRAY = 0.1  # share of the readouts that may be of another size, and are set aside
+MOST_STRAY = 0.1  # share of the readouts that may be of another size, and are set aside; one may in any case
+FEWEST_USUAL = 4  # where so many are of one size
 
 
 @dataclass(frozen=True, eq=False)
@@ -86,7 +87,7 @@ def _of_one_size(imaging: Readouts, where: str, decisions: Decisions) -> Readout
     counts = Counter(imaging.shapes)
     usual, count = counts.most_common(1)[0]
     stray = len(imaging) - count
-    if stray > MOST_STRAY * len(imaging):
+    if stray > max(MOST_STRAY * len(imaging), 1 if count >= FEWEST_USUAL else 0):
         told = f"its readouts have different sizes (coil, sample): {sorted(counts)}"
         raise BadScan(where, told, "export one protocol")
     if stray:
@@ -119,6 +120,9 @@ def calibration_of(slices: list[Readouts], calibration: Readouts, known: bool, d
     for name in MEASURED_AS if first["trajectory_dimensions"] else (*MEASURED_AS, "center_sample"):
         alike &= calibration.head[name] == first[name]
     numbers = calibration.counter("slice")
+    if len({int(readouts.counter("slice")[0]) for readouts in slices}) < len(slices):
+        decisions.say(f"{len(calibration)} parallel-imaging calibration readouts skipped: slices share a number")
+        return []
     parts = [calibration.chosen(alike & (numbers == readouts.counter("slice")[0])) for readouts in slices]
     fewest = min(len(np.unique(part.counter("kspace_encode_step_1"))) for part in parts)
     if fewest < FEWEST_CALIBRATING:

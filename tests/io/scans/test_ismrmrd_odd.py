@@ -75,6 +75,12 @@ def test_readouts_oversampled_beyond_the_header_are_cropped_and_said(tmp_path, f
     close(scan.kspace[0], exact_kspace(middle(image, nx), scan.trajectory[0] * np.array(scan.matrix) / [NY, nx]), 1e-3)
 
 
+def test_a_matrix_that_forgets_the_oversampling_of_its_field_of_view_is_seen(tmp_path):
+    image = heart(wide=2)
+    document = header((NY, NX), (NY, NX), sizes((NY, 2 * NX)), sizes((NY, NX)))
+    close(fft_image(read(write_file(tmp_path / "o.h5", document, lines_of(image)))), middle(image, NX), 1e-3)
+
+
 def test_a_field_of_view_that_forgets_the_oversampling_of_its_matrix_is_seen(tmp_path):
     image = heart(wide=2)
     document = header((NY, 2 * NX), (NY, NX), sizes((NY, NX)))
@@ -89,11 +95,12 @@ def test_longer_readouts_that_are_no_multiple_about_their_echo_are_refused(tmp_p
     refused(write_file(tmp_path / "o.h5", header((NY, NX), fov=sizes((NY, NX))), acquisitions), "matrixSize")
 
 
-def test_a_stray_readout_of_another_length_is_set_aside(tmp_path):
+@pytest.mark.parametrize("count", [5, NY])
+def test_a_stray_readout_of_another_length_is_set_aside(tmp_path, count):
     image = heart()
     stray = readout(random_complex(2, NX + 7), kspace_encode_step_1=3)
-    scan = read(write_file(tmp_path / "s.h5", header((NY, NX), fov=sizes((NY, NX))), [*lines_of(image), stray]))
-    close(fft_image(scan), image)
+    scan = read(write_file(tmp_path / "s.h5", header((NY, NX), fov=sizes((NY, NX))), [*lines_of(image)[:count], stray]))
+    assert scan.n_readouts == count
     assert scan.decided["readouts_of_another_size"] == 1
     assert any("2 x 39, not 2 x 32" in note for note in scan.notes)
 
@@ -243,6 +250,8 @@ def test_a_field_of_view_in_metres_is_read_as_such(tmp_path, metres):
     scan = read(write_file(tmp_path / "m.h5", document, lines_of(image)))
     assert scan.fov_mm == pytest.approx((240, 320))
     assert scan.slice_thickness_mm == pytest.approx(8)
+    thin = write_file(tmp_path / "t.h5", header((NY, NX), fov=sizes((NY, NX)), thickness=0.006), lines_of(heart()))
+    assert read(thin).slice_thickness_mm == pytest.approx(6)
     assert any("read in metres" in note for note in scan.notes) == any(metres)
     close(fft_image(scan), middle(image, NX), 1e-3)
 
