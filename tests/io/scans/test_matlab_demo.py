@@ -145,3 +145,9 @@ def test_a_real_heart_in_five_interleaved_groups(data_folder: Path) -> None:
     assert (scan.n_coils, scan.n_readouts, scan.n_samples, scan.matrix) == (12, 25, 256, (128, 128))
     echoes = np.abs(scan.kspace[0]).sum(0).argmax(1)
     assert 124 <= echoes.min() <= echoes.max() <= 132
+    spoke = np.arange(scan.n_readouts)
+    place = spoke % 5 * 5 + spoke // 5  # as docs/formats.md has it
+    groups = Binning(spokes_per_frame=5).applied(scan.changed(times=0.002 * place[None]))
+    angles = np.degrees(np.arctan2(*np.moveaxis(groups.trajectory[0, :, -1], -1, 0))) % 180
+    for group in np.sort(angles.reshape(5, 5), axis=1):
+        np.testing.assert_allclose(np.diff(group), 36, atol=1)
