@@ -73,11 +73,10 @@ def take_steps(
 def kernels(plain: bool) -> Iterator[None]:
     """Within it fits are begun and run with the kernels of their device, or in plain torch.
 
-    Lookups are forgotten, for they keep the kernels they were made with; a backward pass stays in this thread, for
-    that of a GPU does not know what is chosen here.
+    Lookups are forgotten, for they keep the kernels they were made with.
     """
     lookup_at_pixels.cache_clear()
-    with torch.autograd.set_multithreading_enabled(not plain), plain_torch() if plain else nullcontext():
+    with plain_torch() if plain else nullcontext():
         yield
     lookup_at_pixels.cache_clear()
 

@@ -48,7 +48,9 @@ class Stepper:
     def take(self, state: FitState) -> tuple[Tensor, float]:
         """Take the step after those of the state; its loss, on the device, and the learning rate."""
         rate = self._set_rate(state)
-        if self.recorder is None or self.frames_at_once(state) < len(self.data.frames):
+        if self.frames_at_once(state) < len(self.data.frames):
+            self.recorder = self._batch = None  # memory ran out, or never held all frames: what it takes is given back
+        if self.recorder is None:
             return self._step(state), rate
         assert isinstance(self.loss, HasPhases)
         progress = self.progress(state)

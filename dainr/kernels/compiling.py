@@ -81,7 +81,8 @@ def passes_of(kind: str) -> Iterator[None]:
     """Within it the passes of another kind of device are chosen; those of CUDA run on a CPU in Triton's interpreter."""
     before = _other.set(kind)
     try:
-        yield
+        with torch.autograd.set_multithreading_enabled(False):  # a thread of its own would not know of the choice
+            yield
     finally:
         _other.reset(before)
 
