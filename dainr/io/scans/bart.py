@@ -14,7 +14,7 @@ from jaxtyping import Complex, Float
 from dainr.cine import Cine
 from dainr.errors import BadScan
 from dainr.io.hdf5 import write_whole
-from dainr.io.scans.on_grid import ASSUMED, readouts_on_grid
+from dainr.io.scans.on_grid import ASSUMED, PERHAPS_VIEWS, readouts_on_grid
 from dainr.io.scans.options import ReadOptions
 from dainr.scan import Scan
 
@@ -47,6 +47,7 @@ def read(path: Path, options: ReadOptions = ReadOptions()) -> Scan:
     notes = [f"{kind} from {file.name}" for kind, file in beside.items() if file is not None]
     stored = beside["coil maps"]
     maps = None if stored is None else coil_maps_of(read_cfl(stored), str(stored))
+    notes += [PERHAPS_VIEWS.format(kspace.shape[SLICE])] if kspace.shape[SLICE] > 1 else []
     frame: np.ndarray | None
     matrix: tuple[int, ...]
     if beside["trajectory"] is None:
@@ -78,6 +79,7 @@ def read(path: Path, options: ReadOptions = ReadOptions()) -> Scan:
         coil_maps=maps,
         name=where,
         notes=tuple(notes),
+        decided={"slices_may_be_views": True} if len(samples) > 1 else {},
         assumed=ASSUMED if frame is not None else (*ASSUMED[:2], "readout_ms"),
     )
 

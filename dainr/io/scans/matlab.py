@@ -17,7 +17,7 @@ from dainr.errors import BadRequest, BadScan
 from dainr.io.hdf5 import open_hdf5
 from dainr.io.scans.matlab_demo import DEMO, NO_SPOKES, read_demo
 from dainr.io.scans.matlab_file import MAGIC, Shapes, Variable, arrays_of, variables
-from dainr.io.scans.on_grid import ASSUMED, readouts_on_grid
+from dainr.io.scans.on_grid import ASSUMED, PERHAPS_VIEWS, readouts_on_grid
 from dainr.io.scans.options import ReadOptions
 from dainr.scan import Scan
 
@@ -74,7 +74,11 @@ def read(path: Path, options: ReadOptions = ReadOptions()) -> Scan:
         frame=readouts.frame.astype(np.int32),
         coil_maps=maps,
         name=where,
-        notes=(f"k-space from the variable {name}",),
+        notes=(
+            f"k-space from the variable {name}",
+            *([PERHAPS_VIEWS.format(len(samples))] if len(samples) > 1 else []),
+        ),
+        decided={"slices_may_be_views": True} if len(samples) > 1 else {},
         assumed=ASSUMED,
     )
 

@@ -9,6 +9,9 @@ from dainr.errors import BadScan
 from dainr.scan import SET_ASIDE
 
 ASSUMED = ("pixel_mm", "slice_mm", "frame_ms")  # frames spread over one second, pixels and slices of 1 mm
+PERHAPS_VIEWS = (
+    "its {} slices are taken as one stack, which the file does not say: they may be views of several directions"
+)
 WHOLE = 0.9  # of a line: as many samples other than zero make it a measured one; a few may be zero by chance
 
 

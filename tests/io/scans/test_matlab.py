@@ -75,6 +75,8 @@ def test_undersampled_kspace_of_cmrxrecon(version: str, name: str, tmp_path: Pat
     assert (scan.n_slices, scan.n_coils, scan.n_frames, scan.matrix) == (SLICES, COILS, FRAMES, (NY, NX))
     assert scan.readouts_per_frame.tolist() == [[3, 3, 2, 2]] * scan.n_slices
     assert any(name in note for note in scan.notes)
+    assert any(f"its {SLICES} slices are taken as one stack" in note for note in scan.notes)
+    assert scan.decided == {"slices_may_be_views": True}
     check(scan, series())
 
 
