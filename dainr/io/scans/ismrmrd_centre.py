@@ -35,24 +35,16 @@ def central_line(
     """
     lines, energy = measured
     centre = n_lines // 2 if told is None else told
-    strongest = int(lines[np.argmax(energy)])
-    if len(lines) < FEWEST_LINES or not energy.max() > PEAK * np.median(energy):
-        return centre
     near = np.abs(lines - centre) <= max(1, _gap(lines, centre))
-    if near.any() and energy.max() <= CLEARLY * energy[near].max():
-        return centre
+    of_told = float(energy[near].max()) if near.any() else 0.0
+    peaked = len(lines) >= FEWEST_LINES and energy.max() > PEAK * np.median(energy)
     by_siemens = int(user[0]) if (user == user[0]).all() and user[0] > 0 else None
-    dense = len(lines) == int(lines[-1]) - int(lines[0]) + 1  # else the edge need not be among the lines
-    others = {  # ways to know it better, the likeliest first
-        "the number that siemens_to_ismrmrd wrote": by_siemens,
-        "lines up to the edge of k-space": int(lines[-1]) - (n_lines - 1 - n_lines // 2) if dense else None,
-        "the middle of the encoded lines": n_lines // 2,
-    }
-    found, why = strongest, "the strongest line"
-    for reason, line in others.items():
-        if line is not None and abs(line - strongest) <= NEAR:
-            found, why = line, f"the strongest line is {strongest}, and {reason}"
-            break
+    if peaked and energy.max() > CLEARLY * of_told:
+        found, why = _better(lines, int(lines[np.argmax(energy)]), n_lines, by_siemens)
+    elif by_siemens is not None and energy[np.abs(lines - by_siemens).argmin()] > of_told:
+        found, why = by_siemens, "the number that siemens_to_ismrmrd wrote, where lines are stronger"
+    else:
+        return centre
     says = "tells none" if told is None else f"tells {told}"
     decisions.say(
         f"the k-space centre is taken at line {found} ({why}); the header {says}",
@@ -60,6 +52,22 @@ def central_line(
         centre_line_told=told,
     )
     return found
+
+
+def _better(
+    lines: Integer[np.ndarray, " line"], strongest: int, n_lines: int, by_siemens: int | None
+) -> tuple[int, str]:
+    """The central line by the strongest one, or by a rule that agrees with it and knows it better; and why."""
+    dense = len(lines) == int(lines[-1]) - int(lines[0]) + 1  # else the edge need not be among the lines
+    others = {  # the likeliest first
+        "the number that siemens_to_ismrmrd wrote": by_siemens,
+        "lines up to the edge of k-space": int(lines[-1]) - (n_lines - 1 - n_lines // 2) if dense else None,
+        "the middle of the encoded lines": n_lines // 2,
+    }
+    for reason, line in others.items():
+        if line is not None and abs(line - strongest) <= NEAR:
+            return line, f"the strongest line is {strongest}, and {reason}"
+    return strongest, "the strongest line"
 
 
 def _gap(lines: Integer[np.ndarray, " line"], centre: int) -> int:

@@ -280,6 +280,17 @@ def test_a_wrong_central_line_is_found_out(tmp_path, ny, share, told):
     assert any("k-space centre is taken at line" in note for note in scan.notes)
 
 
+@pytest.mark.parametrize(("number", "believed"), [(3, True), (9, False), (0, False)])
+def test_the_number_of_a_siemens_conversion_decides_where_energy_alone_does_not(tmp_path, number, believed):
+    kspace = fft(heart(ny=8))[:, 1:]  # too few lines to have a peak
+    acquisitions = lines(kspace, center_sample=NX // 2)
+    for acquisition in acquisitions:
+        acquisition.idx.user[5] = number
+    document = header((8, NX), fov=sizes((8, NX)), centre_line=3 if number == 9 else 5)
+    scan = read(write_file(tmp_path / "c.h5", document, acquisitions))
+    assert (scan.decided.get("centre_line") == number) == believed
+
+
 @pytest.mark.parametrize("phase", [0.0, 0.4, 1.0])
 def test_a_right_central_line_is_believed(tmp_path, phase):
     turns = np.exp(2j * np.pi * phase * np.arange(NY) / NY)[:, None]  # the strongest line is then one beside it
