@@ -8,7 +8,7 @@ from typing import Any, cast
 import pytest
 import torch
 
-from benchmarks.gpu import fits, grids, many, marked, one_step, parity, plan, transforms
+from benchmarks.gpu import fits, grids, many, marked, one_step, parity, passes, plan, transforms
 from benchmarks.gpu.stage import Result, Scope, figure
 from benchmarks.gpu.steps import begin, kernels, take_steps
 from dainr.kernels.compiling import chosen
@@ -104,6 +104,16 @@ def test_backends_are_compared_with_the_cpu(scope: Scope, monkeypatch: pytest.Mo
     assert transforms.faults({"sparse": result}) == []
     assert 0 < result["error"] < 1e-4
     assert transforms.faults({"sparse": result | {"adjoint_error": 0.2}}) == ["transforms: sparse is off by 0.2"]
+
+
+def test_passes_are_compared_with_plain_torch(scope: Scope) -> None:
+    result = passes.measure("all", scope)
+    assert passes.faults({"all": result}) == []
+    assert all(one["ms"] > 0 for one in result.values())
+    assert "| warp and gradients |" in passes.show({"all": result})
+    wrong = {"warp": result["warp"] | {"error": float("nan"), "same_bits": False}}
+    assert passes.faults({"all": wrong}) == ["passes: warp is off by nan", "passes: warp has other bits each time"]
+    json.dumps(result)
 
 
 def a_fit(**changed: Any) -> Result:
