@@ -315,6 +315,7 @@ def test_the_notebook_has_what_the_passes_move() -> None:
     assert "\n".join(table()) in notebook.read_text(encoding="utf-8")
 
 
+@pytest.mark.slow
 def test_every_kernel_compiles_for_a_gpu_that_is_not_there(tmp_path: Path) -> None:
     if not list(Path(triton.__file__).parent.glob("backends/nvidia/bin/ptxas*")):
         pytest.skip("this Triton comes without ptxas")
