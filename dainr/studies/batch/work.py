@@ -10,14 +10,15 @@ import os
 import signal
 import subprocess
 import sys
+import threading
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from dainr.errors import BadRequest, BadScan, LockedScan, OutOfMemory
+from dainr.errors import BadRequest, BadScan, Interrupted, LockedScan, OutOfMemory
 from dainr.io import scan_sha256
 from dainr.io.hdf5 import write_whole
 from dainr.studies.batch.cases import Case
@@ -58,6 +59,62 @@ class Outcome:
     exit_code: int = 0
     attempts: int = 0
     seconds: float = 0.0
+
+
+Watch = Callable[[Sequence[Job], list[Outcome]], None]
+
+
+class _Commands:
+    """The commands that run, so that all can be asked to end."""
+
+    def __init__(self) -> None:
+        self.stopping = threading.Event()
+        self._lock, self._running = threading.Lock(), set[subprocess.Popen[bytes]]()
+
+    def start(self, command: Sequence[str], environment: dict[str, str]) -> "subprocess.Popen[bytes]":
+        """Raises Interrupted once the batch ends."""
+        with self._lock:
+            if self.stopping.is_set():
+                raise Interrupted("interrupted", "the batch was stopped", "run the same command again")
+            process = subprocess.Popen(
+                command,
+                env=environment,
+                stdin=subprocess.DEVNULL,
+                stdout=subprocess.DEVNULL,
+                stderr=subprocess.PIPE,
+                preexec_fn=_end_with_parent if sys.platform == "linux" else None,
+            )
+            self._running.add(process)
+        return process
+
+    def ended(self, process: "subprocess.Popen[bytes]") -> None:
+        with self._lock:
+            self._running.discard(process)
+
+    def stop(self) -> None:
+        """A fit then saves its state and ends."""
+        with self._lock:
+            self.stopping.set()
+            for process in self._running:
+                process.terminate()
+
+
+_commands = _Commands()
+_prctl = ctypes.CDLL(None).prctl if sys.platform == "linux" else None  # found here: a forked child should not look
+
+
+@contextmanager
+def commands_of_a_batch() -> Iterator[Callable[[], None]]:
+    """What asks all commands that cases run to end, so that none begins until the block has ended."""
+    try:
+        yield _commands.stop
+    finally:
+        _commands.stopping.clear()
+
+
+def failed(job: Job, why: str) -> Outcome:
+    """Of a case that something befell which its own command could not tell."""
+    return Outcome(job.case.name, str(job.case.path), {}, "failed", why, 1)
 
 
 def known_outcome(job: Job) -> Outcome | None:
@@ -104,7 +161,7 @@ def _fit(job: Job, asked: dict[str, Any], environment: dict[str, str]) -> Outcom
         code, why = _attempt(job, same or attempt > 1, environment)
         outcome = replace(outcome, attempts=attempt, exit_code=code)
         if code == LockedScan.exit_code and attempt < ATTEMPTS:
-            time.sleep(LOCKED_S)
+            _commands.stopping.wait(LOCKED_S)
         elif code >= 0 and code != 128 + signal.SIGKILL and not why.startswith(OutOfMemory.status):
             break
     outcome = replace(
@@ -134,25 +191,24 @@ def _attempt(job: Job, same: bool, environment: dict[str, str]) -> tuple[int, st
 
 
 def _dainr(arguments: Sequence[str], job: Job, environment: dict[str, str]) -> tuple[int, str]:
-    try:
-        done = subprocess.run(
-            [sys.executable, "-m", "dainr.cli", *arguments],
-            env=environment,
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.DEVNULL,
-            stderr=subprocess.PIPE,
-            timeout=job.limit_s or None,
-            preexec_fn=_end_with_parent if sys.platform == "linux" else None,
-            check=False,
-        )
-    except subprocess.TimeoutExpired:
-        return TIMED_OUT, f"it took longer than {job.limit_s:g} s"
-    return done.returncode, _sentence(done.returncode, done.stderr.decode(errors="replace"))
+    process = _commands.start([sys.executable, "-m", "dainr.cli", *arguments], environment)
+    with process:
+        try:
+            _, said = process.communicate(timeout=job.limit_s or None)
+        except subprocess.TimeoutExpired:
+            process.kill()
+            return TIMED_OUT, f"it took longer than {job.limit_s:g} s"
+        finally:
+            _commands.ended(process)
+    if _commands.stopping.is_set() and process.returncode:
+        raise Interrupted("interrupted", "the batch was stopped", "run the same command again")
+    return process.returncode, _sentence(process.returncode, said.decode(errors="replace"))
 
 
 def _end_with_parent() -> None:
-    """Ask the kernel for SIGTERM when the worker dies: a fit then saves its state and ends."""
-    ctypes.CDLL(None).prctl(PARENT_DEATH_SIGNAL, signal.SIGTERM)
+    """Ask the kernel for SIGTERM when the thread that started it dies: a fit then saves its state and ends."""
+    if _prctl is not None:
+        _prctl(PARENT_DEATH_SIGNAL, signal.SIGTERM)
 
 
 def _sentence(code: int, said: str) -> str:

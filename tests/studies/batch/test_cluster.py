@@ -1,0 +1,80 @@
+"""Workers of a cluster: the share of a machine each takes."""
+
+import os
+import shutil
+import subprocess
+import sys
+import time
+from pathlib import Path
+from types import SimpleNamespace
+
+import dask
+import distributed
+import pytest
+
+from dainr.errors import BadRequest
+from dainr.studies.batch import cluster
+from dainr.studies.batch.cases import Case
+from dainr.studies.batch.work import Job
+
+JOB = Job(Case("a", Path("a")), Path("o"), (), (), 0.0)
+
+
+@pytest.fixture
+def taken(monkeypatch: pytest.MonkeyPatch) -> list[int]:
+    """Threads of every case that is fitted, on a worker of eight cores, one of two on a machine of eight."""
+    cases: list[int] = []
+    monkeypatch.setattr(cluster, "fit_case", lambda _, threads: cases.append(threads))
+    monkeypatch.setattr(distributed, "get_worker", lambda: SimpleNamespace(name=3, address="tcp://10.0.0.1:4000"))
+    machine = SimpleNamespace(workers=["tcp://10.0.0.1:4000", "tcp://10.0.0.1:4001", "tcp://10.0.0.2:4000"])
+    client = SimpleNamespace(run_on_scheduler=lambda asked: asked(machine))
+    monkeypatch.setattr(distributed, "get_client", lambda: client)
+    monkeypatch.setattr(cluster, "usable_cores", lambda: 8)
+    monkeypatch.setattr(os, "cpu_count", lambda: 8)
+    return cases
+
+
+def test_a_worker_takes_its_share(taken: list[int]) -> None:
+    cluster._on_worker(JOB)
+    assert taken == [4]
+
+
+def test_a_worker_that_is_bound_to_cores_takes_all_of_them(taken: list[int], monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(os, "cpu_count", lambda: 64)
+    cluster._on_worker(JOB)
+    assert taken == [8]
+
+
+@pytest.mark.parametrize("address", ["tls://127.0.0.1:1", "tcp://127.0.0.1:1", "nowhere://x"])
+def test_a_scheduler_that_cannot_be_reached_is_said(address: str) -> None:
+    with pytest.raises(BadRequest, match="no scheduler answers there"):
+        cluster.run_jobs([JOB], address, lambda *_: None)
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(shutil.which("openssl") is None, reason="there is no openssl to make certificates")
+def test_a_scheduler_with_tls_takes_work_only_from_who_has_its_certificate(tmp_path: Path) -> None:
+    key, certificate, address = (str(tmp_path / name) for name in ("key.pem", "cert.pem", "address"))
+    make = ["openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "2", "-subj", "/CN=dainr"]
+    subprocess.run([*make, "-keyout", key, "-out", certificate], check=True, capture_output=True)
+    tls = ["--tls-ca-file", certificate, "--tls-cert", certificate, "--tls-key", key]
+    listen = ["--protocol", "tls", "--host", "127.0.0.1", "--port", "0", "--no-dashboard", "--scheduler-file", address]
+    scheduler = subprocess.Popen([sys.executable, "-m", "dask", "scheduler", *listen, *tls], stderr=subprocess.DEVNULL)
+    try:
+        deadline = time.monotonic() + 60
+        while not (Path(address).is_file() and "tls://" in Path(address).read_text()):
+            assert time.monotonic() < deadline
+            time.sleep(0.05)
+        where = "tls://" + Path(address).read_text().split("tls://")[1].split('"')[0]
+        for refused in (where, where.replace("tls", "tcp")):
+            with pytest.raises(BadRequest, match="certificates"):
+                cluster.run_jobs([JOB], refused, lambda *_: None)
+        ours = {"ca-file": certificate, "client.cert": certificate, "client.key": key}
+        with (
+            dask.config.set({f"distributed.comm.tls.{k}": v for k, v in ours.items()}),
+            cluster._client(where) as client,
+        ):
+            assert client.status == "running"
+    finally:
+        scheduler.kill()
+        scheduler.wait()
