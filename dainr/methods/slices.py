@@ -149,21 +149,10 @@ class SliceMethod:
             _end_slice(images[index], gridded[index])
             if results[-1].state.stopped == "interrupted":
                 break
-        measured = records[0]["prepare"]["frame_times"] == MEASURED
-        assumed = scan.assumed if measured else tuple(dict.fromkeys([*scan.assumed, "frame_ms"]))
         n, models = len(results), tuple(r.model for r in results if r.model is not None)
         return Recon(
             method=self.name,
-            cine=Cine(
-                data=images[:n],
-                times=times,
-                fov_mm=scan.fov_mm,
-                slice_thickness_mm=scan.slice_thickness_mm,
-                affine=scan.affine,
-                planes=None if scan.planes is None else scan.planes[:n],
-                assumed=assumed,
-                cyclic=scan.cyclic,
-            ),
+            cine=_cine(scan, images[:n], times, records[0]["prepare"]["frame_times"] == MEASURED),
             record={"slices": records} | _totals(results, time.perf_counter() - started),
             gridded=gridded[:n],
             fields=models,
@@ -181,6 +170,20 @@ class SliceMethod:
     ) -> tuple[DynamicField, ...]:
         """There is no field."""
         return ()
+
+
+def _cine(scan: Scan, images: np.ndarray, times: np.ndarray, measured: bool) -> Cine:
+    """The images in the geometry of the scan; `measured`: whether the times of the frames are."""
+    return Cine(
+        data=images,
+        times=times,
+        fov_mm=scan.fov_mm,
+        slice_thickness_mm=scan.slice_thickness_mm,
+        affine=scan.affine,
+        planes=None if scan.planes is None else scan.planes[: len(images)],
+        assumed=scan.assumed if measured else tuple(dict.fromkeys([*scan.assumed, "frame_ms"])),
+        cyclic=scan.cyclic,
+    )
 
 
 def _summary(state: FitState) -> dict[str, Any]:
