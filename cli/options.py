@@ -77,7 +77,8 @@ READING: dict[str, Any] = {
     ),
     "trajectory_unit": _said(
         str | None,
-        "Unit of a stored trajectory: cycles, radians, fov, normalized (each also as encoded-...), 1/m or rad/m.",
+        "Unit of a stored trajectory: cycles, radians, fov, normalized (each also as encoded-...), 1/m, rad/m, 1/mm or"
+        " rad/mm.",
         "UNIT",
     ),
     "time_unit": _said(str | None, "Unit of time stamps: 2.5ms, ms, us, 0.1ms or 10us.", "UNIT"),

@@ -18,6 +18,7 @@ from dainr.io.scans.options import TRAJECTORY_UNITS
 from dainr.scan import K_MAX, K_TOLERANCE
 
 REACHED, BEYOND = 0.9, 1.03  # of the edge: samples in the right unit end between the two
+JUST_REACHED = 0.97  # in units per mm, whose numbers could as well be per pixel
 ALIKE = 0.01  # units that differ by less are one
 SQUARE = 0.03  # sides of pixels that differ by less are alike
 FINER = 1.5  # times as fine as the image's, encoded pixels may be a mistake of the header
@@ -57,7 +58,8 @@ def read_trajectory(
     if said is None:
         unit = _unit(stored, readouts, geometry, where, decisions)
     else:
-        unit = next(u for u in _units(_encoded_pixel(geometry), geometry) if u.name == TRAJECTORY_UNITS[said])
+        units = [*_units(_encoded_pixel(geometry), geometry), *_per_mm()]
+        unit = next(u for u in units if u.name == TRAJECTORY_UNITS[said])
     k = stored * np.array(unit.cycles_per_mm, np.float32)  # cycles per mm
     as_said = "" if said is None else ", as was said"
     decisions.say(f"trajectory read in {unit.name}{as_said}", trajectory_unit=unit.name)
@@ -116,6 +118,8 @@ def _unit(
     units = _units(encoded, geometry)
     size = np.abs(stored).max(axis=(0, 1)), stored
     fitting = [unit for pixel in (encoded, recon) for unit in units if _fits(unit, pixel, *size)]
+    if not fitting:
+        fitting = [u for pixel in (encoded, recon) for u in _per_mm() if _fits(u, pixel, *size, JUST_REACHED)]
     if fitting:
         first = fitting[0]
         others = [unit for unit in fitting[1:] if not _alike(unit, first)]
@@ -157,6 +161,11 @@ def _units(encoded: Pair, geometry: Geometry) -> list[Unit]:
     return [*units, Unit("cycles per m", _per((1e3, 1e3))), Unit("radians per m", _per((1e3, 1e3), 2 * np.pi))]
 
 
+def _per_mm() -> list[Unit]:
+    """Units whose numbers are of the size of those per pixel: believed only where none of the others fits."""
+    return [Unit("cycles per mm", _per((1, 1))), Unit("radians per mm", _per((1, 1), 2 * np.pi))]
+
+
 def _per(length_mm: Pair, times: float = 1.0) -> Pair:
     return 1 / (times * length_mm[0]), 1 / (times * length_mm[1])
 
@@ -185,12 +194,12 @@ def _alike(one: Unit, other: Unit) -> bool:
     return all(abs(a / b - 1) <= ALIKE for a, b in zip(one.cycles_per_mm, other.cycles_per_mm, strict=True))
 
 
-def _fits(unit: Unit, pixel_mm: Pair, largest: np.ndarray, stored: np.ndarray) -> bool:
+def _fits(unit: Unit, pixel_mm: Pair, largest: np.ndarray, stored: np.ndarray, reached: float = REACHED) -> bool:
     """Whether the samples reach the edge of the k-space of such pixels, and none lies beyond it along y or x."""
     of_edge = (np.array(unit.cycles_per_mm) * 2 * np.array(pixel_mm)).astype(np.float32)
     if (largest * of_edge).max() > BEYOND:
         return False
-    return bool(np.hypot(*np.moveaxis(stored * of_edge, -1, 0)).max() >= REACHED)
+    return bool(np.hypot(*np.moveaxis(stored * of_edge, -1, 0)).max() >= reached)
 
 
 def large_enough(k: Float[np.ndarray, "readout sample 2"], geometry: Geometry, decisions: Decisions) -> Geometry:

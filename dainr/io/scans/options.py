@@ -32,7 +32,7 @@ OF_PIXELS = {
 TRAJECTORY_UNITS = {
     **{name: words.format("") for name, words in OF_PIXELS.items()},
     **{f"encoded-{name}": words.format("encoded ") for name, words in OF_PIXELS.items()},
-    **{"1/m": "cycles per m", "rad/m": "radians per m"},
+    **{"1/m": "cycles per m", "rad/m": "radians per m", "1/mm": "cycles per mm", "rad/mm": "radians per mm"},
 }
 TOGETHER = "yes"  # of --average: all repetitions and averages are one
 LONGEST_TIME_MS = 1e6

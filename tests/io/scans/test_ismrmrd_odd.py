@@ -410,6 +410,8 @@ UNITS = {
     "half-widths of k-space": 1.0,
     "cycles per m": 1e3 / (2 * PIXEL),
     "radians per m": 1e3 * np.pi / PIXEL,
+    "cycles per mm": 1 / (2 * PIXEL),
+    "radians per mm": np.pi / PIXEL,
 }
 
 

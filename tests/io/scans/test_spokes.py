@@ -158,6 +158,7 @@ def test_readouts_of_another_length_than_the_header_tells_are_refused(tmp_path: 
         ("normalized", 2.0),
         ("1/m", 100.0),
         ("rad/m", 200 * np.pi),
+        ("1/mm", 0.1),
         ("encoded-fov", N),
     ],
 )
