@@ -5,6 +5,7 @@ the scan's notes.
 """
 
 from collections.abc import Iterable, Mapping
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -46,6 +47,7 @@ def build_scan(
     extra, decisions = extra or {}, decisions or Decisions()
     told = read_header(header, where, decisions)
     readouts = sort_readouts(Readouts.collect(acquisitions), where, decisions, options)
+    told = _of_lines_by_default(told, readouts.imaging, decisions)
     geometry = read_geometry(told, options.trajectory is not None, where, decisions)
     imaging, geometry = slices_of_stacks(readouts.imaging, told, geometry, where, decisions)
     check_alike(imaging, where)
@@ -85,6 +87,14 @@ def build_scan(
         decided=decisions.fields,
         assumed=tuple(dict.fromkeys(assumed)),
     )
+
+
+def _of_lines_by_default(told: Header, imaging: Readouts, decisions: Decisions) -> Header:
+    """The header, as one of Cartesian lines where neither it nor the readouts say what they are."""
+    if told.trajectory or imaging.head["trajectory_dimensions"].any():
+        return told
+    decisions.say("neither its header nor its readouts tell a trajectory: read as Cartesian lines")
+    return replace(told, trajectory="cartesian")
 
 
 def _stacked(parts: list[np.ndarray], filling: float | None = 0, axis: int = 0) -> np.ndarray:

@@ -14,6 +14,7 @@ METRE_MM = 1e3
 LARGEST_IN_METRES = 2.0  # a field of view below it could be one in metres
 LEAST_FOV_MM = 10.0  # that a guess of metres may give
 THICKEST_IN_METRES = 0.1
+LEAST_ENCODED, MOST_ENCODED = 0.4, 8.0  # times the field of view of the image
 
 
 @dataclass(frozen=True)
@@ -37,6 +38,7 @@ def read_geometry(header: Header, spokes: bool, where: str, decisions: Decisions
     """
     encoded = _in_mm(header.encoded, "encoded", where, decisions)
     recon = _in_mm(header.recon, "reconstructed", where, decisions)
+    _check_agreement(encoded, recon, where)
     is_cartesian = header.trajectory in CARTESIAN and not spokes
     matrix, fov = _matrix_of_lines(encoded, recon, decisions) if is_cartesian else (recon.matrix, recon.fov_mm)
     for length, n in zip(fov, matrix, strict=True):
@@ -68,6 +70,15 @@ def _in_mm(space: Space, name: str, where: str, decisions: Decisions) -> Space:
     note = f"{name} field of view read in metres: {space.fov_mm[0]:g} x {space.fov_mm[1]:g} is {y:g} x {x:g} mm (y, x)"
     decisions.say(note, fov_unit="m")
     return in_mm
+
+
+def _check_agreement(encoded: Space, recon: Space, where: str) -> None:
+    """Raises BadScan where one field of view must be in another unit than the other, such as cm."""
+    ratios = [one / other for one, other in zip(encoded.fov_mm, recon.fov_mm, strict=True)]
+    if min(ratios) < LEAST_ENCODED or max(ratios) > MOST_ENCODED:
+        sizes = [f"{space.fov_mm[0]:g} x {space.fov_mm[1]:g} mm" for space in (encoded, recon)]
+        told = f"its header tells a field of view of {sizes[0]} encoded and {sizes[1]} of the image (y x x)"
+        raise BadScan(where, told, "correct fieldOfView_mm in its header: both are in mm")
 
 
 def _matrix_of_lines(encoded: Space, recon: Space, decisions: Decisions) -> tuple[tuple[int, int], tuple[float, float]]:

@@ -153,14 +153,18 @@ def _true_readout(
         factor, rest = divmod(n_encoded, recon.matrix[1])
         of_image = _alike(fov, recon.fov_mm[1]) and factor > 1 and not rest
         in_y = _alike(encoded.pixel_mm[0] / recon.pixel_mm[0], encoded.pixel_mm[1] / recon.pixel_mm[1])
-        if not of_image or in_y or n != n_encoded or not middle or fills(kspace, factor):
+        before = n_encoded // 2 - centre  # of an asymmetric echo, samples that are missing
+        after = n_encoded - before - kspace.shape[-1]
+        if not of_image or in_y or min(before, after) < 0 or n_encoded > MOST_MISSING * n:
+            return geometry
+        if fills(np.pad(kspace, [(0, 0), (0, 0), (before, after)]) if n < n_encoded else kspace, factor):
             return geometry
     decisions.say(
         f"readouts are {factor} times oversampled, which the field of view of the header does not tell:"
         f" taken as {factor * fov:g} mm along x",
         undeclared_oversampling=factor,
     )
-    whole = replace(encoded, matrix=(encoded.matrix[0], n), fov_mm=(encoded.fov_mm[0], factor * fov))
+    whole = replace(encoded, matrix=(encoded.matrix[0], max(n, n_encoded)), fov_mm=(encoded.fov_mm[0], factor * fov))
     return replace(geometry, encoded=whole)
 
 

@@ -18,6 +18,7 @@ APART_MM = 0.5  # positions of one slice that differ by less are one
 FEWEST_A_PLACE = 4  # readouts that make a place a slice of its own
 UNEVEN = 0.05  # of a gap: gaps that differ by more are uneven
 ALIKE_MM = 0.1  # lengths that differ by less are one
+SHORTEST = 0.01  # that a direction may be, whose length says nothing
 TURNED_BY = "siemens"  # whose directions assume the other sign of the Fourier transform
 
 
@@ -95,8 +96,16 @@ def _order(parts: list[Readouts], aside_mm: float) -> list[int]:
 
 
 def _directions(part: Readouts) -> Float[np.ndarray, "3 3"] | None:
-    """The directions of x, y and slice, as columns; None where they or the position are none."""
+    """The directions of x, y and slice, as columns of length one; None where they or the position are none.
+
+    Where those of x and y alone are stored, that of the slice stands on both.
+    """
     directions = np.array([part.head[name][0] for name in DIRECTIONS], np.float64).T
+    if not directions[:, 2].any():
+        directions[:, 2] = np.cross(directions[:, 0], directions[:, 1])
+    length = np.linalg.norm(directions, axis=0)
+    if np.isfinite(length).all() and length.min() > SHORTEST:
+        directions /= length
     square = np.allclose(np.linalg.norm(directions, axis=0), 1, atol=1e-2) and abs(np.linalg.det(directions)) >= 0.9
     return directions if square and np.isfinite(part.head["position"][0]).all() else None
 

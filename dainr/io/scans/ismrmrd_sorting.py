@@ -45,10 +45,11 @@ def sort_readouts(readouts: Readouts, where: str, decisions: Decisions, options:
     """
     noise = readouts.flagged(NOISE)
     image_too = readouts.flagged(IMAGE_TOO) & ~noise
+    own_space = readouts.head["encoding_space_ref"] == 0
+    image_too |= _flagged_throughout(readouts, ~noise & own_space, decisions)
     left = ~noise & ~image_too
     for kind, flags in SKIPPED.items():
         left = _skip(kind, readouts.flagged(*flags), left, decisions)
-    own_space = readouts.head["encoding_space_ref"] == 0
     left = _skip("other encoding space's", ~own_space, left, decisions)
     calibration = left & readouts.flagged(CALIBRATION)
     imaging = (left & ~calibration) | (image_too & own_space)
@@ -60,6 +61,8 @@ def sort_readouts(readouts: Readouts, where: str, decisions: Decisions, options:
             where, "it holds no imaging readouts", "export the imaging measurement, not only noise or calibration"
         )
     images = of_one_pass(_of_one_size(readouts.chosen(imaging), where, decisions), options, decisions)
+    if not (calibration & of_image).any():  # measured with other counters than the images, as a scan before them
+        of_image = np.ones(len(readouts), bool)
     return Sorted(images, readouts.chosen(noise), readouts.chosen(calibration & of_image))
 
 
@@ -80,6 +83,15 @@ def _without_feedback(
         decisions.say(note, feedback_flag_ignored=True)
         return imaging
     return _skip("feedback", feedback & ~image_too, imaging, decisions)
+
+
+def _flagged_throughout(readouts: Readouts, there: np.ndarray, decisions: Decisions) -> np.ndarray:
+    """All that is there, where every readout carries a flag that readouts of images do not: it means nothing then."""
+    for kind, flag in {"navigator": ismrmrd.ACQ_IS_NAVIGATION_DATA, "calibration": CALIBRATION}.items():
+        if there.any() and readouts.flagged(flag)[there].all() and not readouts.flagged(IMAGE_TOO)[there].any():
+            decisions.say(f"every readout is flagged as {kind}: all are read as image readouts", flag_ignored=kind)
+            return there
+    return np.zeros(len(readouts), bool)
 
 
 def _of_one_size(imaging: Readouts, where: str, decisions: Decisions) -> Readouts:
