@@ -44,10 +44,11 @@ def export(
     from dainr.export import export as write
     from dainr.io.images.dicom import FOLDER, DicomOptions
     from dainr.runs.folder import FILES
+    from dainr.runs.owned import MARKER
     from dainr.runs.run import load_run
 
     check_target(out, force)
-    if out.resolve() in {run.resolve() / name for name in FILES}:
+    if out.resolve() in {run.resolve() / name for name in (*FILES, MARKER)}:
         raise BadRequest(str(out), "it is a file of the run itself", "choose another name")
     if (like is not None or one_series_per_slice) and not out.name.endswith(FOLDER):
         raise BadRequest(str(out), "--like and --one-series-per-slice are for DICOM", f"end its name with {FOLDER}")

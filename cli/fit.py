@@ -2,6 +2,7 @@
 
 import json
 import signal
+from contextlib import ExitStack
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -53,24 +54,31 @@ def fit(
     folder = RunFolder(target)
     binning = asked.binning
     content = reading.scan()
-    if resume:
-        request, config = stored_run(folder, asked, scan_sha256(scan, said))
-        if folder.is_complete:
-            typer.echo(f"dainr: the run in {folder.path} is complete, nothing to resume.", err=True)
-            return
-        binning = options.read_binning(request.binning)
-    else:
-        if not dry_run:
+    with ExitStack() as stack:
+        if resume:
+            folder.read_config()  # or there is no run
+        elif not dry_run:
             folder.check_free(force)
             folder.check_apart(scan)
-        request, config = _new_run(scan, scan_sha256(scan, said), asked)
-    content = binning.applied(content)  # what was read is let go
-    if dry_run:
-        _say_plan(content, request, config, as_json)
-    else:
-        _run(folder, content, request, config, resume, Progress(quiet or as_json))
-        if as_json:
-            typer.echo(json.dumps(folder.read_record()))
+        if resume or not dry_run:
+            stack.enter_context(folder.alone())
+        if resume:
+            request, config = stored_run(folder, asked, scan_sha256(scan, said))
+            if folder.is_complete:
+                typer.echo(f"dainr: the run in {folder.path} is complete, nothing to resume.", err=True)
+                return
+            binning = options.read_binning(request.binning)
+        else:
+            if not dry_run:
+                folder.check_free(force)  # once more, for another fit may have ended here
+            request, config = _new_run(scan, scan_sha256(scan, said), asked)
+        content = binning.applied(content)  # what was read is let go
+        if dry_run:
+            _say_plan(content, request, config, as_json)
+        else:
+            _run(folder, content, request, config, resume, Progress(quiet or as_json))
+            if as_json:
+                typer.echo(json.dumps(folder.read_record()))
 
 
 def _new_run(scan: Path, sha256: str, asked: options.Asked) -> tuple["Request", Any]:

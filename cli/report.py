@@ -16,6 +16,9 @@ def report(run: Annotated[Path, typer.Argument(help="Folder of a finished run.")
     from dainr.runs.run import load_run
 
     folder = RunFolder(run)
-    recon = load_run(run)
-    folder.write_text(REPORT, build_report(recon, folder.read_config(), recon.record))
+    folder.read_config()  # or there is no run
+    with folder.alone():
+        recon = load_run(run)
+        folder.adopt()
+        folder.write_text(REPORT, build_report(recon, folder.read_config(), recon.record))
     typer.echo(str(folder.file(REPORT)))

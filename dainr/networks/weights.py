@@ -21,6 +21,7 @@ from torch import Tensor
 from dainr.errors import BadRequest
 from dainr.io.hdf5 import write_whole
 from dainr.machine.checksum import file_sha256
+from dainr.machine.lock import alone_in
 from dainr.networks.mdsr import MDSR
 
 RANDOM = "random"
@@ -89,14 +90,20 @@ def import_weights(path: Path, licence: str = "not stated", replace: bool = Fals
                 f"it is damaged: its SHA-256 begins with {source_sha256[:8]}, its name promises {promised[1][:8]}",
                 "download it again",
             )
+    folder = weights_folder()
+    folder.mkdir(parents=True, exist_ok=True)
+    with alone_in(folder, "another import", wait=True):
+        return _install(path, stem, source_sha256, licence, replace)
+
+
+def _install(path: Path, stem: str, source_sha256: str, licence: str, replace: bool) -> Weights:
+    """Install a checkpoint under a name, while nobody else does."""
     known = installed_weights()
     if stem == RANDOM or (stem in known and known[stem].shipped):
         raise BadRequest(f"weights {stem}", "that name belongs to dainr", "rename the file")
     if stem in known and not replace:
         raise BadRequest(f"weights {stem}", "there are weights of that name", "rename the file or add --force")
-    network = _network(path)
-    folder = weights_folder()
-    folder.mkdir(parents=True, exist_ok=True)
+    network, folder = _network(path), weights_folder()
     with write_whole(folder / f"{stem}.safetensors") as temporary:
         save_file(network.state_dict(), temporary, RESTORES_FRAMES if network.restores_frames else None)
         weights = Weights(stem, path.name, source_sha256, licence, file_sha256(temporary))

@@ -5,6 +5,7 @@
     cine.h5             the reconstruction         report.html           the report
     features.safetensors  feature maps, where the method uses them: constant, so kept out of the state
     state.000.safetensors ...  while the run lasts, the slices that are fitted: written once, and out of memory
+    dainr.json          the marker: which of the files are ours; no other is replaced or deleted
 
 Every file is replaced whole, so that a run killed at any moment leaves a folder that resumes.
 """
@@ -26,54 +27,24 @@ from safetensors.torch import save_file
 from dainr.errors import BadRequest, BadScan, DainrError, Diverged, Interrupted, OutOfMemory
 from dainr.fit.state import Checkpoint, FitState, RunState, Step, Validation
 from dainr.methods import get_method
+from dainr.runs.files import CINE, CONFIG, FEATURES, FILES, LOG, RECORD, REPORT, SLICES, STATE, RunFiles
 from dainr.settings.build import with_new_names
 
-CONFIG, RECORD, LOG, STATE = "config.toml", "run.json", "log.jsonl", "state.safetensors"
-FEATURES, CINE, REPORT = "features.safetensors", "cine.h5", "report.html"
-SLICES = "state.*.safetensors"  # those of slices that are done, as a pattern
-SAFETENSORS_WRITES = ".tmp??????"  # what the library calls a file until it is whole, as a pattern
-FILES = (CONFIG, RECORD, LOG, STATE, FEATURES, CINE, REPORT)
+__all__ = ["CINE", "CONFIG", "FEATURES", "FILES", "LOG", "RECORD", "REPORT", "SLICES", "STATE", "RunFolder"]
 
 
-class RunFolder:
+class RunFolder(RunFiles):
     """One run's folder. As an observer, `log` writes the log and `checkpoint` the state."""
 
     def __init__(self, path: Path, checkpoint_every_s: float = 0.0) -> None:
-        self.path = path
+        super().__init__(path)
         self.checkpoint_every_s = checkpoint_every_s
         self._saved_at = time.monotonic()
-
-    def file(self, name: str) -> Path:
-        """A file of the folder."""
-        return self.path / name
-
-    @property
-    def is_run(self) -> bool:
-        """Whether the folder holds a run."""
-        return self.file(CONFIG).is_file()
 
     @property
     def is_complete(self) -> bool:
         """Whether the run in it has ended well."""
         return self.is_run and self.file(RECORD).is_file() and self.read_record().get("status") == "done"
-
-    def check_free(self, force: bool) -> None:
-        """Refuse a folder that holds anything, unless it is a run that may be replaced. Raises BadRequest."""
-        if self.path.exists() and not self.path.is_dir():
-            raise BadRequest(str(self.path), "it is a file", "name a folder for the run")
-        if not self.path.is_dir() or not any(self.path.iterdir()):
-            return
-        if not self.is_run:
-            raise BadRequest(str(self.path), "the folder is not empty and holds no run", "name another folder")
-        if not force:
-            raise BadRequest(
-                str(self.path), "it holds a run already", "name another folder, --resume it, or --force to replace it"
-            )
-
-    def check_apart(self, scan: Path) -> None:
-        """Refuse a scan that a new run in this folder would overwrite. Raises BadRequest."""
-        if scan.resolve() in {self.file(name).resolve() for name in FILES}:
-            raise BadRequest(str(scan), f"a run in {self.path} would overwrite it", "name another folder for the run")
 
     @contextmanager
     def beginning(
@@ -114,24 +85,11 @@ class RunFolder:
             self.path.mkdir(parents=True, exist_ok=True)
         except OSError as error:
             raise BadRequest(str(self.path), f"it cannot be made ({error.strerror})", "name another folder") from error
+        self.adopt()
         self.discard()
         self.path.mkdir(exist_ok=True)
+        self.claim(FILES)
         self.write_text(CONFIG, tomli_w.dumps(config))
-
-    def tidy(self) -> None:
-        """Take away what a killed process had half written."""
-        for pattern in (*(f".{name}.part" for name in (*FILES, SLICES)), SAFETENSORS_WRITES):
-            for path in self.path.glob(pattern):
-                path.unlink()
-
-    def discard(self) -> None:
-        """Take the files of a run away again, and the folder if nothing else is in it."""
-        for name in FILES:
-            self.file(name).unlink(missing_ok=True)
-        self._discard_slices()
-        self.tidy()
-        if self.path.is_dir() and not any(self.path.iterdir()):
-            self.path.rmdir()
 
     def read_config(self) -> dict[str, Any]:
         """What was asked, settings by the names they have now.
@@ -161,12 +119,6 @@ class RunFolder:
     def write_record(self, record: dict[str, Any]) -> None:
         """Write run.json."""
         self.write_text(RECORD, json.dumps(record, indent=1) + "\n")
-
-    def write_text(self, name: str, text: str) -> None:
-        """Write a text file of the folder whole."""
-        temporary = self.file(f".{name}.part")
-        temporary.write_text(text, encoding="utf-8")
-        temporary.replace(self.file(name))
 
     def log(self, step: Step) -> None:
         """Observer: one line for every validated step."""
@@ -240,6 +192,7 @@ class RunFolder:
 
     def state_to_resume(self) -> RunState:
         """The state to go on from, what a killed process left half written taken away. Raises BadScan."""
+        self.adopt()
         self.tidy()
         state = self.load_state()
         self.trim_log(state)
@@ -261,12 +214,11 @@ class RunFolder:
         self._saved_at = time.monotonic()
 
     def _save_tensors(self, name: str, tensors: dict[str, torch.Tensor], metadata: dict[str, str]) -> None:
-        temporary = self.file(f".{name}.part")
-        temporary.touch()
-        mode = temporary.stat().st_mode
-        save_file({k: v.cpu() for k, v in tensors.items()}, temporary, metadata)
-        temporary.chmod(mode)  # the library writes files that only their owner may read
-        temporary.replace(self.file(name))
+        with self.writing(name) as part:
+            part.touch()
+            mode = part.stat().st_mode
+            save_file({k: v.cpu() for k, v in tensors.items()}, part, metadata)
+            part.chmod(mode)  # the library writes files that only their owner may read
 
     def _load_tensors(self, name: str) -> tuple[dict[str, torch.Tensor], dict[str, str]]:
         try:

@@ -59,26 +59,27 @@ def reconstruct_into(
     and OutOfMemory. A scan or request that turns out bad before the first step leaves no folder, and leaves a run that
     was to be replaced as it was.
     """
-    state = folder.state_to_resume() if resume else None
-    method = get_method(request.method)
-    config, choices = method.resolve(scan, config)
-    log.info("device: %s (%s)", config.device, device_name(config.device))
-    record = _header(request, config, scan) | {"choices": choices, "status": "running"}
-    folder.checkpoint_every_s = config.checkpoint_every_s
-    reset_peak_memory(config.device)
+    with folder.alone():
+        state = folder.state_to_resume() if resume else None
+        method = get_method(request.method)
+        config, choices = method.resolve(scan, config)
+        log.info("device: %s (%s)", config.device, device_name(config.device))
+        record = _header(request, config, scan) | {"choices": choices, "status": "running"}
+        folder.checkpoint_every_s = config.checkpoint_every_s
+        reset_peak_memory(config.device)
 
-    def stop_when_asked(step: Step) -> None:
-        if stop_requested():
-            folder.save_now(step)
-            raise Interrupted(
-                "interrupted", f"the state after step {step.step} is saved in {folder.path}", "go on with --resume"
-            )
+        def stop_when_asked(step: Step) -> None:
+            if stop_requested():
+                folder.save_now(step)
+                raise Interrupted(
+                    "interrupted", f"the state after step {step.step} is saved in {folder.path}", "go on with --resume"
+                )
 
-    asked = {"run": request.__dict__, "config": config_dict(config)}
-    with folder.beginning(asked, record, resume) as begin:
-        recon = method(scan, config, [begin, folder.log, folder.checkpoint, stop_when_asked, *observers], state)
-    finish(folder, recon, record | {"peak_memory_mb": peak_memory_mb(config.device)})
-    return recon
+        asked = {"run": request.__dict__, "config": config_dict(config)}
+        with folder.beginning(asked, record, resume) as begin:
+            recon = method(scan, config, [begin, folder.log, folder.checkpoint, stop_when_asked, *observers], state)
+        finish(folder, recon, record | {"peak_memory_mb": peak_memory_mb(config.device)})
+        return recon
 
 
 def finish(folder: RunFolder, recon: Recon, record: dict[str, Any]) -> None:
@@ -86,7 +87,8 @@ def finish(folder: RunFolder, recon: Recon, record: dict[str, Any]) -> None:
     record = record | recon.record | {"status": "done"}
     record["verdict"] = [{"level": f.level, "text": f.text} for f in judge(record)]
     maps_of_errors = {} if recon.error_map is None else {"error_map": recon.error_map}
-    write_cine(recon.cine, folder.file(CINE), gridded=recon.gridded, scales=np.array(recon.scales), **maps_of_errors)
+    with folder.writing(CINE) as part:
+        write_cine(recon.cine, part, gridded=recon.gridded, scales=np.array(recon.scales), **maps_of_errors)
     folder.write_text(REPORT, build_report(recon, folder.read_config(), record))  # before the fields come into memory
     if recon.fields:
         pairs = enumerate(zip(recon.fields, recon.histories, strict=True))

@@ -35,7 +35,7 @@ def contents(folder: Path) -> dict[str, bytes]:
 
 
 def test_run_folder_holds_the_documented_files(finished: FinishedRun) -> None:
-    expected = {"config.toml", "run.json", "log.jsonl", "state.safetensors", "cine.h5", "report.html"}
+    expected = {"config.toml", "run.json", "log.jsonl", "state.safetensors", "cine.h5", "report.html", "dainr.json"}
     assert {path.name for path in finished.folder.iterdir()} == expected
 
 
@@ -113,7 +113,8 @@ def test_quiet_says_nothing(radial_file: Path, tmp_path: Path) -> None:
 
 def test_gridding_fits_no_field(radial_file: Path, tmp_path: Path) -> None:
     succeed("fit", radial_file, "-o", tmp_path / "run", *GRIDDING)
-    assert {p.name for p in (tmp_path / "run").iterdir()} == {"config.toml", "run.json", "cine.h5", "report.html"}
+    names = {"config.toml", "run.json", "cine.h5", "report.html", "dainr.json"}
+    assert {p.name for p in (tmp_path / "run").iterdir()} == names
     record = read_record(tmp_path / "run")
     assert (record["status"], record["method"]) == ("done", "gridding")
     assert record["slices"][0]["prepare"]["held_out_readouts"] == 0

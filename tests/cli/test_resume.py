@@ -13,6 +13,8 @@ from safetensors.torch import save_file
 from torch import zeros
 
 from dainr.io.scans import native
+from dainr.machine.lock import LOCK
+from dainr.runs.folder import RunFolder
 from dainr.scan import Scan
 
 from . import TINY_OPTIONS, assert_one_error, invoke, start, succeed
@@ -69,6 +71,8 @@ def killed_once(scan_file: Path, tmp_path_factory: pytest.TempPathFactory) -> Pa
     run = tmp_path_factory.mktemp("killed") / "run"
     code, _, _ = stop_part_way(scan_file, run, signal.SIGKILL)
     assert code == -signal.SIGKILL
+    (run / LOCK).unlink()  # which nobody holds
+    RunFolder(run).tidy()
     return run
 
 
@@ -99,8 +103,9 @@ def test_a_killed_fit_resumes_to_the_same_cine(scan_file: Path, killed: Path, un
 
 def test_a_fit_killed_before_its_first_checkpoint_resumes(scan_file: Path, killed: Path, undisturbed: Path) -> None:
     (killed / "state.safetensors").unlink()
-    for half_written in (".state.safetensors.part", ".tmpQ2w3E4"):
-        (killed / half_written).write_bytes(b"half")
+    (killed / ".dainr-parts").mkdir(exist_ok=True)
+    for half_written in ("state.safetensors", ".tmpQ2w3E4"):
+        (killed / ".dainr-parts" / half_written).write_bytes(b"half")
     with (killed / "log.jsonl").open("a") as file:
         file.write('{"slice": 0, "st')
     succeed("fit", scan_file, "-o", killed, "--resume", *OPTIONS)

@@ -11,6 +11,7 @@ from dainr.errors import BadRequest, BadScan, Interrupted, OutOfMemory
 from dainr.fit.state import Checkpoint, FitState, Step, Validation
 from dainr.methods.dainr.method import DainrConfig
 from dainr.runs.folder import CONFIG, FILES, LOG, RECORD, STATE, RunFolder
+from dainr.runs.owned import MARKER
 from dainr.runs.run import Request, load_run, reconstruct_into
 from dainr.scan import Scan
 from dainr.settings.build import build_config
@@ -66,7 +67,7 @@ def test_starting_anew_removes_the_old_run_and_nothing_else(folder: RunFolder) -
     for name in (*FILES, "notes.txt"):
         folder.file(name).write_text("old")
     folder.start({"config": {"seed": 1}})
-    assert {path.name for path in folder.path.iterdir()} == {CONFIG, "notes.txt"}
+    assert {path.name for path in folder.path.iterdir()} == {CONFIG, MARKER, "notes.txt"}
     assert folder.read_config() == {"config": {"seed": 1}}
 
 
