@@ -28,7 +28,8 @@ def read(path: Path, options: ReadOptions = ReadOptions()) -> Scan:
     try:
         if not path.is_file():
             what = "is a folder" if path.is_dir() else "there is no such file"
-            raise BadScan(str(path), what, "name a scan file")
+            of_bart = path.with_name(f"{path.name}.cfl")
+            raise BadScan(str(path), what, f"name {of_bart.name}" if of_bart.is_file() else "name a scan file")
         for reader in READERS:
             if reader.recognises(path):
                 options.check_taken(reader.TAKES, reader.NAME, str(path))

@@ -32,7 +32,7 @@ def read(path: Path, options: ReadOptions = ReadOptions()) -> Scan:
     """The scan in an ISMRMRD file. Raises BadScan when it is damaged, and what `build_scan` raises."""
     from dainr.io.scans.decisions import Decisions
     from dainr.io.scans.ismrmrd_build import BESIDE, build_scan
-    from dainr.io.scans.ismrmrd_file import read_acquisitions, read_document
+    from dainr.io.scans.ismrmrd_file import holds_noise, read_acquisitions, read_document
 
     where, decisions = str(path), Decisions()
     there = groups(path)
@@ -43,6 +43,10 @@ def read(path: Path, options: ReadOptions = ReadOptions()) -> Scan:
     with open_hdf5(path) as file:
         extra = {name: read_array(file[group], name, where) for name in BESIDE}
     document, acquisitions = read_document(path, group), read_acquisitions(path, group)
+    if options.noise is None and len(there) > 1 and not holds_noise(path, group):
+        noisy = [name for name in there if name != group and holds_noise(path, name)]
+        if noisy:
+            decisions.say(f"the measurement {noisy[-1]} holds noise: --noise {path}:{noisy[-1]} takes it")
     return build_scan(document, acquisitions, where, extra, options, decisions)
 
 

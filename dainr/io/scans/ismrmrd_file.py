@@ -47,11 +47,21 @@ def read_acquisitions(path: Path, group: str) -> Readouts:
 
 def holds_images(path: Path, group: str) -> bool:
     """Whether some acquisition of a group is no noise measurement. Raises BadScan where they cannot be read."""
-    noise = np.uint64(1 << (ismrmrd.ACQ_IS_NOISE_MEASUREMENT - 1))
+    return not all(noise.all() for noise in _flagged_as_noise(path, group))
+
+
+def holds_noise(path: Path, group: str) -> bool:
+    """Whether some acquisition of a group is a noise measurement. Raises BadScan where they cannot be read."""
+    return any(noise.any() for noise in _flagged_as_noise(path, group))
+
+
+def _flagged_as_noise(path: Path, group: str) -> Iterator[np.ndarray]:
+    """Which acquisitions are noise measurements, some at a time."""
+    flag = np.uint64(1 << (ismrmrd.ACQ_IS_NOISE_MEASUREMENT - 1))
     with _readable(path), open_hdf5(path) as file:
         stored = file[group]["data"]
-        starts = range(0, len(stored), READ_AT_A_TIME)
-        return any(((stored[first : first + READ_AT_A_TIME]["head"]["flags"] & noise) == 0).any() for first in starts)
+        for first in range(0, len(stored), READ_AT_A_TIME):
+            yield (stored[first : first + READ_AT_A_TIME]["head"]["flags"] & flag) != 0
 
 
 @contextmanager

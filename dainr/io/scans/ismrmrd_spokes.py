@@ -58,13 +58,15 @@ def _radius_per_mm(imaging: Readouts, geometry: Geometry, where: str) -> Float[n
 
     Readouts of a multiple of its samples are oversampled, shorter ones are asymmetric echoes.
     """
-    n, encoded = int(imaging.head[0]["number_of_samples"]), geometry.encoded.matrix[1]
-    if n > encoded and n % encoded:
-        told = f"its readouts have {n} samples where its header tells {encoded}"
+    first, encoded = imaging.head[0], geometry.encoded.matrix[1]
+    n, before, after = (int(first[name]) for name in ("number_of_samples", "discard_pre", "discard_post"))
+    told_n = n - before - after if n > encoded and n % encoded else n  # a header need not count what is discarded
+    if told_n > encoded and told_n % encoded:
+        told = f"its readouts have {told_n} samples where its header tells {encoded}"
         raise BadScan(where, told, "correct matrixSize of encodedSpace in its header")
-    step = 1 / (geometry.encoded.pixel_mm[1] * max(n, encoded))
+    step = 1 / (geometry.encoded.pixel_mm[1] * max(told_n, encoded))
     centre = imaging.head["center_sample"].astype(np.int64)
-    centre = np.where(centre == 0, n // 2, centre)
+    centre = np.where(centre == 0, (n + before - after) // 2, centre)
     along = (np.arange(n) - centre[:, None]) * step
     turned = imaging.turned()
     along[turned] = -along[turned]

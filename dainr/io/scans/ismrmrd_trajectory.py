@@ -28,7 +28,8 @@ PROFILES_ALIKE = 0.1  # density weights of two readouts, relative to the largest
 WAYS = {
     "goldenangle": "say --trajectory golden, or tiny-golden:N if its angles are small",
     "radial": "say how its spokes turn: --trajectory golden, tiny-golden:N or linear",
-    "other": "export it with trajectories, or if it is radial say --trajectory golden, tiny-golden:N or linear",
+    "other": "export it with trajectories; if it is radial say --trajectory golden, tiny-golden:N or linear,"
+    " if its readouts are Cartesian lines correct its header",
 }
 
 Pair = tuple[float, float]

@@ -68,7 +68,10 @@ def test_the_last_measurement_is_read_and_another_by_its_name_or_number(tmp_path
 
 def test_a_measurement_of_noise_alone_is_no_image(tmp_path: Path) -> None:
     path = in_groups(tmp_path / "two.h5", a=acquisitions(phase=range(3)), noise=[noise()])
-    assert said(path).n_frames == 3
+    scan = said(path)
+    assert scan.n_frames == 3
+    assert f"the measurement noise holds noise: --noise {path}:noise takes it" in scan.notes
+    assert not any("holds noise" in note for note in said(path, noise=f"{path}:noise").notes)
     with pytest.raises(BadScan, match="no imaging readouts"):
         said(path, dataset="noise")
 

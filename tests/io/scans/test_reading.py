@@ -46,6 +46,9 @@ def test_errors_come_with_their_parts_and_a_mistake_with_its_place(
     with pytest.raises(BadScan, match="there is no such file") as caught:
         load(tmp_path / "none.h5")
     assert (caught.value.what, caught.value.fix) == (str(tmp_path / "none.h5"), "name a scan file")
+    (tmp_path / "kspace.cfl").touch()
+    with pytest.raises(BadScan, match=r"there is no such file; name kspace\.cfl"):
+        load(tmp_path / "kspace")  # as BART names its files
     broken = reader_process.SERVE.replace("serve()", "import dainr.io.scans.formats as f; f.READERS = (1,); serve()")
     monkeypatch.setattr(reader_process, "SERVE", broken)
     (tmp_path / "a.h5").write_bytes(b"x")

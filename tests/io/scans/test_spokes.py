@@ -146,6 +146,15 @@ def test_readouts_of_another_length_than_the_header_tells_are_refused(tmp_path: 
         said(write_file(tmp_path / "a.h5", head(), made), trajectory="golden")
 
 
+def test_samples_to_be_discarded_are_none_that_the_header_counts(tmp_path: Path) -> None:
+    data = exact_kspace(IMAGE, spokes_of(np.arange(5) * GOLDEN_ANGLE))
+    made = []
+    for n in range(5):
+        padded = np.pad(data[:, n], [(0, 0), (6, 2)], constant_values=50)
+        made.append(readout(padded, kspace_encode_step_1=n, stamp=n, discard_pre=6, discard_post=2))
+    close_to_object(said(write_file(tmp_path / "a.h5", head(), made), trajectory="golden"))
+
+
 # ---- units
 
 
