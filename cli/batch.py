@@ -49,12 +49,14 @@ def batch(
     """
     from dainr.studies.batch.cases import find_cases
     from dainr.studies.batch.folder import fit_folder
-    from dainr.studies.batch.work import CASES, Job
+    from dainr.studies.batch.index import CASES
+    from dainr.studies.batch.work import Job
 
     suffixes = _checked(export if export is not None else [".nii.gz"], output, scheduler, jobs)
     limit_s = 0.0 if limit is None else parse_seconds(limit, "--limit")
     cases = find_cases(folder.resolve(), output)
-    todo = [Job(case, output.resolve(), asked.arguments, suffixes, limit_s) for case in cases]
+    content = _content(asked)
+    todo = [Job(case, output.resolve(), asked.arguments, suffixes, limit_s, content) for case in cases]
     if resume and not (output / CASES).is_dir():
         raise BadRequest(f"--resume {output}", "no batch has begun there", "leave out --resume, or name its folder")
     progress = BatchProgress(quiet or as_json, len(todo))
@@ -76,6 +78,17 @@ def _checked(export: list[str], output: Path, scheduler: str | None, jobs: int) 
     if output.exists() and not output.is_dir():
         raise BadRequest(str(output), "it is a file", "name a folder for the results")
     return tuple(dict.fromkeys(export))
+
+
+def _content(asked: options.Asked) -> str:
+    """Checksum of what the options stand for. Raises BadRequest for a method, preset or setting that does not exist."""
+    from dainr.methods import configure
+    from dainr.settings.presets import DEFAULT_METHOD
+    from dainr.studies.batch.content import checksum
+
+    method = asked.given.get("method", DEFAULT_METHOD)
+    preset, config = configure(method, asked.given.get("preset"), asked.pairs)
+    return checksum(method, preset, config, asked.reading)
 
 
 def _hire(

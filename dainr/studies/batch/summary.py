@@ -4,6 +4,7 @@ import base64
 import csv
 import io
 import json
+import logging
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -13,12 +14,15 @@ from PIL import Image
 from scipy.ndimage import zoom
 
 from dainr import __version__
-from dainr.errors import BadScan
+from dainr.cine import Cine
 from dainr.io.hdf5 import write_whole
 from dainr.io.images.cine import read_cine
 from dainr.io.images.video import frame_rate, windowed
 from dainr.report.page import render
+from dainr.studies.batch.names import printable
 from dainr.studies.batch.work import Job, Outcome
+
+log = logging.getLogger(__name__)
 
 COLUMNS = (
     *(
@@ -62,11 +66,22 @@ def write_summary(out: Path, jobs: Sequence[Job], outcomes: Sequence[Outcome]) -
 
 def _row(job: Job, outcome: Outcome) -> dict[str, Any]:
     row: dict[str, Any] = dict.fromkeys(COLUMNS, "")
-    row |= {"case": job.case.name, "status": outcome.status, "scan": outcome.path, "why": outcome.why}
+    scan, why = (printable(text) for text in (outcome.path, outcome.why))
+    row |= {"case": job.case.name, "status": outcome.status, "scan": scan, "why": why}
     row |= {"attempts": outcome.attempts, "seconds": outcome.seconds}
     if outcome.status != "done":
         return row
+    try:
+        return row | _figures(job)
+    except (OSError, ValueError, TypeError, LookupError, AttributeError) as error:
+        why = f"{printable(str(job.run / 'run.json'))}: it is damaged ({printable(str(error))}); run the batch again."
+        return row | {"status": "failed", "why": why}
+
+
+def _figures(job: Job) -> dict[str, Any]:
+    """What the record of a finished run adds to its row."""
     record = json.loads((job.run / "run.json").read_text(encoding="utf-8"))
+    row: dict[str, Any] = {}
     fits = [s["fit"] for s in record["slices"] if "fit" in s]
     scan = record["scan"]
     row |= {"verdict": record["verdict"][0]["level"], "method": record["method"], "preset": record["preset"]}
@@ -86,8 +101,13 @@ def thumbnail(run: Path) -> str:
     """The middle slice of a run's cine as an animated WebP in a data URI, or nothing where there is no cine."""
     try:
         cine, _ = read_cine(run / "cine.h5")
-    except BadScan:
+        return _moving(cine)
+    except Exception as error:  # a picture is no reason to lose the table
+        log.warning("%s: no picture (%s)", run.name, error)
         return ""
+
+
+def _moving(cine: Cine) -> str:
     chosen = np.abs(cine.data[len(cine.data) // 2])
     chosen = chosen[np.linspace(0, len(chosen) - 1, min(len(chosen), THUMBNAIL_FRAMES)).round().astype(int)]
     factor = THUMBNAIL / chosen.shape[1]

@@ -21,12 +21,17 @@ from typing import Any
 from dainr.errors import BadRequest, BadScan, Interrupted, LockedScan, OutOfMemory
 from dainr.io import scan_sha256
 from dainr.io.hdf5 import write_whole
+from dainr.io.scans.reading import LOST
 from dainr.studies.batch.cases import Case
+from dainr.studies.batch.index import CASES, present
 
-CASES = ".cases"  # in the batch's folder
 ATTEMPTS = 2  # of a case that was killed, took too long or found no memory, or whose file another program was writing
 LOCKED_S = 20.0  # before such a file is tried again
-FINAL = (BadRequest.exit_code, BadScan.exit_code)  # of what the same input and settings mostly end with again
+OF_THE_MACHINE = (
+    OutOfMemory.status,
+    "it cannot be read (",
+    LOST,
+)  # what bad data are not told by, though the exit code is theirs
 TIMED_OUT = -signal.SIGALRM
 PARENT_DEATH_SIGNAL = 1  # of prctl(2)
 
@@ -40,11 +45,16 @@ class Job:
     options: tuple[str, ...]  # of dainr fit
     export: tuple[str, ...]  # suffixes
     limit_s: float  # 0: none
+    content: str = ""  # checksum of what the options stand for: presets, weights and files
 
     @property
     def run(self) -> Path:
         """The folder of its run."""
         return self.out / self.case.name
+
+    def exported_name(self, suffix: str) -> str:
+        """The name of an export in the batch's folder."""
+        return f"{self.case.name}{'' if suffix[0] == '.' else '_'}{suffix}"
 
 
 @dataclass(frozen=True)
@@ -127,19 +137,36 @@ def _known(job: Job, asked: dict[str, Any]) -> Outcome | None:
     if outcome is None or outcome.asked != asked:
         return None
     if outcome.status == "done":
-        wanted = [job.run / "run.json", *(exported(job, suffix) for suffix in job.export)]
-        return outcome if all(path.exists() for path in wanted) else None
+        whole = _is_done(job.run) and all(_is_exported(job, suffix) for suffix in job.export)
+        return outcome if whole else None
     return outcome if outcome.status == "failed" and _is_final(outcome.exit_code, outcome.why) else None
 
 
+def _is_exported(job: Job, suffix: str) -> bool:
+    return exported(job, suffix).exists() or job.exported_name(suffix) in present(job.out)
+
+
+def _is_done(run: Path) -> bool:
+    """Whether a run's record is there and whole."""
+    try:
+        return json.loads((run / "run.json").read_text(encoding="utf-8"))["status"] == "done"
+    except (OSError, ValueError, TypeError, LookupError):
+        return False
+
+
 def _is_final(code: int, why: str) -> bool:
-    """Whether the same input and settings would end so again; memory may have been other programs'."""
-    return code in FINAL and not why.startswith(OutOfMemory.status)
+    """Whether the data are bad, so that the same would end so again; anything else may have been the machine."""
+    return code == BadScan.exit_code and not any(words in why for words in OF_THE_MACHINE)
+
+
+def _is_no_use(code: int, why: str) -> bool:
+    """Whether a run does not go on with what was left of it."""
+    return code in (BadRequest.exit_code, BadScan.exit_code) and not why.startswith(OutOfMemory.status)
 
 
 def exported(job: Job, suffix: str) -> Path:
     """Where the export of a case lies."""
-    return job.out / f"{job.case.name}{'' if suffix[0] == '.' else '_'}{suffix}"
+    return job.out / job.exported_name(suffix)
 
 
 def fit_case(job: Job, threads: int, gpu: str | None = None) -> Outcome:
@@ -182,7 +209,7 @@ def _attempt(job: Job, same: bool, environment: dict[str, str]) -> tuple[int, st
     fit = ["fit", str(job.case.path), "-o", str(job.run), "-q"]
     resumed = same and (job.run / "config.toml").is_file()
     code, why = _dainr([*fit, "--resume"] if resumed else [*fit, "--force", *job.options], job, environment)
-    if resumed and _is_final(code, why):  # what was left is no use
+    if resumed and _is_no_use(code, why):  # what was left is no use
         code, why = _dainr([*fit, "--force", *job.options], job, environment)
     for suffix in job.export:
         if code == 0:
@@ -228,7 +255,7 @@ def _asked(job: Job) -> dict[str, Any]:
         checksum = scan_sha256(job.case.path)
     except OSError as error:
         checksum = str(error)
-    return {"sha256": checksum, "options": list(job.options)}
+    return {"sha256": checksum, "options": list(job.options), "content": job.content}
 
 
 @contextmanager

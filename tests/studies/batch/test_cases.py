@@ -8,9 +8,11 @@ import pytest
 
 from dainr.cine import Cine
 from dainr.errors import BadRequest
+from dainr.export import export
 from dainr.io.images.cine import write_cine
 from dainr.io.scans.native import write
 from dainr.studies.batch.cases import find_cases
+from dainr.studies.batch.index import Index, write_index
 from tests.io import small_scan
 
 
@@ -60,6 +62,33 @@ def test_names_are_told_apart(tmp_path: Path) -> None:
     write(small_scan(), tmp_path / "scan.h5")
     write(small_scan(), tmp_path / "scan.mrd")
     assert names(tmp_path) == ["scan_h5", "scan_mrd"]
+
+
+def test_images_that_dainr_wrote_are_none(tmp_path: Path) -> None:
+    write(small_scan(), tmp_path / "scan.h5")
+    cine = Cine(np.ones((1, 1, 4, 4), np.complex64), np.zeros(1), (4.0, 4.0), 1.0)
+    for name in ("scan.mrd", "scan.cfl", "other.nii"):
+        export(cine, tmp_path / name)
+    assert names(tmp_path) == ["scan"]
+
+
+def test_what_a_batch_wrote_is_none_also_where_the_scans_are(tmp_path: Path) -> None:
+    write(small_scan(), tmp_path / "scan.h5")
+    write(small_scan(), tmp_path / "export.h5")
+    (tmp_path / "inner" / "run").mkdir(parents=True)
+    write(small_scan(), tmp_path / "inner" / "run" / "copy.h5")
+    write_index(tmp_path, Index({}, {"export.h5"}))
+    write_index(tmp_path / "inner", Index({}, {"run"}))
+    assert names(tmp_path, ".") == ["scan"]
+
+
+def test_a_scan_that_comes_later_renames_no_other(tmp_path: Path) -> None:
+    write(small_scan(), tmp_path / "scan.h5")
+    out = tmp_path / "out"
+    out.mkdir()
+    write_index(out, Index({case.key: case.name for case in find_cases(tmp_path, out)}))
+    write(small_scan(), tmp_path / "scan.mrd")
+    assert names(tmp_path) == ["scan", "scan_mrd"]
 
 
 def test_a_damaged_file_of_another_name_is_ignored(tmp_path: Path) -> None:

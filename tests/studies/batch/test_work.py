@@ -12,7 +12,8 @@ from pathlib import Path
 
 import pytest
 
-from dainr.errors import BadRequest, LockedScan
+from dainr.errors import BadRequest, BadScan, LockedScan
+from dainr.io.scans.reading import LOST
 from dainr.studies.batch import work
 from dainr.studies.batch.cases import Case
 from dainr.studies.batch.work import CASES, TIMED_OUT, Job, Outcome, exported, fit_case, known_outcome
@@ -46,7 +47,7 @@ class Scripted:
             job.run.mkdir(exist_ok=True)
             (job.run / "config.toml").touch()
             if code == 0:
-                (job.run / "run.json").touch()
+                (job.run / "run.json").write_text('{"status": "done"}')
         elif code == 0:
             Path(arguments[2]).touch()
         return code, self.said if code else ""
@@ -79,7 +80,9 @@ def test_what_is_done_is_not_done_again(job: Job, script: Callable[..., Scripted
     assert program.asked == []
 
 
-@pytest.mark.parametrize("change", ["file", "options", "export lost", "export added", "run lost"])
+@pytest.mark.parametrize(
+    "change", ["file", "options", "content", "export lost", "export added", "run lost", "run damaged"]
+)
 def test_what_is_changed_or_missing_is_done(change: str, job: Job, script: Callable[..., Scripted]) -> None:
     script()
     fit_case(job, 1)
@@ -87,6 +90,10 @@ def test_what_is_changed_or_missing_is_done(change: str, job: Job, script: Calla
         job.case.path.write_bytes(b"other")
     elif change == "options":
         job = replace(job, options=("--iterations", "6"))
+    elif change == "content":
+        job = replace(job, content="of an edited preset")
+    elif change == "run damaged":
+        (job.run / "run.json").write_text("[]")
     elif change == "export lost":
         exported(job, ".nii").unlink()
     elif change == "export added":
@@ -96,7 +103,7 @@ def test_what_is_changed_or_missing_is_done(change: str, job: Job, script: Calla
     program = script()
     assert known_outcome(job) is None
     assert fit_case(job, 1).status == "done"
-    begun_anew = change in ("file", "options")
+    begun_anew = change in ("file", "options", "content")
     assert ("--resume" in program.asked[0]) != begun_anew
 
 
@@ -146,7 +153,7 @@ def test_a_locked_file_is_tried_again_now_and_by_the_next_batch(
     assert fit_case(job, 1).status == "done"
 
 
-@pytest.mark.parametrize(("code", "final"), [(2, True), (3, True), (4, False), (5, False), (1, False)])
+@pytest.mark.parametrize(("code", "final"), [(2, False), (3, True), (4, False), (5, False), (1, False)])
 def test_an_error_is_not_tried_twice_and_bad_data_stay_bad(
     code: int, final: bool, job: Job, script: Callable[..., Scripted]
 ) -> None:
@@ -155,6 +162,29 @@ def test_an_error_is_not_tried_twice_and_bad_data_stay_bad(
     assert (outcome.status, outcome.attempts, outcome.why) == ("failed", 1, "a sentence")
     assert len(program.asked) == 1
     assert (known_outcome(job) == outcome) is final
+
+
+@pytest.mark.parametrize(
+    "why",
+    [
+        "scan.h5: it cannot be read (Input/output error); check its permissions and the disk.",
+        f"scan.h5: {LOST}; copy or export it again.",
+        "out of memory: reading needs more than there is; choose a smaller --matrix.",
+    ],
+)
+def test_what_the_machine_may_be_to_blame_for_is_tried_again(
+    why: str, job: Job, script: Callable[..., Scripted]
+) -> None:
+    script(BadScan.exit_code, BadScan.exit_code).said = why
+    assert fit_case(job, 1).status == "failed"
+    assert known_outcome(job) is None
+
+
+def test_an_export_in_several_views_is_there(job: Job, script: Callable[..., Scripted]) -> None:
+    script()
+    done = fit_case(job, 1)
+    exported(job, ".nii").rename(job.out / "scan_view1.nii")
+    assert known_outcome(job) == done
 
 
 def test_a_state_that_is_no_use_is_replaced(job: Job, script: Callable[..., Scripted]) -> None:
