@@ -11,7 +11,6 @@ from types import SimpleNamespace
 import distributed
 import pytest
 
-from dainr.errors import BadRequest
 from dainr.studies.batch import cluster
 from dainr.studies.batch.cases import Case
 from dainr.studies.batch.work import Job
@@ -42,12 +41,6 @@ def test_a_worker_that_is_bound_to_cores_takes_all_of_them(taken: list[int], mon
     monkeypatch.setattr(os, "cpu_count", lambda: 64)
     cluster._on_worker(JOB)
     assert taken == [8]
-
-
-@pytest.mark.parametrize("address", ["tls://127.0.0.1:1", "nowhere://x"])
-def test_a_scheduler_that_cannot_be_reached_is_said(address: str) -> None:
-    with pytest.raises(BadRequest, match="no scheduler answers there"):
-        cluster.run_jobs([JOB], address, lambda *_: None)
 
 
 def said_by_client(address: str, environment: dict[str, str]) -> str:
