@@ -30,6 +30,12 @@ class OutOfMemory(BadRequest):
     status = "out of memory"
 
 
+class NoRoom(BadRequest):
+    """The disk is full; with more room the same would do."""
+
+    status = "no room"
+
+
 class BadScan(DainrError):
     """The data cannot be reconstructed: truncated, malformed, not finite, out of range."""
 

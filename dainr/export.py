@@ -98,7 +98,7 @@ def export(
         dicom.write_dicom(cine, path, dicom_options)
         return
     if path.suffix == ".npy":
-        with write_whole(path) as temporary:
+        with write_whole(path, cine.data.size * (4 if magnitude else 8)) as temporary:
             data = np.abs(cine.data) if magnitude else cine.data
             np.save(temporary, data.astype(np.float32 if magnitude else np.complex64))
         return

@@ -2,6 +2,7 @@
 
 import errno
 import fcntl
+import io
 import os
 import re
 import tempfile
@@ -9,11 +10,13 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import h5py
 import numpy as np
 
 from dainr.errors import BadRequest, BadScan, LockedScan
+from dainr.machine import disk
 
 SIGNATURE = b"\x89HDF\r\n\x1a\n"
 LOCKED = "unable to lock file", "already open for write"  # in HDF5's own words
@@ -125,8 +128,11 @@ def read_array(file: h5py.File, name: str, where: str) -> np.ndarray | None:
 
 
 @contextmanager
-def write_whole(path: Path) -> Iterator[Path]:
-    """A temporary path beside `path` that takes its place once the block has ended well, and vanishes otherwise."""
+def write_whole(path: Path, size: int = 0) -> Iterator[Path]:
+    """A temporary path beside `path` that takes its place once the block has ended well, and vanishes otherwise.
+
+    `size`: bytes that it will take, where that is known. Raises NoRoom where these are not there or the disk gets full.
+    """
     if not path.parent.is_dir():
         raise BadRequest(str(path), f"there is no folder {path.parent}", "create it first")
     if path.exists() and not path.is_file():
@@ -138,13 +144,65 @@ def write_whole(path: Path) -> Iterator[Path]:
     os.close(handle)
     temporary = Path(name)
     try:
-        yield temporary
+        disk.check_room(path, size)
+        with disk.room_for(path):
+            yield temporary
         mask = os.umask(0)
         os.umask(mask)
         temporary.chmod(0o666 & ~mask)
         temporary.replace(path)
     finally:
         temporary.unlink(missing_ok=True)
+
+
+@contextmanager
+def new_hdf5(path: Path) -> Iterator[h5py.File]:
+    """A new HDF5 file to write to. What the disk refuses is raised in the end: HDF5 may crash where it is told."""
+    with path.open("w+b", buffering=0) as raw:
+        sink = _Sink(raw)
+        with h5py.File(sink, "w") as file:
+            yield file
+            file.flush()
+        if sink.refused is not None:
+            raise sink.refused
+
+
+class _Sink:
+    """A file that takes everything, and keeps the first error of the disk."""
+
+    def __init__(self, raw: io.FileIO) -> None:
+        self.raw = raw
+        self.refused: OSError | None = None
+        self.read, self.seek, self.tell = raw.read, raw.seek, raw.tell
+
+    def readinto(self, buffer: Any) -> int:
+        """What was written; zeros where the disk refused it."""
+        view = memoryview(buffer).cast("B")
+        view[:] = bytes(len(view))
+        self.raw.readinto(view)
+        return len(view)
+
+    def write(self, data: Any) -> int:
+        """Write all of it, as long as the disk takes it."""
+        view = memoryview(data).cast("B")
+        done = 0
+        try:
+            while self.refused is None and done < len(view):
+                done += self.raw.write(view[done:]) or 0
+        except OSError as error:
+            self.refused = error
+        return len(view)
+
+    def truncate(self, size: int | None = None) -> int:
+        """Set the size."""
+        try:
+            return self.raw.truncate(size)
+        except OSError as error:
+            self.refused = self.refused or error
+            return size or 0
+
+    def flush(self) -> None:
+        """Nothing is kept back."""
 
 
 def _first_line(error: BaseException) -> str:

@@ -4,21 +4,27 @@ They lie in files without a name, whose space is free as soon as nothing refers 
 and else where the system keeps large temporary files.
 """
 
+import errno
 import mmap
 import os
 import pickle
+import shutil
 import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from pathlib import Path
 from typing import IO, Any
 
 import numpy as np
 from numpy.typing import DTypeLike
 
-from dainr.errors import BadRequest
+from dainr.errors import DainrError, NoRoom
 
 LARGE = "/var/tmp"  # /tmp may be memory itself
 ALIGNMENT = 64  # bytes
+NO_ROOM = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
+IN_WORDS = ("no space left", "disk quota exceeded", "file too large")
+NEARLY_FULL = 2**16  # bytes that are left where a writer that says no reason has failed for want of room
 
 
 class Space(mmap.mmap):
@@ -30,15 +36,51 @@ def temporary_folder() -> str:
     return LARGE if "TMPDIR" not in os.environ and os.access(LARGE, os.W_OK) else tempfile.gettempdir()
 
 
+def check_room(path: Path, size: int) -> None:
+    """Raises NoRoom where a file of so many bytes does not fit beside what is there. Its folder must be there."""
+    free = shutil.disk_usage(path.parent).free
+    if size > free:
+        raise NoRoom(
+            str(path), f"there is no room for it: it takes {_megabytes(size)}, {_megabytes(free)} are free", "make room"
+        )
+
+
+@contextmanager
+def room_for(path: Path) -> Iterator[None]:
+    """Raises NoRoom in place of whatever the writer of a file raises, once the disk is full."""
+    try:
+        yield
+    except DainrError:
+        raise
+    except Exception as error:  # each library has its own
+        if not _is_full(error, path.parent):
+            raise
+        raise NoRoom(str(path), "the disk is full", "make room, or choose another folder") from error
+
+
+def is_nearly_full(folder: Path) -> bool:
+    """Whether nothing of any size can be written there."""
+    return shutil.disk_usage(folder).free < NEARLY_FULL
+
+
+def _is_full(error: Exception, folder: Path) -> bool:
+    said = getattr(error, "errno", None) in NO_ROOM or any(words in str(error).lower() for words in IN_WORDS)
+    return said or is_nearly_full(folder)
+
+
+def _megabytes(size: int) -> str:
+    return f"{size / 1e6:.3g} MB" if size < 1e9 else f"{size / 1e9:.4g} GB"
+
+
 @contextmanager
 def room_needed() -> Iterator[None]:
-    """Raises BadRequest where there is no room for a file."""
+    """Raises NoRoom where there is no room for a temporary file."""
     try:
         yield
     except OSError as error:
-        raise BadRequest(
+        raise NoRoom(
             "temporary files",
-            f"there is no room for them ({error.strerror})",
+            f"there is no room for them in {temporary_folder()} ({error.strerror})",
             "set TMPDIR to a folder with more",
         ) from error
 

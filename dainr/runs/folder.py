@@ -14,7 +14,7 @@ import json
 import time
 import tomllib
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
@@ -24,8 +24,9 @@ import torch
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 
-from dainr.errors import BadRequest, BadScan, DainrError, Diverged, Interrupted, OutOfMemory
+from dainr.errors import BadRequest, BadScan, DainrError, Diverged, Interrupted, NoRoom, OutOfMemory
 from dainr.fit.state import Checkpoint, FitState, RunState, Step, Validation
+from dainr.machine.disk import room_for
 from dainr.methods import get_method
 from dainr.runs.files import CINE, CONFIG, FEATURES, FILES, LOG, RECORD, REPORT, SLICES, STATE, RunFiles
 from dainr.settings.build import with_new_names
@@ -70,10 +71,13 @@ class RunFolder(RunFiles):
         try:
             yield begin
         except DainrError as error:
-            goes_on = isinstance(error, OutOfMemory) and begun and (self.file(STATE).is_file() or self._slices())
+            goes_on = (
+                isinstance(error, OutOfMemory | NoRoom) and begun and (self.file(STATE).is_file() or self._slices())
+            )
             if goes_on or isinstance(error, Interrupted | Diverged):
-                begin()
-                self.write_record(record | {"status": error.status, "why": str(error)})
+                with suppress(NoRoom):  # then it is called running, and goes on all the same
+                    begin()
+                    self.write_record(record | {"status": error.status, "why": str(error)})
             elif not replaces and not resume:
                 self.discard()
             raise
@@ -132,7 +136,7 @@ class RunFolder(RunFiles):
             "learning_rate": step.learning_rate,
             "seconds": round(step.seconds, 3),
         }
-        with self.file(LOG).open("a", encoding="utf-8") as file:
+        with room_for(self.file(LOG)), self.file(LOG).open("a", encoding="utf-8") as file:
             file.write(json.dumps(line) + "\n")
 
     def checkpoint(self, step: Step) -> None:

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from dainr.errors import BadRequest, BadScan
+from dainr.machine.disk import room_for
 from dainr.machine.lock import LOCK, alone_in
 
 SCHEMA, VERSION = "dainr-run", 1
@@ -67,7 +68,8 @@ class OwnedFolder:
             raise BadRequest(str(self.file(MARKER)), "it is no file", "name another folder")
         self._make_parts()
         part = self.file(PARTS) / MARKER
-        part.write_text(json.dumps(marker, indent=1) + "\n", encoding="utf-8")
+        with room_for(self.file(MARKER)):
+            part.write_text(json.dumps(marker, indent=1) + "\n", encoding="utf-8")
         part.replace(self.file(MARKER))
 
     @contextmanager
@@ -77,7 +79,8 @@ class OwnedFolder:
         self._make_parts()
         part = self.file(PARTS) / name
         try:
-            yield part
+            with room_for(self.file(name)):
+                yield part
             part.replace(self.file(name))
         finally:
             with suppress(OSError):

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 import torch
 
-from dainr.errors import BadRequest, BadScan, Interrupted, OutOfMemory
+from dainr.errors import BadRequest, BadScan, Interrupted, NoRoom, OutOfMemory
 from dainr.fit.state import Checkpoint, FitState, Step, Validation
 from dainr.methods.dainr.method import DainrConfig
 from dainr.runs.folder import CONFIG, FILES, LOG, RECORD, STATE, RunFolder
@@ -177,7 +177,7 @@ def test_a_failed_save_leaves_the_older_state(folder: RunFolder, monkeypatch: py
         raise OSError(28, "No space left on device")
 
     monkeypatch.setattr("dainr.runs.folder.save_file", fail)
-    with pytest.raises(OSError, match="No space"):
+    with pytest.raises(NoRoom, match="the disk is full"):
         folder.save_now(step_at(6))
     state = RunFolder(folder.path).load_state()
     assert state.current is not None

@@ -2,12 +2,11 @@
 
 from pathlib import Path
 
-import h5py
 import numpy as np
 
 from dainr.cine import Cine
 from dainr.errors import BadScan
-from dainr.io.hdf5 import is_hdf5, open_hdf5, read_array, write_whole
+from dainr.io.hdf5 import is_hdf5, new_hdf5, open_hdf5, read_array, write_whole
 from dainr.machine import disk
 
 SCHEMA, VERSION = "dainr-cine", 1
@@ -16,8 +15,10 @@ SCHEMA, VERSION = "dainr-cine", 1
 def write_cine(cine: Cine, path: Path, **extra: np.ndarray) -> None:
     """Write a cine, and arrays that go with it, as HDF5; the file appears only once it is complete."""
     times = np.asarray(cine.times, np.float64)
-    with write_whole(path) as temporary, h5py.File(temporary, "w") as file:
-        for name, array in {"cine": cine.data, "times": times, **extra}.items():
+    arrays = {"cine": cine.data, "times": times, **extra}
+    size = sum(array.nbytes for array in arrays.values())
+    with write_whole(path, size) as temporary, new_hdf5(temporary) as file:
+        for name, array in arrays.items():
             dataset = file.create_dataset(name, array.shape, array.dtype)
             for index, part in enumerate(array):  # slice by slice, for they may lie on disk
                 dataset[index] = part

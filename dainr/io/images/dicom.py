@@ -7,8 +7,10 @@ from pathlib import Path
 
 from dainr.cine import Cine
 from dainr.errors import BadRequest
+from dainr.machine import disk
 
 FOLDER = "dicom"  # how the name of such a folder ends
+BYTES = 2  # a pixel
 
 
 @dataclass(frozen=True)
@@ -34,7 +36,9 @@ def write_dicom(cine: Cine, path: Path, options: DicomOptions = DicomOptions()) 
     try:
         images = temporary / "images"
         images.mkdir()
-        write_images(cine, images, options.one_series_per_slice, options.like)
+        disk.check_room(path, cine.data.size * BYTES)
+        with disk.room_for(path):
+            write_images(cine, images, options.one_series_per_slice, options.like)
         if path.is_dir():
             path.rename(temporary / "replaced")
         images.rename(path)

@@ -17,7 +17,7 @@ def write_images(cine: Cine, path: Path) -> None:
     """Write a cine's images, slice by slice; times are physiology time stamps, in ms after the first frame."""
     import ismrmrd  # here, for it takes a while and few results are written in this format
 
-    with write_whole(path) as temporary:
+    with write_whole(path, cine.data.size * 8) as temporary:
         temporary.unlink()
         dataset = ismrmrd.Dataset(str(temporary), GROUP, create_if_needed=True)
         try:

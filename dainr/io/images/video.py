@@ -1,6 +1,8 @@
 """Pictures to look at: mp4 and gif that play, a contact sheet in png. Windowed by one range for the whole series."""
 
+import errno
 import math
+import os
 from pathlib import Path
 
 import numpy as np
@@ -8,6 +10,7 @@ from jaxtyping import Float, UInt8
 
 from dainr.cine import Cine
 from dainr.io.hdf5 import write_whole
+from dainr.machine import disk
 
 WINDOW_PERCENTILE = 99.7
 SHORT_SIDE = 256  # pixels: small images are enlarged to be seen
@@ -40,7 +43,10 @@ def write_movie(cine: Cine, path: Path) -> None:
         else:
             even = frames[:, : frames.shape[1] // 2 * 2, : frames.shape[2] // 2 * 2]
             settings = {"codec": "libx264", "pixelformat": "yuv420p", "macro_block_size": 1, "quality": 9}
+            settings |= {"ffmpeg_log_level": "quiet"}
             imageio.mimwrite(temporary, list(even), format="FFMPEG", fps=rate, **settings)
+            if disk.is_nearly_full(path.parent):  # ffmpeg ends without an error, and half a film is left
+                raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
 
 def write_sheet(cine: Cine, path: Path) -> None:

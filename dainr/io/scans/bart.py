@@ -112,7 +112,7 @@ def write_images(cine: Cine, path: Path) -> None:
     n_slices, n_frames, ny, nx = cine.data.shape
     sizes = [nx, ny, *[1] * (N_AXES - 2)]
     sizes[TIME], sizes[SLICE] = n_frames, n_slices
-    with write_whole(path) as data, write_whole(path.with_suffix(".hdr")) as header:
+    with write_whole(path, cine.data.size * 8) as data, write_whole(path.with_suffix(".hdr")) as header:
         header.write_text(f"# Dimensions\n{' '.join(map(str, sizes))}\n{CREATOR}\n")
         cine.data.astype(np.complex64).tofile(data)
 

@@ -8,7 +8,7 @@ import numpy as np
 
 from dainr.cine import LEFT_OPEN
 from dainr.errors import BadScan
-from dainr.io.hdf5 import is_hdf5, open_hdf5, read_array, write_whole
+from dainr.io.hdf5 import is_hdf5, new_hdf5, open_hdf5, read_array, write_whole
 from dainr.io.scans.options import ReadOptions
 from dainr.scan import Scan
 
@@ -62,7 +62,7 @@ def read(path: Path, options: ReadOptions = ReadOptions()) -> Scan:
 
 def write(scan: Scan, path: Path) -> None:
     """Write a scan as a native file; the file appears only once it is complete."""
-    with write_whole(path) as temporary, h5py.File(temporary, "w") as file:
+    with write_whole(path) as temporary, new_hdf5(temporary) as file:
         for name in (*REQUIRED, *OPTIONAL):
             array = getattr(scan, name)
             if array is not None:
