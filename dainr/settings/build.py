@@ -8,6 +8,7 @@ old one, too: the dataclass lists both in `RENAMED`.
 import dataclasses
 import difflib
 import logging
+import math
 import re
 import types
 import typing
@@ -21,6 +22,7 @@ log = logging.getLogger(__name__)
 Config = TypeVar("Config")
 
 UNITS = {"": 1.0, "s": 1.0, "m": 60.0, "min": 60.0, "h": 3600.0}
+LONGEST_S = 366 * 24 * 3600.0
 
 
 def parse_seconds(text: str, option: str) -> float:
@@ -28,6 +30,8 @@ def parse_seconds(text: str, option: str) -> float:
     match = re.fullmatch(r"(\d+(?:\.\d*)?|\.\d+)\s*([a-z]*)", text.strip().lower())
     if not match or match[2] not in UNITS or not float(match[1]) > 0:
         raise BadRequest(f"{option} {text}", "it is no length of time", "write 60s, 5m or 1h")
+    if float(match[1]) * UNITS[match[2]] > LONGEST_S:
+        raise BadRequest(f"{option} {text}", "it is longer than a year", "choose a shorter time")
     return float(match[1]) * UNITS[match[2]]
 
 
@@ -168,7 +172,7 @@ def _check(value: Any, annotation: Any, path: str) -> Any:
         return value
     if annotation is float and isinstance(value, int) and not isinstance(value, bool):
         value = float(value)
-    if type(value) is not annotation or value != value:
+    if type(value) is not annotation or (annotation is float and not math.isfinite(value)):
         raise BadRequest(
             f"{path}={value}", f"the value is not {_in_words(annotation)}", f"give {_in_words(annotation)}"
         )

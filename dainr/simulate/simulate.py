@@ -1,5 +1,6 @@
 """A simulated scan put together: object, coils, sampling, correlated noise with its measurement, the reference."""
 
+import math
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from functools import partial
@@ -25,6 +26,7 @@ OBJECT_MM, SLICE_MM = 320.0, 8.0  # the longer side of what is measured
 NOISE_SAMPLES = 4096
 SIGNAL_PERCENTILE = 99.0
 CORRELATION = 0.25  # of the noise of neighbouring coils
+MOST = {"spokes": 100_000, "coils": 1024, "frames": 100_000, "matrix": 4096, "partitions": 4096}
 PHASE_TURN = 1.5  # rad over the field of view, of a cine's smooth phase
 
 
@@ -48,10 +50,15 @@ class SimulationConfig:
         for name, lowest in (("spokes", 1), ("coils", 1), ("frames", 1), ("matrix", 16), ("partitions", 2)):
             if getattr(self, name) < lowest:
                 raise BadRequest(f"--{name} {getattr(self, name)}", "that is too few", f"choose {lowest} or more")
-        if not self.snr > 0 or not self.acceleration >= 1:
+        for name, highest in MOST.items():
+            if getattr(self, name) > highest:
+                raise BadRequest(f"--{name} {getattr(self, name)}", "that is too many", f"choose {highest} or fewer")
+        if not 0 < self.snr < math.inf or not 1 <= self.acceleration < math.inf:
             raise BadRequest(
                 "--snr or --acceleration", "it is out of range", "choose a positive SNR, an R of 1 or more"
             )
+        if not 0 <= self.seed < 2**63:
+            raise BadRequest(f"--seed {self.seed}", "it is out of range", "choose 0 to 2^63 - 1")
         if self.pattern not in (*ON_GRID, "radial", "spiral", STACK):
             choice = "choose radial, spiral, vista, uniform or stack-of-stars"
             raise BadRequest(f"--pattern {self.pattern}", "there is no such pattern", choice)
