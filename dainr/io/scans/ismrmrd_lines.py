@@ -15,6 +15,7 @@ from dainr.io.scans.ismrmrd_readouts import Readouts
 from dainr.scan import K_MAX, K_TOLERANCE
 
 MOST_BEYOND = 2  # times the lines of the encoded matrix, those measured may be
+FEW_BEYOND = 0.05  # of the encoded samples, may lie beyond them where the echo is said to come a little early or late
 MOST_MISSING = 4  # times as long as what was measured of it, a readout is no asymmetric echo
 PILOT_TONE = 3, 1  # samples at the start and end of a readout that it disturbs, as OCMR's reader has it
 WIDER = 1.2  # times the image's field of view, an encoded one is oversampled
@@ -79,7 +80,10 @@ def cartesian_readouts(
             where, "no sample of its readouts lies near the k-space centre its header tells", "export it again"
         )
     if not inside_x.all():
-        count = int((~inside_x).sum())
+        count, n_encoded = int((~inside_x).sum()), geometry.encoded.matrix[1]
+        if count > FEW_BEYOND * n_encoded and 2 * max(centre, len(inside_x) - centre) > n_encoded + count:
+            told = f"its readouts have {len(inside_x)} samples, the echo at {centre}, and its header tells {n_encoded}"
+            raise BadScan(where, told, "correct matrixSize and fieldOfView_mm of encodedSpace in its header")
         decisions.say(f"{count} samples of each readout lie beyond the resolution of the matrix: dropped")
         kspace, kx = kspace[..., inside_x], kx[inside_x]
     step, n_lines = imaging.counter("kspace_encode_step_1"), geometry.encoded.matrix[0]
@@ -106,7 +110,8 @@ def _with_lines(
         return geometry
     needed = int(max(-2 * place.min(), 2 * place.max() + 1))
     told, n = header.last_line, geometry.encoded.matrix[0]
-    if told is None or told < last or needed > MOST_BEYOND * n:
+    cut = geometry.encoded.fov_mm[0] < (1 - SAME_LENGTH) * geometry.recon.fov_mm[0]  # with the lines not measured
+    if told is None or told < (max(last, n) if cut else last) or needed > MOST_BEYOND * n:
         lines_told = f"lines {last - int(np.ptp(place))} to {last} about {last - int(place.max())}"
         fix = "correct matrixSize and encodingLimits in its header"
         raise BadScan(where, f"its {lines_told} are more than its encoded matrix holds, {n}", fix)

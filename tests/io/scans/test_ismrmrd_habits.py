@@ -84,3 +84,14 @@ def test_directions_that_are_not_of_length_one_or_lack_the_slice_are_directions(
     assert scan.decided["slice_order"] == [0, 2, 1]
     assert scan.affine is not None
     np.testing.assert_allclose(np.linalg.norm(scan.affine[:3, :3], axis=0), [10, 10, 10], atol=1e-4)
+
+
+def test_samples_and_lines_beyond_an_encoded_space_of_what_was_acquired_are_refused(tmp_path: Path) -> None:
+    """Its field of view, cut down with the matrix, is not the step from one sample to the next."""
+    kspace = centred_fft(wide_image())
+    document = header((NY, 26), (NY, NX), (160.0, 260.0), FOV)
+    with pytest.raises(BadScan, match="26 samples, the echo at 10, and its header tells 26"):
+        load(write_file(tmp_path / "x.h5", document, cine(kspace[..., 6:], center_sample=NX - 6)))
+    document = header((12, 2 * NX), (NY, NX), (120.0, 320.0), FOV, centre_line=4)
+    with pytest.raises(BadScan, match="lines 0 to 11 about 4 are more than its encoded matrix holds, 12"):
+        load(write_file(tmp_path / "y.h5", document, cine(kspace[:, 4:])))
