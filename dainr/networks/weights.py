@@ -92,8 +92,13 @@ def import_weights(path: Path, licence: str = "not stated", replace: bool = Fals
             )
     folder = weights_folder()
     folder.mkdir(parents=True, exist_ok=True)
-    with alone_in(folder, "another import", wait=True):
-        return _install(path, stem, source_sha256, licence, replace)
+    try:
+        with alone_in(folder, "another import", wait=True):
+            return _install(path, stem, source_sha256, licence, replace)
+    except BaseException:
+        if not any(folder.iterdir()):
+            folder.rmdir()
+        raise
 
 
 def _install(path: Path, stem: str, source_sha256: str, licence: str, replace: bool) -> Weights:
