@@ -2,8 +2,8 @@
 
     python -m benchmarks.crash [--kills N] [--cases N] [--seed N]
 
-Each command works on the results of one that ended well, is killed with SIGKILL, and must leave every file it writes
-either as it was or as it is after an undisturbed run: whole, and never neither. Then the same command runs undisturbed.
+Each command works on the results of one that ended well, is killed with SIGKILL, and must leave files that can be read
+to their end. Then the same command runs undisturbed.
 The batch fits two cases at once, is killed five times, and must end complete.
 """
 
