@@ -207,10 +207,10 @@ def large_enough(k: Float[np.ndarray, "readout sample 2"], geometry: Geometry, d
     """The geometry with as many pixels as the samples (cycles per mm) need; those of the image, where these do."""
     reached = 2 * np.abs(k).max(axis=(0, 1)) * np.array(geometry.fov_mm)
     enough = reached <= np.array(geometry.matrix) * (1 + 2 * K_TOLERANCE)
-    ny, nx = np.where(enough, geometry.matrix, np.ceil(reached - 1e-3)).astype(int).tolist()
     edge = np.array(geometry.encoded.matrix) / np.array(geometry.encoded.fov_mm) * np.array(geometry.fov_mm)
     if enough.all() or (reached > BEYOND * np.maximum(edge, geometry.matrix)).any():
         return geometry  # what lies beyond all that the header tells is refused
+    ny, nx = np.where(enough, geometry.matrix, np.ceil(reached - 1e-3)).astype(int).tolist()
     old_y, old_x = geometry.matrix
     decisions.say(f"the resolution that was measured is kept: {ny} x {nx} instead of {old_y} x {old_x} pixels (y, x)")
     return replace(geometry, matrix=(ny, nx))

@@ -77,6 +77,7 @@ BAD = {
     "no trajectory": (RADIAL, [readout(DATA)], "stores no trajectory"),
     "nan in k-space": (HEADER, [readout(DATA * np.nan)], "kspace holds NaN"),
     "nan in trajectory": (RADIAL, [readout(DATA, SPOKE * np.nan)], "trajectory holds NaN"),
+    "k beyond all integers": (RADIAL, [readout(DATA, 1e30 * SPOKE[:, ::-1])], "beyond 0.5"),
     "k too large": (RADIAL, [readout(DATA, 2 * SPOKE[:, ::-1])], "beyond 0.5"),
     "k too negative": (RADIAL, [readout(DATA, SPOKE - [9, 0])], "beyond 0.5"),
     "third component": (RADIAL, [readout(DATA, np.repeat(SPOKE[:, :1], 3, 1))], "third"),
