@@ -20,7 +20,6 @@ from dainr.errors import BadRequest, BadScan
 
 TABLE = 8, 152  # bytes before the table of measurements, and of an entry in it
 NAMES = slice(88, 152)  # of the protocol, in an entry
-NOT_READOUTS = ("ACQEND", "SYNCDATA")
 SMALLEST = 128  # bytes of a readout's header
 FIX = "copy it again from the scanner"
 UNREADABLE = (OSError, ValueError, LookupError, TypeError, AttributeError, ArithmeticError, NameError, struct.error)
