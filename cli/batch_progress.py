@@ -66,16 +66,18 @@ class BatchProgress:
     def _show_table(self, jobs: Sequence["Job"], outcomes: list["Outcome"]) -> None:
         from rich.console import Console
         from rich.live import Live
+        from rich.markup import escape
         from rich.table import Table
 
         table = Table(*COLUMNS, caption=self._left(jobs, outcomes), caption_justify="left")
         for row in _running(jobs, outcomes):
-            table.add_row(*row)
+            table.add_row(*map(escape, row))
         if self._live is None:
             self._live = Live(console=Console(stderr=True), auto_refresh=False)
             self._live.start()
         for outcome in outcomes[self._ended :]:
-            self._live.console.print(f"{outcome.name}: {outcome.status}, {outcome.seconds:.0f} s")
+            ended = f"{outcome.name}: {outcome.status}, {outcome.seconds:.0f} s"
+            self._live.console.print(ended, markup=False, highlight=False)
         self._ended = len(outcomes)
         self._live.update(table, refresh=True)
 

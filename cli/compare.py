@@ -98,6 +98,7 @@ def _say(comparison: "Comparison", output: Path, as_json: bool) -> None:
 
 def _show(comparison: "Comparison") -> None:
     from rich.console import Console
+    from rich.markup import escape
     from rich.table import Column, Table
 
     from dainr.assess.scores import SSIM_WINDOW
@@ -105,11 +106,11 @@ def _show(comparison: "Comparison") -> None:
     table = Table(Column("method", no_wrap=True), "PSNR dB", "SSIM", "NRMSE", "HaarPSI", "dyn. PSNR", "dyn. SSIM", "s")
     for outcome in comparison.outcomes:
         if outcome.scores is None:
-            table.add_row(outcome.contender.name, "failed")
+            table.add_row(escape(outcome.contender.name), "failed")
             continue
         whole, dynamic = outcome.scores.whole, outcome.scores.dynamic
         table.add_row(
-            outcome.contender.name,
+            escape(outcome.contender.name),
             *(f"{whole.psnr:.2f}", f"{whole.ssim:.4f}", f"{whole.nrmse:.4f}", f"{whole.haarpsi:.4f}"),
             *(f"{dynamic.psnr:.2f}", f"{dynamic.ssim:.4f}", f"{outcome.seconds['total']:.1f}"),
         )

@@ -77,7 +77,7 @@ class Progress:
 
         if self._bar is None:
             columns = (
-                TextColumn("{task.description}"),
+                TextColumn("{task.description}", markup=False),  # a name may look like markup
                 BarColumn(),
                 TaskProgressColumn(),
                 TextColumn("{task.fields[figures]}"),
