@@ -21,9 +21,7 @@ class FitConfig:
     warm_up: float = 0.15  # share of the budget in which the rate rises from zero
     halve_every: int = 2000
     validate_every: int = 10
-    record_steps: bool = (
-        True  # on a GPU: steps are recorded once and played again, where all frames are rendered at once
-    )
+    record_steps: bool = True  # on a GPU: once, and played again, where all frames are rendered at once
     patience: int = 16  # halving: validations without a better held-out error before the fit stops; 0: never
 
     def __post_init__(self) -> None:
