@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from cli.batch_progress import BatchProgress
+from dainr.cli.batch_progress import BatchProgress
 from dainr.studies.batch.work import Outcome
 
 
