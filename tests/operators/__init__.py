@@ -28,8 +28,9 @@ def _phases(points: np.ndarray, matrix: tuple[int, int]) -> np.ndarray:
     return np.exp(-2j * np.pi * angle).reshape(len(points), -1) / np.sqrt(matrix[0] * matrix[1])
 
 
-def relative_l2(found: Tensor, truth: np.ndarray) -> float:
+def relative_l2(found: Tensor, truth: np.ndarray | Tensor) -> float:
     """Norm of the difference over that of the truth."""
+    found, truth = found.detach(), truth.detach().cpu().numpy() if isinstance(truth, Tensor) else truth
     assert found.shape == truth.shape
     return float(np.linalg.norm(found.cpu().numpy() - truth) / np.linalg.norm(truth))
 

@@ -1,0 +1,59 @@
+"""An unrolled network: cascades of a learned regulariser and data consistency, from the gridded frames to images.
+
+Images stay complex but inside the regularisers, which see real and imaginary part as channels. All is done on images
+of unit mean square, so that the network does not depend on how bright a scan is.
+"""
+
+from collections.abc import Sequence
+from functools import partial
+from typing import Any
+
+import torch
+from jaxtyping import Complex, Float
+from torch import Tensor, nn
+from torch.utils.checkpoint import checkpoint
+
+from dainr.networks.unrolled.consistency import Kind, make_consistency
+from dainr.operators.measured import Measured
+
+
+class Regulariser(nn.Module):
+    """The learned part of a cascade."""
+
+    def forward(
+        self, x: Float[Tensor, "frame 2 y x"], state: Any, cyclic: bool
+    ) -> tuple[Float[Tensor, "frame 2 y x"], Any]:
+        """The regularised images, and what the next cascade takes over; `state` is None before the first cascade."""
+        raise TypeError(f"{type(self).__name__} regularises nothing")
+
+
+class UnrolledNetwork(nn.Module):
+    """Regularisers and data consistency in turn. One regulariser alone serves all cascades, and one consistency."""
+
+    def __init__(self, regularisers: Sequence[Regulariser], cascades: int, consistency: Kind) -> None:
+        super().__init__()
+        if len(regularisers) not in (1, cascades):
+            raise ValueError(f"{len(regularisers)} regularisers for {cascades} cascades")
+        self.cascades = cascades
+        self.regularisers = nn.ModuleList(regularisers)
+        self.consistencies = nn.ModuleList(make_consistency(consistency) for _ in regularisers)
+
+    def forward(self, measured: Measured) -> Complex[Tensor, "frame y x"]:
+        """The images of a measurement. While gradients are asked for, one cascade's activations are in memory."""
+        start = measured.start
+        brightness = start.detach().abs().square().mean().sqrt().clamp(min=torch.finfo().tiny)
+        x, state = start / brightness, None
+        measured = measured.scaled(1 / brightness)
+        for number in range(self.cascades):
+            cascade = partial(self._cascade, number % len(self.regularisers), measured)
+            if torch.is_grad_enabled():
+                x, state = checkpoint(cascade, x, state, use_reentrant=False, preserve_rng_state=False)
+            else:
+                x, state = cascade(x, state)
+        return brightness * x
+
+    def _cascade(self, number: int, measured: Measured, x: Tensor, state: Any) -> tuple[Tensor, Any]:
+        parts = torch.view_as_real(x).permute(0, 3, 1, 2)
+        parts, state = self.regularisers[number](parts, state, measured.cyclic)
+        x = torch.view_as_complex(parts.permute(0, 2, 3, 1).contiguous())
+        return self.consistencies[number](x, measured), state

@@ -1,0 +1,55 @@
+"""An unrolled network: brightness, gradients with and without stored activations, consistency after each cascade."""
+
+from typing import Any
+
+import pytest
+import torch
+from torch import Tensor, nn
+
+from dainr.networks.unrolled.unrolled import Regulariser, UnrolledNetwork
+from tests.helper import random_complex
+from tests.networks.unrolled.test_consistency import on_the_grid
+from tests.operators import relative_l2
+
+
+class Counting(Regulariser):
+    """A convolution, which hands on how often it was asked."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.layer = nn.Conv2d(2, 2, 3, padding=1)
+
+    def forward(self, x: Tensor, state: Any, cyclic: bool) -> tuple[Tensor, Any]:
+        state = torch.ones(()) if state is None else state + 1
+        return x + state * self.layer(x), state
+
+
+def network(shared: bool = False) -> UnrolledNetwork:
+    torch.manual_seed(0)
+    return UnrolledNetwork([Counting()] if shared else [Counting() for _ in range(3)], 3, "gradient")
+
+
+def test_brighter_data_give_brighter_images() -> None:
+    measured, _ = on_the_grid(4)
+    with torch.no_grad():
+        assert relative_l2(network()(measured.scaled(100.0)), 100 * network()(measured)) <= 1e-5
+
+
+def test_shared_weights_are_there_once() -> None:
+    assert sum(p.numel() for p in network(True).parameters()) * 3 == sum(p.numel() for p in network().parameters())
+    with pytest.raises(ValueError, match="2 regularisers for 3"):
+        UnrolledNetwork([Counting(), Counting()], 3, "gradient")
+
+
+@pytest.mark.parametrize("shared", [True, False])
+def test_gradients_reach_all_parameters_and_what_was_measured(shared: bool) -> None:
+    measured, _ = on_the_grid(4)
+    images = random_complex(3, 8, 6, seed=2).requires_grad_()
+    unrolled = network(shared)
+    out = unrolled(measured.remeasured(images))
+    with torch.no_grad():
+        assert relative_l2(out, unrolled(measured.remeasured(images.detach()))) <= 1e-6
+    out.abs().square().sum().backward()
+    assert images.grad is not None and images.grad.abs().min() > 0
+    for name, parameter in unrolled.named_parameters():
+        assert parameter.grad is not None and parameter.grad.abs().max() > 0, name

@@ -1,0 +1,95 @@
+"""Measurements by groups of readouts: sums, misfits without a transform of their own, and noise."""
+
+from itertools import accumulate
+
+import pytest
+import torch
+
+from dainr.operators import FrameData
+from dainr.operators.measured import Measurements
+from tests.helper import random_complex
+from tests.operators import relative_l2
+from tests.operators.test_acquisition import COUNTS, make
+
+GROUP = torch.tensor([0, 1, 0, 0, 1, 2]).repeat_interleave(8)  # of the readouts of three frames
+DENSITY = torch.rand(sum(COUNTS), generator=torch.Generator().manual_seed(2)) + 0.1
+
+
+def measurements(backend: str = "finufft") -> Measurements:
+    data = FrameData(
+        kspace=random_complex(3, sum(COUNTS), seed=3),
+        density=torch.ones_like(DENSITY) if backend == "fft" else DENSITY,
+        times=torch.arange(3.0),
+        operator=make(backend),
+        frames=(0.0, 1.0, 2.0),
+        starts=tuple(accumulate(map(int, COUNTS), initial=0)),
+    )
+    return Measurements(data, GROUP, noise_std=0.1)
+
+
+each = pytest.mark.parametrize("backend", ["fft", "finufft"])
+
+
+@each
+def test_groups_add_up_to_the_whole(backend: str) -> None:
+    whole, x = measurements(backend), random_complex(3, 9, 12)
+    assert whole.filled.tolist() == [[True, True, False], [True, False, False], [True, True, True]]
+    parts = [whole.of(torch.arange(3) == group) for group in range(3)]
+    assert relative_l2(torch.stack([part.rhs for part in parts]).sum(0), whole.of().rhs) <= 1e-6
+    assert relative_l2(torch.stack([part.gram(x) for part in parts]).sum(0), whole.of().gram(x)) <= 1e-6
+    assert float(sum(part.energy for part in parts)) == pytest.approx(float(whole.of().energy), rel=1e-5)
+    assert float(sum(part.weight for part in parts)) == pytest.approx(float(whole.of().weight), rel=1e-5)
+
+
+@each
+def test_misfit_is_the_weighted_distance_from_the_samples(backend: str) -> None:
+    whole, x = measurements(backend), random_complex(3, 9, 12)
+    missed = whole.operator(x) - whole.kspace
+    expected = (whole.weights * missed.abs().square()).sum() / x.numel()
+    assert float(whole.of().misfit(x)) == pytest.approx(float(expected), rel=1e-4)
+
+
+@each
+def test_misfit_of_what_was_measured_again_is_zero(backend: str) -> None:
+    x = random_complex(3, 9, 12)
+    again = measurements(backend).of().remeasured(x)
+    assert abs(float(again.misfit(x))) <= 1e-5 * float(again.energy)
+
+
+def test_gradient_of_the_misfit_reaches_images_and_what_was_measured_again() -> None:
+    measured = measurements().of()
+    x = random_complex(3, 9, 12).requires_grad_()
+    measured.misfit(x).backward()
+    assert x.grad is not None
+    assert relative_l2(x.grad, 2 * (measured.gram(x.detach()) - measured.rhs) / x.numel()) <= 1e-5
+    truth = random_complex(3, 9, 12, seed=4).requires_grad_()
+    measured.remeasured(truth).misfit(x.detach()).backward()
+    assert truth.grad is not None and truth.grad.abs().max() > 0
+
+
+def test_no_gradient_step_of_one_overshoots() -> None:
+    measured, x = measurements().of(), random_complex(3, 9, 12)
+    for _ in range(5):
+        before = float(measured.misfit(x))
+        x = x - (measured.gram(x) - measured.rhs)
+        assert float(measured.misfit(x)) < before
+
+
+def test_missing_readouts_weaken_gridded_frames_only_of_spokes() -> None:
+    few = torch.tensor([[True, False, False], [True, False, False], [True, True, False]])
+    spokes, lines = measurements("finufft").of(few), measurements("fft").of(few)
+    assert (spokes.share < 1).tolist() == [True, False, True]
+    assert relative_l2(spokes.start * spokes.share[:, None, None], spokes.rhs) <= 1e-6
+    assert torch.equal(lines.start, lines.rhs)
+
+
+def test_noise_has_the_energy_that_is_expected_of_it() -> None:
+    whole, generator = measurements("fft"), torch.Generator().manual_seed(0)
+    drawn = torch.stack([whole.noise(generator) for _ in range(200)])
+    expected = torch.stack([(x.conj() * whole.of().gram(x)).real.sum() for x in drawn[:20]])
+    assert expected.min() > 0
+    assert not torch.equal(drawn[0], drawn[1])
+    again = whole.noise(torch.Generator().manual_seed(0))
+    assert torch.equal(again, drawn[0])
+    few = torch.tensor([[True, False, False]] * 3)
+    assert (whole.noise(torch.Generator().manual_seed(0), few) - again).abs().max() > 0

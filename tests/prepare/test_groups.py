@@ -1,0 +1,55 @@
+"""Groups of readouts: each its own, the centre of lines together, one pattern or many."""
+
+from dataclasses import replace
+
+import numpy as np
+import torch
+
+from dainr.operators.measured import Measurements
+from dainr.prepare import PrepareConfig, prepare_slice
+from dainr.prepare.frame_data import frame_data
+from dainr.prepare.groups import measurements
+from dainr.scan import Scan
+
+
+def groups_of(scan: Scan, **settings: float) -> Measurements:
+    prepared = prepare_slice(scan, 0, PrepareConfig(**settings), 0)
+    return measurements(prepared, frame_data(prepared, ~prepared.held_out, "finufft", torch.device("cpu")), True)
+
+
+def test_every_spoke_is_a_group_that_counts_as_much_as_another(radial_scan: Scan) -> None:
+    found = groups_of(radial_scan, holdout=0.0)
+    assert (found.n_frames, found.n_groups, found.centre, found.cyclic) == (6, 9, False, True)
+    assert found.filled.all() and not found.shared_pattern
+    assert found.of().share.tolist() == [1.0] * 6
+
+
+def test_held_out_spokes_are_in_no_group(radial_scan: Scan) -> None:
+    found = groups_of(radial_scan, holdout=0.2)
+    assert 6 * 9 * 0.7 <= found.filled.sum() <= 6 * 9 * 0.85
+
+
+def test_central_lines_are_the_first_group(cartesian_scan: Scan) -> None:
+    found = groups_of(cartesian_scan, holdout=0.0)
+    centre = found.of(torch.arange(found.n_groups) == 0)
+    images = torch.fft.ifftshift(centre.rhs, dim=(1, 2))
+    spectrum = torch.fft.fftshift(torch.fft.fft2(images), dim=(1, 2)).abs().mean((0, 2))
+    assert found.centre and found.filled[:, 0].all()
+    assert spectrum[14:19].min() > 3 * spectrum[[4, 8, 24, 28]].max()  # coils smear a line a little
+
+
+def test_one_pattern_for_all_frames_is_seen(cartesian_scan: Scan) -> None:
+    first = cartesian_scan.frame == 0
+    assert cartesian_scan.frame is not None
+    numbers = np.flatnonzero(first[0])
+    every = np.tile(numbers, cartesian_scan.n_frames)
+    same = replace(
+        cartesian_scan,
+        kspace=cartesian_scan.kspace[:, :, every],
+        trajectory=cartesian_scan.trajectory[:, every],
+        times=np.sort(cartesian_scan.times[:, every], 1),
+        frame=np.repeat(np.arange(cartesian_scan.n_frames), len(numbers))[None],
+        phase=None,
+    )
+    assert groups_of(same, holdout=0.0).shared_pattern
+    assert not groups_of(cartesian_scan, holdout=0.0).shared_pattern
