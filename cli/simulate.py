@@ -1,4 +1,4 @@
-"""`dainr simulate`: a scan of a phantom, or of a given cine."""
+"""`dainr simulate`: a scan of a phantom or of a given cine, or a folder of scans of random scenes."""
 
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -7,13 +7,16 @@ import typer
 
 from dainr.errors import BadRequest
 
+from . import options
 from .command import Command
+from .scenes import simulate_scenes
 
 if TYPE_CHECKING:
     from dainr.scan import Scan
     from dainr.simulate import SimulationConfig
 
 PHANTOM = "--phantom"
+PATTERN = "radial, spiral, vista, uniform, interleaved, fixed or stack-of-stars.  [default: radial]"
 FRAMES = "Frames of the phantom.  [default: 25; bolus 40, decay 20, breath and extra-beat 60]"
 
 
@@ -38,7 +41,9 @@ class Simulate(Command):
 
 
 def simulate(
-    out: Annotated[Path, typer.Argument(help="Scan file to write: native, of a stack of stars ISMRMRD.")],
+    out: Annotated[
+        Path, typer.Argument(help="Scan file to write: native, of a stack of stars ISMRMRD; of --scenes a folder.")
+    ],
     cine: Annotated[
         Path | None, typer.Option(help="Measure this series (.npy, NIfTI, .h5) instead, as 320 mm across and 1 s long.")
     ] = None,
@@ -51,8 +56,9 @@ def simulate(
         ),
     ] = None,
     spokes: Annotated[int | None, typer.Option(help="Spokes, or spirals, per frame.  [default: 13]")] = None,
-    pattern: Annotated[
-        str | None, typer.Option(help="radial, spiral, vista, uniform or stack-of-stars.  [default: radial]")
+    pattern: Annotated[str | None, typer.Option(help=PATTERN)] = None,
+    calibration: Annotated[
+        int | None, typer.Option(help="Central lines in every frame of Cartesian patterns.  [default: vista 4, else 0]")
     ] = None,
     partitions: Annotated[int | None, typer.Option(help="Partitions of a stack of stars.  [default: 12]")] = None,
     acceleration: Annotated[
@@ -65,32 +71,45 @@ def simulate(
     crop: Annotated[
         bool, typer.Option("--crop", help="Let tissue cross the edges: lines are cut along x and wrap along y.")
     ] = False,
-    seed: Annotated[int, typer.Option(help="Seed of coils, noise and sampling.")] = 0,
-    force: Annotated[bool, typer.Option("--force", help="Replace the file if it exists.")] = False,
+    scenes: Annotated[
+        int | None,
+        typer.Option(
+            metavar="N",
+            help="N scans of random moving scenes, to train networks with. Options fix what is otherwise drawn; with"
+            " --spokes or --acceleration alone, all have spokes, or lines. Scans that are there are kept.",
+        ),
+    ] = None,
+    jobs: Annotated[int | None, typer.Option(help="Scenes made at once.  [default: up to one per core]")] = None,
+    seed: Annotated[int, typer.Option(help="Seed of coils, noise and sampling, and of scenes.")] = 0,
+    force: Annotated[bool, typer.Option("--force", help="Replace the file, or all scenes, if there are any.")] = False,
+    quiet: options.Quiet = False,
 ) -> None:
-    """Simulate a scan with correlated noise, a noise measurement and a reference.
+    """Simulate a scan with correlated noise, a noise measurement and a reference; or a folder of them to train with.
 
     Example: dainr simulate scan.h5 --spokes 13 --frames 25 --matrix 128
     """
+    of_scan = {"--cine": cine, "--phantom": phantom, "--partitions": partitions, "--crop": crop or None}
+    shared = {"pattern": pattern, "spokes": spokes, "acceleration": acceleration, "calibration": calibration}
+    shared |= {"coils": coils, "snr": snr, "frames": frames, "matrix": matrix, "seed": seed}
+    if scenes is not None:
+        for option, value in of_scan.items():
+            if value is not None:
+                raise BadRequest(option, "it is not for --scenes", "leave out one of them")
+        simulate_scenes(out, scenes, shared, jobs, force, quiet)
+        return
+    if jobs is not None:
+        raise BadRequest("--jobs", "a single scan is made at once", "add --scenes, or leave it out")
     from dainr.io.scans import native
     from dainr.simulate import PHANTOMS, SimulationConfig, simulate_phantom
     from dainr.simulate.simulate import STACK
 
     if out.exists() and not force:
         raise BadRequest(str(out), "it exists already", "choose another name, or --force to replace it")
-    given = {"spokes": spokes, "pattern": pattern, "acceleration": acceleration, "coils": coils, "snr": snr}
-    given |= {
-        "frames": frames,
-        "matrix": matrix,
-        "seed": seed,
-        "phantom": phantom,
-        "crop": crop,
-        "partitions": partitions,
-    }
+    given = shared | {"phantom": phantom, "crop": crop, "partitions": partitions}
     if frames is None and phantom in PHANTOMS:
         given["frames"] = PHANTOMS[phantom].frames
     config = SimulationConfig(**{key: value for key, value in given.items() if value is not None})  # type: ignore[arg-type]
-    _check_pairing(config.pattern, spokes, acceleration, partitions, cine)
+    _check_pairing(config.pattern, spokes, acceleration, calibration, partitions, cine)
     if cine is not None and (phantom is not None or frames is not None or matrix is not None):
         raise BadRequest("--cine", "it brings its own frames and matrix", "leave out --phantom, --frames and --matrix")
     scan = simulate_phantom(config) if cine is None else _of_series(cine, config)
@@ -101,13 +120,19 @@ def simulate(
     else:
         native.write(scan, out)
     ny, nx = scan.matrix
-    typer.echo(
-        f"{out}: {scan.n_frames} frames of {ny} x {nx}, {scan.n_readouts} readouts, {scan.n_coils} coils", err=True
-    )
+    if not quiet:
+        typer.echo(
+            f"{out}: {scan.n_frames} frames of {ny} x {nx}, {scan.n_readouts} readouts, {scan.n_coils} coils", err=True
+        )
 
 
 def _check_pairing(
-    pattern: str, spokes: int | None, acceleration: float | None, partitions: int | None, cine: Path | None
+    pattern: str,
+    spokes: int | None,
+    acceleration: float | None,
+    calibration: int | None,
+    partitions: int | None,
+    cine: Path | None,
 ) -> None:
     of_spokes = ("radial", "spiral", "stack-of-stars")
     if pattern != "stack-of-stars" and partitions is not None:
@@ -116,6 +141,8 @@ def _check_pairing(
         raise BadRequest("--cine", "a stack of stars has several slices", "choose another pattern")
     if pattern in of_spokes and acceleration is not None:
         raise BadRequest("--acceleration", f"a {pattern} scan is accelerated by its --spokes", "give --spokes instead")
+    if pattern in of_spokes and calibration is not None:
+        raise BadRequest("--calibration", f"a {pattern} scan has no lines", "leave it out")
     if pattern not in of_spokes and spokes is not None:
         raise BadRequest("--spokes", f"pattern {pattern} has lines", "give --acceleration instead")
 

@@ -13,9 +13,8 @@ import numpy as np
 from dainr.methods import get_method
 from dainr.settings.build import build_config
 from dainr.settings.presets import read_preset
+from dainr.simulate.scenes import draw_scene
 from dainr.simulate.simulate import SimulationConfig, simulate_cine
-
-from .scenes import draw_scene
 
 MATRIX, FRAMES = 96, 12
 PERCENTILE = 99.5

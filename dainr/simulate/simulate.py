@@ -8,7 +8,7 @@ from itertools import chain
 from typing import Literal
 
 import numpy as np
-from jaxtyping import Complex, Float
+from jaxtyping import Complex, Float, Inexact
 
 from dainr.errors import BadRequest
 from dainr.scan import Scan
@@ -16,11 +16,11 @@ from dainr.simulate.coils import coil_coefficients, coil_maps, harmonics
 from dainr.simulate.crop import central_size, cut, delivered, oversampled, whole_size
 from dainr.simulate.phantom import Ellipse, ellipse_image, ellipse_kspace
 from dainr.simulate.phantoms import DEFAULT_PHANTOM, PHANTOMS, frame_centres, readout_times
-from dainr.simulate.sampling import cartesian, radial, spiral
+from dainr.simulate.sampling import LINES, cartesian, radial, spiral
 from dainr.simulate.stack import cut_at
 
-ON_GRID = ("vista", "uniform")  # patterns of lines
 STACK = "stack-of-stars"  # spokes in each of several partitions along kz
+PATTERNS = ("radial", "spiral", *LINES, STACK)
 CYCLE_S = 1.0  # a cine's heartbeat, sampled from its beginning to its end
 OBJECT_MM, SLICE_MM = 320.0, 8.0  # the longer side of what is measured
 NOISE_SAMPLES = 4096
@@ -34,9 +34,10 @@ PHASE_TURN = 1.5  # rad over the field of view, of a cine's smooth phase
 class SimulationConfig:
     """What is measured in a simulated scan, its sampling and its noise."""
 
-    pattern: Literal["radial", "spiral", "vista", "uniform", "stack-of-stars"] = "radial"
+    pattern: Literal["radial", "spiral", "vista", "uniform", "interleaved", "fixed", "stack-of-stars"] = "radial"
     spokes: int = 13  # a frame, radial, or interleaves of spirals
     acceleration: float = 8.0  # Cartesian
+    calibration: int | None = None  # lines at the centre of every frame, Cartesian; None: 4 of vista, else none
     coils: int = 8
     snr: float = 50.0  # 99th percentile of the signal over the noise of a pixel
     frames: int = 25
@@ -59,9 +60,10 @@ class SimulationConfig:
             )
         if not 0 <= self.seed < 2**63:
             raise BadRequest(f"--seed {self.seed}", "it is out of range", "choose 0 to 2^63 - 1")
-        if self.pattern not in (*ON_GRID, "radial", "spiral", STACK):
-            choice = "choose radial, spiral, vista, uniform or stack-of-stars"
-            raise BadRequest(f"--pattern {self.pattern}", "there is no such pattern", choice)
+        if self.calibration is not None and self.calibration < 0:
+            raise BadRequest(f"--calibration {self.calibration}", "that is too few", "choose 0 or more")
+        if self.pattern not in PATTERNS:
+            raise BadRequest(f"--pattern {self.pattern}", "there is no such pattern", f"choose {_any_of(PATTERNS)}")
         if self.phantom not in PHANTOMS:
             raise BadRequest(f"--phantom {self.phantom}", "there is no such phantom", f"choose {_any_of(PHANTOMS)}")
 
@@ -102,12 +104,17 @@ def simulate_phantom(config: SimulationConfig, beside: Sequence[Ellipse] = ()) -
     )
 
 
-def simulate_cine(series: Float[np.ndarray, "frame y x"], config: SimulationConfig) -> Scan:
-    """A given magnitude series with a smooth phase, each readout measured in its frame."""
+def simulate_cine(series: Inexact[np.ndarray, "frame y x"], config: SimulationConfig) -> Scan:
+    """A given series, each readout measured in its frame; magnitudes are given a smooth phase, complex ones have it."""
     from dainr.operators.nufft.coils import CoilNufft  # here, for it brings torch, which a phantom does not need
 
     smallest = 24 if config.crop else 16
-    if series.ndim != 3 or min(series.shape[1:]) < smallest or not np.isfinite(series).all() or not series.max() > 0:
+    if (
+        series.ndim != 3
+        or min(series.shape[1:]) < smallest
+        or not np.isfinite(series).all()
+        or not np.abs(series).max() > 0
+    ):
         what, fix = f"a series of shape {series.shape} cannot be measured", "give frame, y, x magnitudes"
         raise BadRequest("--cine", what, f"{fix}, of {smallest} pixels or more a side")
     random = np.random.default_rng(config.seed)
@@ -117,7 +124,7 @@ def simulate_cine(series: Float[np.ndarray, "frame y x"], config: SimulationConf
     phase = (np.arange(len(frame)) + 0.5) / len(frame)
     maps = coil_maps(coil_coefficients(config.coils, random), whole)
     y, x = np.meshgrid(*(np.arange(n) / n - 0.5 for n in whole), indexing="ij")
-    turned = series * np.exp(1j * PHASE_TURN * (y + 0.6 * x**2))
+    turned = series if np.iscomplexobj(series) else series * np.exp(1j * PHASE_TURN * (y + 0.6 * x**2))
 
     def measure(trajectory: np.ndarray) -> np.ndarray:
         kspace = np.zeros((config.coils, *trajectory.shape[:2]), np.complex128)
@@ -136,16 +143,16 @@ def simulate_cine(series: Float[np.ndarray, "frame y x"], config: SimulationConf
 def _sample(
     config: SimulationConfig, n_frames: int, matrix: tuple[int, int], random: np.random.Generator
 ) -> tuple[np.ndarray, np.ndarray]:
-    if config.pattern not in ON_GRID:
+    if config.pattern not in LINES:
         return (spiral if config.pattern == "spiral" else radial)(n_frames, config.spokes, matrix)
-    return cartesian(n_frames, config.acceleration, matrix, config.pattern, random)
+    return cartesian(n_frames, config.acceleration, matrix, config.pattern, random, config.calibration)
 
 
 def _cut(
     config: SimulationConfig, trajectory: np.ndarray, measure: Callable[[np.ndarray], np.ndarray]
 ) -> Complex[np.ndarray, "coil readout sample"]:
     """K-space on a trajectory; of lines of what is larger than the field of view, cut to it along x."""
-    if config.crop and config.pattern in ON_GRID:
+    if config.crop and config.pattern in LINES:
         return cut(measure(oversampled(trajectory)))
     return measure(trajectory)
 
@@ -167,7 +174,7 @@ def _scan(
     unmix = np.linalg.inv(mixing)
     brightest, reference = np.zeros(matrix), []
     for image in chain.from_iterable(images):
-        inner = delivered(image, matrix, wraps=config.pattern in ON_GRID)
+        inner = delivered(image, matrix, wraps=config.pattern in LINES)
         brightest = np.maximum(brightest, np.sqrt((np.abs(inner) ** 2).sum(0)))
         reference.append(np.sqrt((np.abs(np.tensordot(unmix, inner, axes=1)) ** 2).sum(0)))
     sigma = float(np.percentile(brightest, SIGNAL_PERCENTILE)) / config.snr

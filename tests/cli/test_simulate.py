@@ -1,3 +1,4 @@
+from collections.abc import Iterator
 from pathlib import Path
 
 import h5py
@@ -156,3 +157,51 @@ def test_a_stack_of_stars_is_written_as_partitions_and_read_as_slices(tmp_path: 
     assert (scan.n_slices, scan.n_frames, scan.n_readouts) == (4, 2, 10)
     assert_one_error(invoke("simulate", tmp_path / "a.h5", "--partitions", 4), 2)
     assert_one_error(invoke("simulate", tmp_path / "a.h5", *options, "--acceleration", 2), 2)
+
+
+SCENES = ("simulate", "--scenes", 2, *SMALL[:2], "--matrix", 24, "--coils", 2)
+
+
+def test_a_folder_of_scenes_to_train_with(tmp_path: Path) -> None:
+    result = succeed(*SCENES, tmp_path / "scenes", "--spokes", 3, "--seed", 4)
+    assert result.stdout == ""
+    assert result.stderr == f"{tmp_path / 'scenes'}: 2 scenes, each a scan with its reference\n"
+    files = sorted((tmp_path / "scenes").glob("*.h5"))
+    assert [path.name for path in files] == ["scene_00000.h5", "scene_00001.h5"]
+    assert not np.array_equal(*(load(path).kspace for path in files))
+    first = files[0].read_bytes()
+    result = succeed("simulate", "--scenes", 3, *SCENES[3:], tmp_path / "scenes", "--spokes", 3, "--seed", 4, "-q")
+    assert result.stderr == ""
+    assert files[0].read_bytes() == first and len(list((tmp_path / "scenes").glob("*.h5"))) == 3
+
+
+def test_ctrl_c_says_how_many_scenes_there_are(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def stop(*arguments: object) -> Iterator[int]:
+        yield 0
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("dainr.studies.scenes.write_scenes", stop)
+    result = invoke(*SCENES, tmp_path / "scenes")
+    assert_one_error(result, 130)
+    assert "1 of 2 scenes are there; start it again to go on" in result.stderr
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        *(("--phantom", "bolus"), ("--cine", "cine.npy"), ("--crop",), ("--partitions", 4)),
+        *(("--pattern", "stack-of-stars"), ("--pattern", "vista", "--spokes", 3)),
+        *(("--pattern", "radial", "--acceleration", 3), ("--calibration", 24), ("--jobs", 0), ("--scenes", 0)),
+    ],
+)
+def test_what_scenes_cannot_have_is_refused(tmp_path: Path, options: tuple[object, ...]) -> None:
+    assert_one_error(invoke(*SCENES, tmp_path / "scenes", *options), 2)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_calibration_and_jobs_of_a_scan(tmp_path: Path) -> None:
+    lines = ("--pattern", "fixed", "--acceleration", 4)
+    succeed("simulate", tmp_path / "scan.h5", *SMALL, *lines, "--calibration", 4)
+    assert load(tmp_path / "scan.h5").readouts_per_frame.tolist() == [[7, 7, 7]]
+    assert_one_error(invoke("simulate", tmp_path / "b.h5", "--calibration", 4), 2)
+    assert_one_error(invoke("simulate", tmp_path / "b.h5", "--jobs", 2), 2)

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from dainr.errors import BadRequest
-from dainr.simulate.sampling import SPIRALS, cartesian, radial, spiral
+from dainr.simulate.sampling import LINES, SPIRALS, cartesian, radial, spiral
 
 
 def lines_of(trajectory, ny):
@@ -71,3 +71,31 @@ def test_uniform_lines_are_evenly_spaced_and_move_between_frames():
 def test_an_acceleration_that_leaves_no_lines_is_refused(pattern, acceleration):
     with pytest.raises(BadRequest, match="--acceleration"):
         cartesian(2, acceleration, (32, 32), pattern, np.random.default_rng(0))
+
+
+@pytest.mark.parametrize("pattern", LINES)
+@pytest.mark.parametrize("calibration", [0, 5, 8])
+def test_calibration_lines_are_in_every_frame(pattern, calibration):
+    trajectory, frame = cartesian(4, 4, (48, 8), pattern, np.random.default_rng(0), calibration)
+    lines = lines_of(trajectory, 48)
+    centre = np.arange(24 - calibration // 2, 24 - calibration // 2 + calibration)
+    for index in range(4):
+        mine = lines[frame == index]
+        assert set(centre) <= set(mine) and len(set(mine)) == len(mine)
+        beside = 0 if pattern == "vista" else (calibration + 1) // 2
+        assert 12 <= len(mine) <= 12 + max(calibration - 1, 0) and len(mine) >= 12 + beside
+
+
+def test_interleaved_lines_move_by_one_and_fixed_ones_not_at_all():
+    for pattern, moved in (("interleaved", 1), ("fixed", 0)):
+        trajectory, _ = cartesian(5, 4, (32, 8), pattern, np.random.default_rng(0))
+        lines = lines_of(trajectory, 32).reshape(5, 8)
+        assert 16 in lines[0]
+        assert (np.diff(np.sort(lines, 1)[:, 1]) % 4 == moved).all()
+        assert len(set(lines.ravel())) == (32 if moved else 8)
+
+
+def test_more_calibration_lines_than_there_are_lines_are_refused():
+    for pattern, words in (("uniform", "--calibration 40"), ("vista", "--acceleration")):
+        with pytest.raises(BadRequest, match=words):
+            cartesian(2, 4, (32, 8), pattern, np.random.default_rng(0), 40)

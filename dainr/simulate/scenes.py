@@ -1,7 +1,8 @@
 """Dead leaves that beat: overlapping textured shapes, some in the form of a ventricle, carried by a contraction.
 
 The dead leaves model (Lee, Mumford & Huang, IJCV 2001;41:35) has the edges, sizes and occlusions of natural images; a
-smooth motion field pulls a random place together once a cycle, twists it and lets it swing.
+smooth motion field pulls a random place together once a cycle, twists it and lets it swing. A breath may carry what
+lies within the body, and contrast may arrive in some of the leaves.
 """
 
 from dataclasses import dataclass
@@ -17,6 +18,20 @@ LARGEST, SMALLEST = 0.25, 0.02  # radius of a leaf, in fields of view
 
 
 @dataclass(frozen=True, eq=False)
+class Course:
+    """What happens in a scene: so many heartbeats, and in each frame of a breath or of contrast."""
+
+    beats: int = 1
+    breath: Float[np.ndarray, " frame"] | None = None  # how far it has carried the organs along y, in fields of view
+    contrast: Float[np.ndarray, " frame"] | None = None  # 0 before it arrives, 1 at its peak
+
+    @property
+    def is_one_cycle(self) -> bool:
+        """Whether the last frame is followed by the first: a single heartbeat and nothing else."""
+        return self.beats == 1 and self.breath is None and self.contrast is None
+
+
+@dataclass(frozen=True, eq=False)
 class Motion:
     """Where the tissue seen at each pixel of each frame lies at rest (`frame y x`), and how contracted the frame is."""
 
@@ -25,13 +40,16 @@ class Motion:
     beat: Float[np.ndarray, "frame 1 1"]
     heart: tuple[float, float]
     radius: float
+    contrast: Float[np.ndarray, "frame 1 1"] | None
 
 
-def draw_scene(n_frames: int, n: int, random: np.random.Generator) -> Float[np.ndarray, "frame n n"]:
-    """One cycle of a random scene, averaged over each pixel; its bright parts are near one."""
+def draw_scene(
+    n_frames: int, n: int, random: np.random.Generator, course: Course = Course()
+) -> Float[np.ndarray, "frame n n"]:
+    """A random scene, averaged over each pixel: one heartbeat, or the course given; its bright parts are near one."""
     axis = (np.arange(n * SUPERSAMPLING) + 0.5) / (n * SUPERSAMPLING) - 0.5
     y, x = np.meshgrid(axis, axis, indexing="ij")
-    motion = _draw_motion(n_frames, y, x, random)
+    motion = _draw_motion(n_frames, y, x, random, course)
     series = np.zeros_like(motion.y)
     body = np.hypot(*(p / half for p, half in zip((y, x), random.uniform(0.33, 0.5, 2), strict=True)))
     if random.uniform() < 0.85:  # a rim of fat around a body
@@ -54,11 +72,13 @@ def draw_scene(n_frames: int, n: int, random: np.random.Generator) -> Float[np.n
     return (np.clip(averaged, 0, None) / max(np.percentile(averaged, 99.5), 1e-3)).astype(np.float32)
 
 
-def _draw_motion(n_frames: int, y: np.ndarray, x: np.ndarray, random: np.random.Generator) -> Motion:
-    phase = (np.arange(n_frames) + 0.5) / n_frames + random.uniform()
+def _draw_motion(n_frames: int, y: np.ndarray, x: np.ndarray, random: np.random.Generator, course: Course) -> Motion:
+    phase = course.beats * (np.arange(n_frames) + 0.5) / n_frames + random.uniform()
     beat = contraction(phase)[:, None, None]
     heart = random.uniform(-0.12, 0.12, 2)
     radius, pull, twist = random.uniform(0.1, 0.22), random.uniform(0.1, 0.5), random.uniform(-0.3, 0.3)
+    if course.breath is not None:  # it fades out towards the edges
+        y = y - course.breath[:, None, None] * np.exp(-((np.hypot(y, x) / 0.4) ** 6))
     dy, dx = y - heart[0], x - heart[1]
     distance = np.hypot(dy, dx) / radius
     near, around = np.exp(-(distance**2) / 2), np.exp(-((distance / 2) ** 4))
@@ -71,6 +91,7 @@ def _draw_motion(n_frames: int, y: np.ndarray, x: np.ndarray, random: np.random.
         beat=beat,
         heart=(float(heart[0]), float(heart[1])),
         radius=float(radius),
+        contrast=None if course.contrast is None else course.contrast[:, None, None],
     )
 
 
@@ -114,6 +135,7 @@ def _paint(
     change = random.uniform(-0.3, 0.3) if random.uniform() < 0.15 else 0.0
     waves = random.normal(size=(4, 2)) * random.choice([15, 40, 80], (4, 1)), random.uniform(0, 2 * np.pi, 4)
     strength = random.uniform(0.01, 0.08) if random.uniform() < 0.6 else 0.0
+    enhanced = value + _draw_uptake(motion, value, random)
     reach = 2.6 * size * max(aspect, 1 / aspect)
     rows = np.flatnonzero((np.abs(motion.y - centre[0]) < reach).any((0, 2)))
     columns = np.flatnonzero((np.abs(motion.x - centre[1]) < reach).any((0, 1)))
@@ -125,8 +147,17 @@ def _paint(
     across = (np.cos(angle) * v - np.sin(angle) * u) * aspect / size
     rim = (1 + growth * motion.beat) * (1 + depth * np.cos(lobes * np.arctan2(across, along) + turn))
     texture = sum(np.cos(2 * np.pi * (k[0] * u + k[1] * v) + shift) for k, shift in zip(*waves, strict=True))
-    leaf = np.clip(value * (1 + change * motion.beat) + strength * texture, 0, 1.2)
+    leaf = np.clip(enhanced * (1 + change * motion.beat) + strength * texture, 0, 1.2)
     series[part] = np.where(np.hypot(along, across) < rim, leaf, series[part])
+
+
+def _draw_uptake(motion: Motion, value: float, random: np.random.Generator) -> np.ndarray | float:
+    """How much brighter contrast makes a leaf: some not at all, others each as much and as late as it comes."""
+    if motion.contrast is None or random.uniform() < 0.6:
+        return 0.0
+    late = int(random.integers(0, 1 + len(motion.contrast) // 3))
+    delayed = np.concatenate([np.repeat(motion.contrast[:1], late, 0), motion.contrast])[: len(motion.contrast)]
+    return random.uniform(0.2, 1.0) * (1.2 - value) * delayed
 
 
 def _tissue(motion: Motion, random: np.random.Generator) -> Float[np.ndarray, "frame y x"]:
