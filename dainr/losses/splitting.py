@@ -1,0 +1,81 @@
+"""SSDU: a network sees some of a frame's readouts and is judged by the others (Yaman et al., MRM 2020;84:3172).
+
+Every step and every frame have a split of their own. The centre of k-space, where a frame has calibration lines, is
+in both sets. The zero-shot form (Yaman et al., ICLR 2022, arXiv 2102.07737) keeps a third set, `third_set`, that tells
+when to stop, and gives the losses the others as `available`.
+"""
+
+from dataclasses import dataclass
+
+import torch
+from jaxtyping import Bool, Float
+from torch import Tensor
+
+from dainr.errors import BadRequest
+from dainr.losses.consistency import Network, relative_misfit
+from dainr.operators.measured import Measurements
+
+
+@dataclass(frozen=True)
+class SplittingConfig:
+    """How readouts are split."""
+
+    ratio: float = 0.4  # of a frame's readouts beside the centre, that judge
+
+    def __post_init__(self) -> None:
+        if not 0 < self.ratio < 1:
+            raise BadRequest(f"ratio={self.ratio}", "it is no share of the readouts", "choose one between 0 and 1")
+
+
+def ssdu(
+    network: Network,
+    measurements: Measurements,
+    generator: torch.Generator,
+    config: SplittingConfig = SplittingConfig(),
+    available: Bool[Tensor, "frame group"] | None = None,
+) -> Float[Tensor, ""]:
+    """The relative misfit of f(readouts of one set) to those of the other.
+
+    `available`: the groups of readouts to split; None: all. Raises BadRequest where there are too few.
+    """
+    seen, judging = split(measurements, config.ratio, generator, available)
+    return relative_misfit(measurements.of(judging), network(measurements.of(seen)))
+
+
+def split(
+    measurements: Measurements,
+    ratio: float,
+    generator: torch.Generator,
+    available: Bool[Tensor, "frame group"] | None = None,
+) -> tuple[Bool[Tensor, "frame group"], Bool[Tensor, "frame group"]]:
+    """Groups that a network sees, and groups that judge it; on the CPU.
+
+    In every frame each group but the centre judges with a chance of exactly `ratio`, as evenly as that goes: of 5
+    with 0.4 always 2, of 4 one or two. Raises BadRequest where the whole series has less than two groups to split.
+    """
+    filled = measurements.filled.cpu() if available is None else measurements.filled.cpu() & available.cpu()
+    centre = torch.zeros_like(filled)
+    centre[:, 0] = filled[:, 0] & measurements.centre
+    free = filled & ~centre
+    if int(free.sum()) < 2:
+        raise BadRequest(
+            "the loss ssdu", "there are less than two readouts to split beside the centre's", "choose loss=ddei"
+        )
+    score = torch.rand(free.shape, generator=generator, device=generator.device).cpu().masked_fill(~free, 2.0)
+    chance = torch.rand(len(free), generator=generator, device=generator.device).cpu()
+    n_judging = (ratio * free.sum(1) + chance).floor()
+    judging = free & (score.argsort(1).argsort(1) < n_judging[:, None])
+    if not judging.any():  # few readouts, and chance would have none
+        judging = score == score.min()
+    elif not (free & ~judging).any():
+        judging &= score < score[free].max()
+    return filled & ~judging, judging | centre
+
+
+def third_set(measurements: Measurements, ratio: float, generator: torch.Generator) -> Bool[Tensor, "frame group"]:
+    """Groups to keep from every loss, `available=~third_set`: their misfit tells when a network learns noise by heart.
+
+    A share of each frame's groups, without the centre; on the CPU.
+    """
+    seen, _ = split(measurements, ratio, generator)
+    return measurements.filled.cpu() & ~seen

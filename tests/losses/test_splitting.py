@@ -1,0 +1,89 @@
+"""SSDU: the two sets of a split, the third, and the value of the loss by hand."""
+
+import pytest
+import torch
+
+from dainr.errors import BadRequest
+from dainr.losses.splitting import SplittingConfig, split, ssdu, third_set
+from dainr.operators.measured import Measured
+from tests.helper import random_complex
+from tests.losses.lines import MATRIX, lines_scan, some_scan
+
+
+def generator(seed: int = 0) -> torch.Generator:
+    return torch.Generator().manual_seed(seed)
+
+
+@pytest.mark.parametrize("n_central", [0, 2])
+@pytest.mark.parametrize("ratio", [0.05, 0.4, 0.9])
+def test_two_sets_share_the_centre_alone_and_are_all_together(n_central: int, ratio: float) -> None:
+    scan = some_scan(n_central=n_central)
+    centre = torch.zeros(4, scan.n_groups, dtype=torch.bool)
+    centre[:, 0] = n_central > 0
+    for seed in range(20):
+        seen, judging = split(scan, ratio, generator(seed))
+        assert torch.equal(seen & judging, centre)
+        assert torch.equal(seen | judging, scan.filled)
+        assert (seen & ~centre).any()
+        assert (judging & ~centre).any()
+
+
+def test_every_group_judges_as_often_as_the_ratio_says_and_evenly() -> None:
+    scan, g = some_scan(), generator()
+    drawn = torch.stack([split(scan, 0.4, g)[1][:, 1:] for _ in range(400)]).float()
+    torch.testing.assert_close(drawn.mean(0), torch.full((4, 4), 0.4), atol=0.1, rtol=0)
+    assert set(drawn.sum(2).unique().tolist()) == {1.0, 2.0}
+
+
+def test_every_step_and_every_frame_is_split_anew() -> None:
+    scan, g = some_scan(), generator()
+    drawn = [split(scan, 0.4, g)[1] for _ in range(10)]
+    assert len({tuple(d.flatten().tolist()) for d in drawn}) > 5
+    assert any(not torch.equal(d[0], d[1]) for d in drawn)
+
+
+def test_frames_with_few_readouts_are_split_as_far_as_that_goes() -> None:
+    scan = lines_scan(random_complex(3, *MATRIX), [[1], [1, 2], [5]])
+    for seed in range(30):
+        seen, judging = split(scan, 0.4, generator(seed))
+        assert seen.any()
+        assert judging.any()
+        assert torch.equal(seen ^ judging, scan.filled)
+
+
+def test_too_few_readouts_are_refused() -> None:
+    scan = lines_scan(random_complex(2, *MATRIX), [[4, 5], [4, 5, 6]], n_central=2)
+    with pytest.raises(BadRequest, match="less than two readouts"):
+        split(scan, 0.4, generator())
+
+
+@pytest.mark.parametrize("ratio", [0.0, 1.0, -0.1])
+def test_a_ratio_that_is_none_is_refused(ratio: float) -> None:
+    with pytest.raises(BadRequest, match="ratio"):
+        SplittingConfig(ratio=ratio)
+
+
+def test_a_third_set_stays_out_of_both() -> None:
+    scan = some_scan()
+    third = third_set(scan, 0.25, generator())
+    assert third.sum(1).tolist() == [1, 1, 1, 1]
+    assert not third[:, 0].any()
+    seen, judging = split(scan, 0.4, generator(1), ~third)
+    assert not ((seen | judging) & third).any()
+    assert torch.equal(seen | judging | third, scan.filled)
+
+
+def test_the_loss_is_the_relative_misfit_of_one_set_to_the_other() -> None:
+    scan = some_scan()
+    seen, judging = split(scan, 0.4, generator(3))
+
+    def network(measured: Measured) -> torch.Tensor:
+        torch.testing.assert_close(measured.rhs, scan.of(seen).rhs)
+        return 0.5 * measured.rhs
+
+    x = 0.5 * scan.of(seen).rhs
+    weights = scan._weights(judging)
+    expected = (weights * (scan.operator(x) - scan.kspace).abs().square()).sum() / (
+        weights * scan.kspace.abs().square()
+    ).sum()
+    torch.testing.assert_close(ssdu(network, scan, generator(3)), expected, rtol=1e-4, atol=1e-5)
