@@ -3,6 +3,10 @@
 Every step and every frame have a split of their own. The centre of k-space, where a frame has calibration lines, is
 in both sets. The zero-shot form (Yaman et al., ICLR 2022, arXiv 2102.07737) keeps a third set, `third_set`, that tells
 when to stop, and gives the losses the others as `available`.
+
+The weighted form divides by the density with which places of k-space judge, so that the loss stands for all of k-space
+and not for its centre alone (after Millard & Chiew, IEEE Trans Comput Imaging 2023;9:707): by the share of frames that
+measure there, on the grid (of spokes W makes up for it), times the chance of the split.
 """
 
 from dataclasses import dataclass
@@ -21,6 +25,7 @@ class SplittingConfig:
     """How readouts are split."""
 
     ratio: float = 0.4  # of a frame's readouts beside the centre, that judge
+    weighted: bool = False  # by the density of what judges
 
     def __post_init__(self) -> None:
         if not 0 < self.ratio < 1:
@@ -39,7 +44,11 @@ def ssdu(
     `available`: the groups of readouts to split; None: all. Raises BadRequest where there are too few.
     """
     seen, judging = split(measurements, config.ratio, generator, available)
-    return relative_misfit(measurements.of(judging), network(measurements.of(seen)))
+    images = network(measurements.of(seen))
+    if not config.weighted:
+        return relative_misfit(measurements.of(judging), images)
+    chance = torch.where(seen & judging, 1.0, config.ratio)  # of the centre and of all others
+    return relative_misfit(measurements.of(judging / (chance * measurements.occurrence.cpu())), images)
 
 
 def split(

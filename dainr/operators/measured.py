@@ -59,8 +59,13 @@ class Measurements:
         cyclic: bool = False,
         centre: bool = False,
         shared_pattern: bool = False,
+        occurrence: Float[Tensor, "frame group"] | None = None,
     ) -> None:
-        """`group`: that of each sample, numbered anew in every frame; with `centre`, group 0 is calibration."""
+        """`group`: that of each sample, numbered anew in every frame; with `centre`, group 0 is calibration.
+
+        `occurrence`: in what share of frames places such as a group's are measured, where W does not make up for that;
+        None: it does.
+        """
         operator, device = data.operator, data.kspace.device
         assert isinstance(operator, Acquisition)
         counts = torch.tensor([b - a for a, b in zip(data.starts, data.starts[1:], strict=False)])
@@ -75,6 +80,7 @@ class Measurements:
         self.even = bool((data.density == data.density[0]).all())  # then what is missing is not what weakens b
         self._energy = self._table(self.weights * data.kspace.abs().square().sum(0))
         self._weight = self._table(self.weights) * len(data.kspace)
+        self.occurrence = torch.ones(self.n_frames, self.n_groups) if occurrence is None else occurrence
         self._all: Measured | None = None
 
     @property
@@ -82,8 +88,8 @@ class Measurements:
         """Which groups have readouts."""
         return self._weight > 0
 
-    def of(self, chosen: Bool[Tensor, "frame group"] | None = None) -> Measured:
-        """The measurement by some groups, or by all."""
+    def of(self, chosen: Bool[Tensor, "frame group"] | Float[Tensor, "frame group"] | None = None) -> Measured:
+        """The measurement by some groups, or by all; numbers say how much each group counts."""
         if chosen is None:
             self._all = self._all or self._measured(self.filled)
             return self._all
@@ -97,7 +103,7 @@ class Measurements:
         weights = self.weights if chosen is None else self._weights(chosen)
         return self.operator.adjoint(weights * drawn.to(self.kspace.device))
 
-    def _measured(self, chosen: Bool[Tensor, "frame group"]) -> Measured:
+    def _measured(self, chosen: Tensor) -> Measured:
         chosen = chosen.to(self.kspace.device).expand(self.n_frames, self.n_groups)
         weights, measured = self._weights(chosen), self._weight * chosen
         share = measured.sum(1) / self._weight.sum(1)
@@ -110,7 +116,7 @@ class Measurements:
             cyclic=self.cyclic,
         )
 
-    def _weights(self, chosen: Bool[Tensor, "frame group"]) -> Float[Tensor, " point"]:
+    def _weights(self, chosen: Tensor) -> Float[Tensor, " point"]:
         return (
             self.weights * chosen.to(self.weights.device).expand(self.n_frames, self.n_groups).reshape(-1)[self._place]
         )

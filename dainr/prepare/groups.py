@@ -2,6 +2,9 @@
 
 import numpy as np
 import torch
+from jaxtyping import Float, Integer
+from scipy.ndimage import uniform_filter
+from torch import Tensor
 
 from dainr.operators.batch import FrameData
 from dainr.operators.measured import Measurements
@@ -9,6 +12,7 @@ from dainr.prepare.frame_data import readouts_in_order
 from dainr.prepare.prepared import Prepared
 
 CENTRE_LINES = 2  # from the k-space centre: lines as near are calibration, which every choice of groups keeps
+NEARBY = 9  # lines, or cells a side, whose occurrence is taken together
 
 
 def measurements(prepared: Prepared, data: FrameData, cyclic: bool) -> Measurements:
@@ -25,6 +29,9 @@ def measurements(prepared: Prepared, data: FrameData, cyclic: bool) -> Measureme
     for number in np.unique(frame):
         mine = frame == number
         group[mine & ~central] = np.arange(np.count_nonzero(mine & ~central)) + int(prepared.cartesian)
+    occurrence = None
+    if prepared.cartesian:  # of spokes and spirals the density compensation makes up for it
+        occurrence = _of_groups(_occurrence(trajectory, frame, prepared.matrix), frame, group)
     return Measurements(
         data,
         torch.from_numpy(np.repeat(group, trajectory.shape[1])),
@@ -32,7 +39,35 @@ def measurements(prepared: Prepared, data: FrameData, cyclic: bool) -> Measureme
         cyclic,
         centre=prepared.cartesian,
         shared_pattern=_is_shared(trajectory, frame),
+        occurrence=occurrence,
     )
+
+
+def _occurrence(
+    trajectory: Float[np.ndarray, "readout sample 2"], frame: Integer[np.ndarray, " readout"], matrix: tuple[int, int]
+) -> Float[np.ndarray, " readout"]:
+    """In what share of frames the places of a readout are measured, averaged over those around them."""
+    numbers, of_frame = np.unique(frame, return_inverse=True)
+    cells = [np.rint(trajectory[..., axis] * n).astype(int) % n for axis, n in enumerate(matrix)]
+    visited = np.zeros((len(numbers), *matrix), bool)
+    visited[of_frame[:, None], cells[0], cells[1]] = True
+    share = uniform_filter(np.fft.fftshift(visited.mean(0)), NEARBY, mode="nearest")
+    middle = [(cell + n // 2) % n for cell, n in zip(cells, matrix, strict=True)]
+    return np.maximum(share[middle[0], middle[1]].mean(1), 1e-6)
+
+
+def _of_groups(
+    values: Float[np.ndarray, " readout"],
+    frame: Integer[np.ndarray, " readout"],
+    group: Integer[np.ndarray, " readout"],
+) -> Float[Tensor, "frame group"]:
+    """Means over the readouts of each group; 1 where there are none."""
+    numbers, of_frame = np.unique(frame, return_inverse=True)
+    n_groups = int(group.max()) + 1
+    place, size = of_frame * n_groups + group, len(numbers) * n_groups
+    counts, sums = np.bincount(place, minlength=size), np.bincount(place, values, size)
+    means = np.where(counts > 0, sums / np.maximum(counts, 1), 1.0)
+    return torch.from_numpy(means.reshape(-1, n_groups)).float()
 
 
 def _is_shared(trajectory: np.ndarray, frame: np.ndarray) -> bool:

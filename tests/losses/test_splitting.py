@@ -87,3 +87,22 @@ def test_the_loss_is_the_relative_misfit_of_one_set_to_the_other() -> None:
         weights * scan.kspace.abs().square()
     ).sum()
     torch.testing.assert_close(ssdu(network, scan, generator(3)), expected, rtol=1e-4, atol=1e-5)
+
+
+def test_the_weighted_loss_stands_for_all_of_k_space() -> None:
+    scan, g = some_scan(), generator()
+    scan.occurrence = torch.rand(4, scan.n_groups, generator=g) + 0.2
+    x = random_complex(4, *MATRIX, seed=9)
+    config = SplittingConfig(ratio=0.4, weighted=True)
+    values = torch.stack([ssdu(lambda measured: x, scan, g, config) for _ in range(150)])
+    whole = scan.of(scan.filled / scan.occurrence)
+    torch.testing.assert_close(values.mean(), whole.misfit(x) * x.numel() / whole.energy, rtol=0.05, atol=0)
+    plain = torch.stack([ssdu(lambda measured: x, scan, g) for _ in range(100)])
+    assert abs(float(plain.mean() / values.mean()) - 1) > 0.02
+
+
+def test_groups_that_count_by_numbers_add_up() -> None:
+    scan, x = some_scan(), random_complex(4, *MATRIX, seed=9)
+    twice, once = scan.of(2.0 * scan.filled), scan.of()
+    torch.testing.assert_close(twice.misfit(x), 2 * once.misfit(x))
+    torch.testing.assert_close(twice.gram(x), 2 * once.gram(x))

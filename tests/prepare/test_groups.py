@@ -53,3 +53,18 @@ def test_one_pattern_for_all_frames_is_seen(cartesian_scan: Scan) -> None:
     )
     assert groups_of(same, holdout=0.0).shared_pattern
     assert not groups_of(cartesian_scan, holdout=0.0).shared_pattern
+
+
+def test_lines_say_how_often_such_lines_are_measured(cartesian_scan: Scan) -> None:
+    found = groups_of(cartesian_scan, holdout=0.0)
+    outer = found.occurrence[:, 1:][found.filled[:, 1:]]
+    assert float(found.occurrence[:, 0].min()) > 2 * float(outer.min())
+    assert float(outer.min()) > 0
+    assert float(found.occurrence.max()) <= 1
+    n_lines = cartesian_scan.kspace.shape[2] / cartesian_scan.n_frames
+    of_lines = found.of(found.filled / found.occurrence).weight / found.of().weight * n_lines
+    assert 0.8 * 32 < float(of_lines) < 1.2 * 32  # divided by it, they stand for all lines
+
+
+def test_spokes_need_no_occurrence(radial_scan: Scan) -> None:
+    assert (groups_of(radial_scan, holdout=0.0).occurrence == 1).all()
