@@ -1,10 +1,12 @@
 """Commands killed at random moments, and a batch of many small cases: what their folders hold afterwards.
 
-    python -m benchmarks.crash [--kills N] [--cases N] [--seed N]
+    python -m benchmarks.crash [--kills N] [--only NAME ...] [--cases N] [--seed N]
 
-Each command works on the results of one that ended well, is killed with SIGKILL, and must leave files that can be read
-to their end. Then the same command runs undisturbed.
-The batch fits two cases at once, is killed five times, and must end complete.
+Each command works where results of other settings lie already, beside files of the user's. It is killed with SIGKILL,
+and every file must then hold what it held before or what the undisturbed command leaves, by content. Then the command
+runs again, or goes on with --resume, and must end as the undisturbed one did: a fit with the same cine, bit for bit.
+A third of the kills come at any time of a command, a third in its last fifth, a third just before one of its changes of
+files. The batch fits two cases at once, is killed five times, and must end complete.
 """
 
 import dainr  # noqa: F401 - before torch, for it decides how threads wait
@@ -15,90 +17,79 @@ import json
 import os
 import random
 import shutil
-import signal
-import subprocess
 import sys
 import tempfile
 import time
-import tomllib
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from statistics import median
 
-import h5py
-import numpy as np
-from PIL import Image
-from safetensors import safe_open
+import torch
 
-from benchmarks.common import DAINR, Report, heading, say, table, write_phantom
+from benchmarks.common import Report, heading, say, table, write_phantom
+from benchmarks.crash_content import Expected, content
+from benchmarks.crash_forked import Ended, Kill, forked, started, warm
+from dainr.networks.weights import FOLDER_VARIABLE, load_mdsr
 from dainr.simulate import SimulationConfig
 
 BATCH_KILLS = 5
-CASE_S = 4.0  # what a case of the batch takes, about: kills are spread over the time of all
+CASE_S = 2.0  # what a case of the batch takes, about: kills are spread over the time of all
+STARTED = 0.02  # of the kills hit a Python of its own, as a user starts it
+IMPORT_S = 3.0  # which takes so much longer
 SMALL = SimulationConfig(matrix=24, frames=4, coils=2)
-QUICK = ("--device", "cpu", "--set", "nufft=compiled", "--set", "features=none", "--set", "checkpoint_every_s=0")
-
-
-def _hdf5(path: Path) -> None:
-    with h5py.File(path) as file:
-        file.visititems(lambda _, item: item[()] if isinstance(item, h5py.Dataset) else None)
-
-
-def _image(path: Path) -> None:
-    with Image.open(path) as image:
-        image.load()
-
-
-def _tensors(path: Path) -> None:
-    with safe_open(path, "np") as file:
-        for key in file.keys():  # noqa: SIM118
-            file.get_tensor(key)
-
-
-def _page(path: Path) -> None:
-    assert path.read_text(encoding="utf-8").rstrip().endswith("</html>")
-
-
-WHOLE: dict[str, Callable[[Path], object]] = {
-    ".h5": _hdf5,
-    ".png": _image,
-    ".npy": np.load,
-    ".safetensors": _tensors,
-    ".html": _page,
-    ".json": lambda path: json.loads(path.read_text(encoding="utf-8")),
-    ".toml": lambda path: tomllib.loads(path.read_text(encoding="utf-8")),
-}
+Run = Callable[[Sequence[str], Path, Kill], Ended]
+OF_A_RUN = r"(cine\.h5|report\.html|run\.json|log\.jsonl|dainr\.json|config\.toml|(state|features).*\.safetensors)"
+QUICK = ("-q", "--device", "cpu", "--set", "nufft=compiled", "--set", "prior=none", "--set", "checkpoint_every_s=0")
+FIT = ("--iterations", "8", *QUICK)
+EXPORTS = (".h5", ".npy", ".nii.gz", ".mp4", ".gif", ".png", ".cfl", ".mrd", "_dicom")
 
 
 @dataclass(frozen=True)
 class Attack:
-    """A command, in whose folder `scan.h5`, `scans` and a finished run `run` lie; `resume` is how it is run again."""
+    """A command, run where `prepare` has been; `begun` is a folder whose fit goes on with --resume once it has begun.
+
+    `passing`: patterns of files that may be gone or others while it is under way; at its end they may not.
+    """
 
     name: str
     command: tuple[str, ...]
-    resume: tuple[str, ...]
+    begun: str = ""
+    passing: tuple[str, ...] = ()
+    weight: float = 1.0  # of its share of the kills
+
+    def again(self, work: Path) -> tuple[str, ...]:
+        """How it is run once more."""
+        if self.begun and (work / self.begun / "config.toml").is_file() and "--force" not in self.command:
+            return ("fit", self.command[1], "-o", self.begun, "-q", "--resume")
+        return self.command
 
 
 def attacks() -> list[Attack]:
-    """Every command that writes, those that replace results as well."""
-    fit = ("fit", "scan.h5", "-o", "new", "-q", "--iterations", "20", *QUICK)
-    batch = ("batch", "scans", "-o", "out", "-q", "--iterations", "5", *QUICK)
-    export = ("export", "run", "cine.h5", "--force")
-    picture = ("export", "run", "cine.png", "--force")
-    convert = ("convert", "scan.h5", "converted.h5", "--force")
-    report = ("report", "run")
-    tune = ("tune", "scan.h5", "-o", "tuned.toml", *("--device", "cpu", "--force"))
-    again = ("fit", "scan.h5", "-o", "run", "-q", "--force", "--iterations", "20", *QUICK)
+    """Every command that writes, where results lie already."""
+    exports = [Attack(f"export {s}", ("export", "run", f"cine{s}", "--force"), weight=0.5) for s in EXPORTS]
+    tune = ("tune", "scan.h5", "-o", "tuned.toml", "--force", *QUICK)
+    search = (*tune, "--trials", "2", "--set", "fit.iterations=5")
+    compare = ("compare", "scan.h5", "-o", "page.html", "--force", "-q", "--methods", "gridding,cg-sense")
+    batch = ("batch", "scans", "-o", "out", "--iterations", "3", *QUICK, "--export", ".nii.gz", "--export", "dicom")
+    simulate = ("simulate", "simulated.h5", "--force", "--matrix", "24", "--frames", "4", "--coils", "2")
     return [
-        Attack("fit", fit, ("fit", "scan.h5", "-o", "new", "-q", "--resume")),
-        Attack("fit --force", again, again),
-        Attack("batch", batch, batch),
-        Attack("export .h5", export, export),
-        Attack("export .png", picture, picture),
-        Attack("convert", convert, convert),
-        Attack("report", report, report),
-        Attack("tune", tune, tune),
+        Attack("fit", ("fit", "scan.h5", "-o", "new", *FIT), "new", (f"new/{OF_A_RUN}",), 2.0),
+        Attack("fit --force", ("fit", "scan.h5", "-o", "run", "--force", *FIT), "run", (f"run/{OF_A_RUN}",), 2.0),
+        Attack("fit --resume", ("fit", "scan.h5", "-o", "half", "-q", "--resume"), "half", (f"half/{OF_A_RUN}",), 2.0),
+        Attack("batch", batch, passing=(rf"out/[ab]/{OF_A_RUN}", r"out/\.cases/.*\.json"), weight=1.0),
+        *exports,
+        *(Attack(f"convert {a} {b}", ("convert", a, b, "--force"), weight=0.5) for a, b in CONVERSIONS),
+        Attack("simulate --force", simulate, weight=0.5),
+        Attack("report", ("report", "run")),
+        Attack("tune", (*tune, "--budgets", "0.1s,0.2s")),
+        Attack("tune --trials", search, passing=(r"tuned\..*journal.*", r"tuned\.log")),
+        Attack("compare", compare),
+        Attack("weights import", ("weights", "import", "mine.pt", "--force"), passing=(r"weights/manifest\.toml",)),
     ]
+
+
+CONVERSIONS = (("scan.h5", "converted.h5"), ("scan.h5", "converted.mrd"), ("bart_ksp.cfl", "converted.h5"))
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
@@ -106,19 +97,21 @@ def main(arguments: Sequence[str] | None = None) -> None:
     arguments = list(sys.argv[1:] if arguments is None else arguments)
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--kills", type=int, default=1000, help="in all, shared by the commands")
+    parser.add_argument("--only", action="append", default=[], metavar="NAME", help="a command of the table")
     parser.add_argument("--cases", type=int, default=1000, help="of the batch; 0: leave it out")
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("-o", "--output", type=Path)
     asked = parser.parse_args(arguments)
     chance, report, faults = random.Random(asked.seed), Report(asked.output), list[str]()
     report.add(heading("Commands killed at random", "crash", arguments, "cpu"))
+    os.environ[FOLDER_VARIABLE] = "weights"
     with tempfile.TemporaryDirectory() as folder:
         if asked.kills:
-            prepared = prepare(Path(folder))
-            rows = []
-            for attack in attacks():
-                rows.append(kill_often(attack, prepared, asked.kills // len(attacks()), chance, faults))
-            report.add(table(("command", "kills", "before its end", "faults"), rows))
+            chosen = [attack for attack in attacks() if not asked.only or attack.name in asked.only]
+            prepared, share = prepare(Path(folder)), asked.kills / sum(attack.weight for attack in chosen)
+            report.add(table(("command", "kills", "before its end", "faults"), []))
+            for attack in chosen:
+                report.extend(kill_often(attack, prepared, round(share * attack.weight), chance, faults))
         if asked.cases:
             report.add(large_batch(Path(folder), asked.cases, chance, faults))
     for fault in faults:
@@ -128,35 +121,49 @@ def main(arguments: Sequence[str] | None = None) -> None:
 
 
 def prepare(folder: Path) -> Path:
-    """A scan, a folder of two, and a finished run."""
+    """Scans, runs and results of other settings than the commands', with files of the user's among them."""
     prepared = folder / "prepared"
     (prepared / "scans").mkdir(parents=True)
     scan = write_phantom(prepared, "scan", SMALL)
     for name in "ab":
         shutil.copy(scan, prepared / "scans" / f"{name}.h5")
-    run(["fit", "scan.h5", "-o", "run", "-q", "--iterations", "20", *QUICK], prepared)
-    run(["export", "run", "cine.h5"], prepared)
-    run(["export", "run", "cine.png"], prepared)
-    run(["convert", "scan.h5", "converted.h5"], prepared)
+    _bart(prepared)
+    other = ("--seed", "1", "--matrix", "24", "--frames", "5", "--coils", "2")
+    commands = [
+        ("fit", "scan.h5", "-o", "run", *FIT, "--set", "seed=1"),
+        ("batch", "scans", "-o", "out", "--iterations", "2", *QUICK, "--export", ".nii.gz", "--export", "dicom"),
+        *(("export", "run", f"cine{suffix}", "--frames", "3") for suffix in EXPORTS),
+        *(("simulate", name, *other) for name in ("simulated.h5", "converted.h5", "converted.mrd")),
+        ("tune", "scan.h5", "-o", "tuned.toml", *QUICK, "--budgets", "0.05s,0.1s"),
+        ("compare", "scan.h5", "-o", "page.html", "-q", "--methods", "gridding"),
+        ("weights", "import", "mine.pt"),
+    ]
+    torch.save(load_mdsr("random", 1).state_dict(), prepared / "mine.pt")
+    for command in commands:
+        if (ended := forked(command, prepared)).code:
+            raise SystemExit(f"{' '.join(command)}: {ended}")
+        warm(ended.modules)
+    torch.save(load_mdsr("random", 0).state_dict(), prepared / "mine.pt")
+    (prepared / "run" / "report.html").write_text("<html>an old report</html>")
+    half = ("fit", "scan.h5", "-o", "half", *FIT)
+    count = forked(half, prepared).changes
+    shutil.rmtree(prepared / "half")
+    forked(half, prepared, Kill(at_change=count // 2))
+    for place in ("", "scans", "run", "out", "half", "weights"):
+        (prepared / place / "notes.txt").write_text(f"the user's, in {place}")
     return prepared
 
 
-def run(arguments: Sequence[str], where: Path, kill_after: float | None = None) -> tuple[float, int]:
-    """Seconds and exit code of a command, which may be killed with all it started."""
-    started = time.perf_counter()
-    with subprocess.Popen(
-        [*DAINR, *arguments],
-        cwd=where,
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.DEVNULL,
-        start_new_session=True,
-    ) as process:
-        try:
-            process.wait(kill_after)
-        except subprocess.TimeoutExpired:
-            os.killpg(process.pid, signal.SIGKILL)
-            process.wait()
-    return time.perf_counter() - started, process.returncode
+def _bart(folder: Path) -> None:
+    """Cartesian k-space in BART's files."""
+    import numpy as np
+
+    from dainr.io.scans.bart import write_cfl
+
+    draw = np.random.default_rng(0).normal
+    kspace = np.zeros((16, 16, 1, 2, *[1] * 6, 4), np.complex64)
+    kspace[:, ::2] = draw(size=kspace[:, ::2].shape) + 1j * draw(size=kspace[:, ::2].shape)
+    write_cfl(folder / "bart_ksp", kspace)
 
 
 def kill_often(attack: Attack, prepared: Path, kills: int, chance: random.Random, faults: list[str]) -> list[str]:
@@ -164,36 +171,51 @@ def kill_often(attack: Attack, prepared: Path, kills: int, chance: random.Random
     before, cut = len(faults), 0
     with tempfile.TemporaryDirectory(dir=prepared.parent) as place:
         work = Path(place) / "work"
-        shutil.copytree(prepared, work)
-        seconds, code = run(attack.command, work)
-        if code:
-            faults.append(f"{attack.name}: undisturbed, it ended with {code}")
+        expected, usual = _undisturbed(attack, prepared, work, faults)
         for _ in range(kills):
-            shutil.rmtree(work)
-            shutil.copytree(prepared, work)
-            _, code = run(attack.command, work, chance.uniform(0.0, seconds))
-            cut += code == -signal.SIGKILL
-            faults += [f"{attack.name}: {path} is neither old nor new" for path in broken(work)]
-            begun = attack.resume if (work / "new" / "config.toml").is_file() else attack.command
-            if run(begun, work)[1]:
-                faults.append(f"{attack.name}: it does not run again")
-    say(f"{attack.name}: {cut} of {kills} killed before the end, {len(faults) - before} faults")
+            _anew(prepared, work)
+            kill, run = _moment(usual, chance)
+            ended = run(attack.command, work, kill)
+            cut += ended.code < 0
+            where = f"{attack.name}, {kill}"
+            faults += [f"{where}: {fault}" for fault in expected.faults_after_kill(content(work))]
+            again = forked(attack.again(work), work)
+            if again.code:
+                faults.append(f"{where}: run again, it ends with {again.code}: {again.said}")
+            faults += [f"{where}: run again, {fault}" for fault in expected.faults_at_end(content(work))]
+    say("\n".join([f"{attack.name}: {cut} of {kills} killed before the end", *faults[before:]]))
     return [attack.name, str(kills), str(cut), str(len(faults) - before)]
 
 
-def broken(folder: Path) -> list[str]:
-    """The files in a folder that cannot be read to their end; hidden ones, which nothing reads, aside."""
-    found = []
-    for path in sorted(folder.rglob("*")):
-        parts = path.relative_to(folder).parts
-        read = WHOLE.get(path.suffix)
-        if read is None or any(part.startswith(".") and part != ".cases" for part in parts):
-            continue
-        try:
-            read(path)
-        except Exception as error:
-            found.append(f"{path.relative_to(folder)} ({error})")
-    return found
+def _undisturbed(attack: Attack, prepared: Path, work: Path, faults: list[str]) -> tuple[Expected, Ended]:
+    """What the command leaves, twice, and what it takes."""
+    found, ends = [], []
+    for _ in range(3):
+        _anew(prepared, work)
+        ends.append(forked(attack.command, work))
+        if ends[-1].code:
+            faults.append(f"{attack.name}: undisturbed, it ended with {ends[-1]}")
+        warm(ends[-1].modules)
+        found.append(content(work))
+    expected = Expected(content(prepared), found[1], found[2], attack.passing)
+    seconds = median(end.seconds for end in ends[1:])
+    say(f"{attack.name}: {seconds:.2f} s, {ends[-1].changes} changes; varying: {', '.join(expected.varying) or 'none'}")
+    return expected, Ended(seconds, 0, ends[-1].changes)
+
+
+def _moment(usual: Ended, chance: random.Random) -> tuple[Kill, Run]:
+    """When to kill, and who runs the command."""
+    if chance.random() < STARTED:
+        return Kill(after_s=chance.uniform(0.0, usual.seconds + IMPORT_S)), started
+    kind = chance.randrange(3)
+    if kind == 2:
+        return Kill(at_change=chance.randint(1, usual.changes)), forked
+    return Kill(after_s=usual.seconds * chance.uniform(0.8 * kind, 1.0)), forked
+
+
+def _anew(prepared: Path, work: Path) -> None:
+    shutil.rmtree(work, ignore_errors=True)
+    shutil.copytree(prepared, work)
 
 
 def large_batch(folder: Path, count: int, chance: random.Random, faults: list[str]) -> str:
@@ -207,13 +229,14 @@ def large_batch(folder: Path, count: int, chance: random.Random, faults: list[st
     command = ("batch", str(scans), "-o", str(out), *options, "--export", ".npy")
     began = time.perf_counter()
     for number in range(BATCH_KILLS):
-        run(command, folder, chance.uniform(0.5, 1.5) * count * CASE_S / 2 / (BATCH_KILLS + 1))
+        started(command, folder, Kill(chance.uniform(0.5, 1.5) * count * CASE_S / 2 / (BATCH_KILLS + 1)))
         say(f"killed {number + 1} times: {len(list(out.glob('*.npy')))} of {count} exports are there")
-    code = run(command, folder)[1]
+    code = started(command, folder).code
     rows = json.loads((out / "summary.json").read_text()) if code == 0 else []
     done = sum(row["status"] == "done" for row in rows)
-    if (code, done, len(broken(out))) != (0, count, 0):
-        faults.append(f"batch: exit code {code}, {done} of {count} cases done")
+    damaged = [name for name, held in content(out).items() if held.startswith("cannot")]
+    if (code, done, len(damaged)) != (0, count, 0):
+        faults.append(f"batch: exit code {code}, {done} of {count} cases done, damaged: {damaged[:3]}")
     taken = time.perf_counter() - began
     return f"A batch of {count} cases, two at once, killed {BATCH_KILLS} times: {done} done in {taken:.0f} s."
 

@@ -49,7 +49,7 @@ def fits_of(process: "subprocess.Popen[str]") -> list[psutil.Process]:
     found = []
     for child in psutil.Process(process.pid).children(recursive=True):
         try:
-            if "fit" in child.cmdline()[3:4]:
+            if child.name() == "dainr fit" or "fit" in child.cmdline()[3:4]:
                 found.append(child)
         except psutil.Error:
             continue

@@ -3,14 +3,11 @@
 What was asked of a case and how it ended lies in `OUT/.cases/NAME.json`; a lock beside it keeps two workers apart.
 """
 
-import ctypes
 import fcntl
 import json
 import os
 import signal
 import subprocess
-import sys
-import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
@@ -23,6 +20,7 @@ from dainr.io import scan_sha256
 from dainr.io.hdf5 import write_whole
 from dainr.io.scans.reading import LOST
 from dainr.studies.batch.cases import Case
+from dainr.studies.batch.commands import Commands
 from dainr.studies.batch.index import CASES, present
 
 ATTEMPTS = 2  # of a case that was killed, took too long or found no memory, or whose file another program was writing
@@ -33,7 +31,6 @@ OF_THE_MACHINE = (
     LOST,
 )  # what bad data are not told by, though the exit code is theirs
 TIMED_OUT = -signal.SIGALRM
-PARENT_DEATH_SIGNAL = 1  # of prctl(2)
 
 
 @dataclass(frozen=True)
@@ -74,52 +71,8 @@ class Outcome:
 Watch = Callable[[Sequence[Job], list[Outcome]], None]
 
 
-class _Commands:
-    """The commands that run, so that all can be asked to end."""
-
-    def __init__(self) -> None:
-        self.stopping = threading.Event()
-        self._lock, self._running = threading.Lock(), set[subprocess.Popen[bytes]]()
-
-    def start(self, command: Sequence[str], environment: dict[str, str]) -> "subprocess.Popen[bytes]":
-        """Raises Interrupted once the batch ends."""
-        with self._lock:
-            if self.stopping.is_set():
-                raise Interrupted("interrupted", "the batch was stopped", "run the same command again")
-            process = subprocess.Popen(
-                command,
-                env=environment,
-                stdin=subprocess.DEVNULL,
-                stdout=subprocess.DEVNULL,
-                stderr=subprocess.PIPE,
-                preexec_fn=_end_with_parent if sys.platform == "linux" else None,
-            )
-            self._running.add(process)
-        return process
-
-    def ended(self, process: "subprocess.Popen[bytes]") -> None:
-        with self._lock:
-            self._running.discard(process)
-
-    def stop(self) -> None:
-        """A fit then saves its state and ends."""
-        with self._lock:
-            self.stopping.set()
-            for process in self._running:
-                process.terminate()
-
-
-_commands = _Commands()
-_prctl = ctypes.CDLL(None).prctl if sys.platform == "linux" else None  # found here: a forked child should not look
-
-
-@contextmanager
-def commands_of_a_batch() -> Iterator[Callable[[], None]]:
-    """What asks all commands that cases run to end, so that none begins until the block has ended."""
-    try:
-        yield _commands.stop
-    finally:
-        _commands.stopping.clear()
+_commands = Commands()
+commands_of_a_batch = _commands.of_a_batch
 
 
 def failed(job: Job, why: str) -> Outcome:
@@ -218,7 +171,7 @@ def _attempt(job: Job, same: bool, environment: dict[str, str]) -> tuple[int, st
 
 
 def _dainr(arguments: Sequence[str], job: Job, environment: dict[str, str]) -> tuple[int, str]:
-    process = _commands.start([sys.executable, "-m", "dainr.cli", *arguments], environment)
+    process = _commands.start(arguments, environment)
     with process:
         try:
             _, said = process.communicate(timeout=job.limit_s or None)
@@ -229,13 +182,8 @@ def _dainr(arguments: Sequence[str], job: Job, environment: dict[str, str]) -> t
             _commands.ended(process)
     if _commands.stopping.is_set() and process.returncode:
         raise Interrupted("interrupted", "the batch was stopped", "run the same command again")
-    return process.returncode, _sentence(process.returncode, said.decode(errors="replace"))
-
-
-def _end_with_parent() -> None:
-    """Ask the kernel for SIGTERM when the thread that started it dies: a fit then saves its state and ends."""
-    if _prctl is not None:
-        _prctl(PARENT_DEATH_SIGNAL, signal.SIGTERM)
+    code = process.returncode or 0
+    return code, _sentence(code, said.decode(errors="replace"))
 
 
 def _sentence(code: int, said: str) -> str:
