@@ -8,12 +8,17 @@ from typing import TYPE_CHECKING, Any
 
 import typer
 
+from dainr.errors import BadScan
+from dainr.runs.schema import fault
+from dainr.runs.stored import read_config_file
+
 from .progress import clock
 
 if TYPE_CHECKING:
     from dainr.studies.batch.work import Job, Outcome
 
 LINE_EVERY_S = 30.0
+LINE = {"slice": int, "step": int, "heldout": float, "seconds": float}  # what is shown of a line of the log
 COLUMNS = ("Case", "Slice", "Step", "Held-out error", "Time left")
 
 
@@ -91,7 +96,9 @@ def _running(jobs: Sequence["Job"], outcomes: list["Outcome"]) -> list[tuple[str
             continue
         try:
             line = json.loads((job.run / "log.jsonl").read_text(encoding="utf-8").splitlines()[-1])
-        except (OSError, ValueError, IndexError):
+            if fault(line, LINE) or line["step"] < 1:
+                raise ValueError("it is no line of a log")
+        except (OSError, ValueError, IndexError, RecursionError):
             rows.append((job.case.name, "", "starting", "", ""))
             continue
         rows.append((job.case.name, str(line["slice"]), *_figures(job, line)))
@@ -99,11 +106,11 @@ def _running(jobs: Sequence["Job"], outcomes: list["Outcome"]) -> list[tuple[str
 
 
 def _figures(job: "Job", line: dict[str, Any]) -> tuple[str, str, str]:
-    import tomllib
-
     try:
-        fit = tomllib.loads((job.run / "config.toml").read_text(encoding="utf-8"))["config"].get("fit", {})
-    except (OSError, tomllib.TOMLDecodeError, KeyError):
+        fit = read_config_file(job.run / "config.toml")["config"].get("fit", {})
+    except BadScan:
+        fit = {}
+    if fault(fit, {"iterations?": int, "budget_s?": float}):
         fit = {}
     steps, budget = fit.get("iterations", 0), fit.get("budget_s", 0.0)
     left = budget - line["seconds"] if budget else line["seconds"] / line["step"] * (steps - line["step"])

@@ -50,6 +50,7 @@ def fit(
     said = stored_reading(target, asked) if resume else asked.reading
     reading = Reading(scan, options=said)  # by another process, while this one imports
     from dainr.runs.folder import RunFolder
+    from dainr.runs.run import has_cine
 
     folder = RunFolder(target)
     binning = asked.binning
@@ -64,7 +65,7 @@ def fit(
             stack.enter_context(folder.alone())
         if resume:
             request, config = stored_run(folder, asked, scan_sha256(scan, said))
-            if folder.is_complete:
+            if folder.is_complete and has_cine(folder):
                 typer.echo(f"dainr: the run in {folder.path} is complete, nothing to resume.", err=True)
                 return
             binning = options.read_binning(request.binning)

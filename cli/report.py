@@ -6,8 +6,13 @@ from typing import Annotated
 import typer
 
 
-def report(run: Annotated[Path, typer.Argument(help="Folder of a finished run.")]) -> None:
-    """Write report.html of a finished run anew.
+def report(
+    run: Annotated[Path, typer.Argument(help="Folder of a finished run.")],
+    repair: Annotated[
+        bool, typer.Option("--repair", help="Mend what is damaged in the run, as far as the rest of it tells.")
+    ] = False,
+) -> None:
+    """Write report.html of a finished run anew, or mend a run that was damaged.
 
     Example: dainr report run
     """
@@ -18,7 +23,25 @@ def report(run: Annotated[Path, typer.Argument(help="Folder of a finished run.")
     folder = RunFolder(run)
     folder.read_config()  # or there is no run
     with folder.alone():
+        if repair:
+            _repair(run)
+            return
         recon = load_run(run)
         folder.adopt()
         folder.write_text(REPORT, build_report(recon, folder.read_config(), recon.record))
     typer.echo(str(folder.file(REPORT)))
+
+
+def _repair(run: Path) -> None:
+    """Mend and say it, a line each. Exits with 1 where something is still damaged."""
+    from dainr.runs.repair import repair
+
+    found = repair(run)
+    for line in found.mended:
+        typer.echo(line)
+    for line in found.broken:
+        typer.echo(f"dainr: not mended: {line}", err=True)
+    if found.broken:
+        raise typer.Exit(1)
+    if not found.mended:
+        typer.echo(f"{run}: the run is whole, nothing was changed.")

@@ -1,10 +1,9 @@
 """What `dainr fit --resume` goes on with: the run's own request and settings, if what is asked now agrees."""
 
-import tomllib
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from dainr.errors import BadRequest
+from dainr.errors import BadRequest, BadScan
 
 from .options import Asked, read_binning
 
@@ -24,10 +23,11 @@ def stored_reading(path: Path, asked: Asked) -> "ReadOptions":
     The folder itself is looked at later, by `stored_run`: nothing is imported here that the reading would wait for.
     """
     from dainr.io import ReadOptions
+    from dainr.runs.stored import read_config_file
 
     try:
-        stored = tomllib.loads((path / CONFIG).read_text(encoding="utf-8"))["run"].get("reading", {})
-    except (OSError, ValueError, LookupError, AttributeError):
+        stored = read_config_file(path / CONFIG)["run"].get("reading", {})
+    except BadScan:
         return asked.reading
     return ReadOptions.parsed(stored)
 

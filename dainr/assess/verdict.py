@@ -128,7 +128,8 @@ def _overfit(fit: Mapping[str, Any], where: str) -> list[Finding]:
     unseen = _excess(fit["heldout_error"], fit["heldout_noise_error"])
     seen = fit["in_sample_error"]
     # lines held out hold less of the signal than those of the centre, which never are: relative to it they look worse
-    ratio = fit["heldout_error"] / fit["heldout_noise_error"] * fit["noise_error"] / max(seen, 1e-12)
+    noise = max(fit["heldout_noise_error"], 1e-12)
+    ratio = fit["heldout_error"] / noise * fit["noise_error"] / max(seen, 1e-12)
     if fit["in_sample_error"] < 0.95 * fit["noise_error"]:
         return [
             Finding(

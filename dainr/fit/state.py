@@ -1,10 +1,13 @@
 """What a fit knows and shows: validations, its state, the step an observer sees, checkpoints, an unfinished run."""
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 
 from torch import Tensor, nn
+
+from dainr.errors import BadScan, is_out_of_memory
 
 
 @dataclass(frozen=True)
@@ -79,6 +82,20 @@ class RunState:
         if index in self.finished:
             return self.finished[index]
         return self.current[1] if self.current is not None and self.current[0] == index else None
+
+
+@contextmanager
+def of_the_run(where: str) -> Iterator[None]:
+    """Put stored tensors into a model. Raises BadScan where these have other names or shapes than it needs."""
+    try:
+        yield
+    except (LookupError, RuntimeError, ValueError, TypeError, AttributeError) as error:  # as torch finds them
+        if is_out_of_memory(error):
+            raise
+        why = str(error).splitlines()[0] if str(error) else type(error).__name__
+        raise BadScan(
+            where, f"its tensors are not those of the run ({why})", "fit the scan again with --force"
+        ) from error
 
 
 Observer = Callable[[Step], bool | None]  # False stops the fit

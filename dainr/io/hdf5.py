@@ -115,6 +115,8 @@ def read_array(file: h5py.File, name: str, where: str) -> np.ndarray | None:
     if name not in file:
         return None
     dataset = file[name]
+    if isinstance(dataset, h5py.Dataset) and _lies_beyond(dataset, file):
+        raise BadScan(where, f"{name} is longer than the file", "copy or export it again")
     try:
         array = np.asarray(dataset[()]) if isinstance(dataset, h5py.Dataset) else np.empty(0, object)
     except (TypeError, ValueError):  # an HDF5 type that numpy lacks
@@ -125,6 +127,12 @@ def read_array(file: h5py.File, name: str, where: str) -> np.ndarray | None:
     if array.dtype.kind not in "biufc":
         raise BadScan(where, f"{name} is not an array of numbers", f"store {name} as a numeric dataset")
     return array
+
+
+def _lies_beyond(dataset: h5py.Dataset, file: h5py.File) -> bool:
+    """Whether an array that lies in the file as it is takes more bytes than that has."""
+    as_it_is = dataset.chunks is None and dataset.external is None and not dataset.is_virtual
+    return as_it_is and dataset.dtype.kind in "biufc" and dataset.nbytes > file.id.get_filesize()
 
 
 @contextmanager

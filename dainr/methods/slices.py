@@ -16,7 +16,7 @@ from torch import Tensor
 
 from dainr.cine import Cine
 from dainr.fields.field import DynamicField
-from dainr.fit.state import Checkpoint, FitState, Observer, RunState
+from dainr.fit.state import Checkpoint, FitState, Observer, RunState, of_the_run
 from dainr.machine import disk
 from dainr.machine.device import resolve_device
 from dainr.machine.memory import give_freed_memory_back
@@ -105,7 +105,9 @@ class SliceMethod:
     ) -> SliceResult:
         """A slice, or what is left to do of it. Images that were in progress are begun anew."""
         if begun is not None and begun.state.is_done:
-            images, state = begun.tensors["images"], begun.state
+            with of_the_run("the state to resume from"):
+                shape = len(part.data.frames), *part.prepared.matrix
+                images, state = begun.tensors["images"].reshape(shape), begun.state
         else:
             images, state = self.reconstruct(part, config, observers)
         return SliceResult(images, state, _summary(state))

@@ -35,12 +35,24 @@ def policy_of(page: str) -> str:
 
     Nothing is loaded but pictures that lie in the page itself. https://www.w3.org/TR/CSP3/
     """
-    hashes = [hashlib.sha256(script.encode("utf-8")).digest() for script in SCRIPTS.findall(page)]
-    scripts = " ".join(f"'sha256-{base64.b64encode(digest).decode('ascii')}'" for digest in hashes) or "'none'"
+    scripts = " ".join(f"'sha256-{digest}'" for digest in _digests(page)) or "'none'"
     return (
         f"default-src 'none'; script-src {scripts}; style-src 'unsafe-inline'; img-src data:;"
         " base-uri 'none'; form-action 'none'"
     )
+
+
+def is_whole(page: str) -> bool:
+    """Whether a page has its end, and the scripts that its policy names; some of older versions have no policy."""
+    told = re.search(r'http-equiv="Content-Security-Policy" content="([^"]*)"', page)
+    named = told is None or all(f"'sha256-{digest}'" in told[1] for digest in _digests(page))
+    return page.startswith("<!doctype html>") and page.rstrip().endswith("</html>") and named
+
+
+def _digests(page: str) -> list[str]:
+    """The hashes of its scripts."""
+    hashes = (hashlib.sha256(script.encode("utf-8")).digest() for script in SCRIPTS.findall(page))
+    return [base64.b64encode(digest).decode("ascii") for digest in hashes]
 
 
 def _part(name: str) -> str:

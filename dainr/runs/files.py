@@ -1,11 +1,11 @@
 """The files of a run's folder: what they are called, and which of those that are there may be replaced."""
 
 import re
-import tomllib
 from pathlib import Path
 
-from dainr.errors import BadRequest
+from dainr.errors import BadRequest, BadScan
 from dainr.runs.owned import OwnedFolder
+from dainr.runs.stored import read_config_file
 
 CONFIG, RECORD, LOG, STATE = "config.toml", "run.json", "log.jsonl", "state.safetensors"
 FEATURES, CINE, REPORT = "features.safetensors", "cine.h5", "report.html"
@@ -54,11 +54,10 @@ class RunFiles(OwnedFolder):
     def _is_unmarked_run(self) -> bool:
         """Whether the config is that of a run made before runs had markers."""
         try:
-            stored = tomllib.loads(self.file(CONFIG).read_text(encoding="utf-8"))
-        except (OSError, ValueError):
+            read_config_file(self.file(CONFIG))
+        except BadScan:
             return False
-        run, config = stored.get("run"), stored.get("config")
-        return isinstance(run, dict) and isinstance(config, dict) and {"method", "scan", "sha256"} <= run.keys()
+        return True
 
     def adopt(self) -> None:
         """Mark a run made before runs had markers, and take away what it had half written."""
@@ -66,9 +65,13 @@ class RunFiles(OwnedFolder):
             return
         names = [path.name for path in self.path.iterdir()]
         for name in names:
-            if HALF_WRITTEN.fullmatch(name):
+            if HALF_WRITTEN.fullmatch(name) and self.file(name).is_file():
                 self.file(name).unlink()
         self.claim([*FILES, *(name for name in names if UNMARKED.fullmatch(name))], there_too=True)
+
+    def mark_anew(self) -> None:
+        """Write the marker of a run that has lost it: whatever has the name of a file of a run is on its list."""
+        self._mark({*FILES, *(path.name for path in self.path.iterdir() if UNMARKED.fullmatch(path.name))})
 
     def check_apart(self, scan: Path) -> None:
         """Refuse a scan that a new run in this folder would overwrite. Raises BadRequest."""

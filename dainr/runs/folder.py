@@ -12,10 +12,9 @@ Every file is replaced whole, so that a run killed at any moment leaves a folder
 
 import json
 import time
-import tomllib
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
-from dataclasses import asdict, replace
+from dataclasses import asdict, fields, replace
 from pathlib import Path
 from typing import Any
 
@@ -28,8 +27,9 @@ from dainr.errors import BadRequest, BadScan, DainrError, Diverged, Interrupted,
 from dainr.fit.state import Checkpoint, FitState, RunState, Step, Validation
 from dainr.machine.disk import room_for
 from dainr.methods import get_method
+from dainr.runs import stored
 from dainr.runs.files import CINE, CONFIG, FEATURES, FILES, LOG, RECORD, REPORT, SLICES, STATE, RunFiles
-from dainr.settings.build import with_new_names
+from dainr.settings.build import build_config, with_new_names
 
 __all__ = ["CINE", "CONFIG", "FEATURES", "FILES", "LOG", "RECORD", "REPORT", "SLICES", "STATE", "RunFolder"]
 
@@ -41,11 +41,15 @@ class RunFolder(RunFiles):
         super().__init__(path)
         self.checkpoint_every_s = checkpoint_every_s
         self._saved_at = time.monotonic()
+        self._run_id: str | None = None  # once it was read
 
     @property
     def is_complete(self) -> bool:
-        """Whether the run in it has ended well."""
-        return self.is_run and self.file(RECORD).is_file() and self.read_record().get("status") == "done"
+        """Whether the run in it has ended well, by its record."""
+        try:
+            return self.is_run and self.read_record()["status"] == "done"
+        except BadScan:
+            return False
 
     @contextmanager
     def beginning(
@@ -94,6 +98,14 @@ class RunFolder(RunFiles):
         self.path.mkdir(exist_ok=True)
         self.claim(FILES)
         self.write_text(CONFIG, tomli_w.dumps(config))
+        self._run_id = None
+
+    @property
+    def run_id(self) -> str:
+        """The id of the run, which its files carry; empty of runs made before there were ids."""
+        if self._run_id is None:
+            self._run_id = stored.read_config_file(self.file(CONFIG))["run"].get("id", "") if self.is_run else ""
+        return self._run_id
 
     def read_config(self) -> dict[str, Any]:
         """What was asked, settings by the names they have now.
@@ -102,23 +114,29 @@ class RunFolder(RunFiles):
         """
         if not self.is_run:
             raise BadScan(str(self.path), f"there is no run here ({CONFIG} is missing)", "name a folder dainr fit made")
+        content = stored.read_config_file(self.file(CONFIG))
         try:
-            stored = tomllib.loads(self.file(CONFIG).read_text(encoding="utf-8"))
-        except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-            raise BadScan(str(self.file(CONFIG)), f"it is damaged ({error})", "fit the scan again") from error
-        if {"run", "config"} <= stored.keys():
-            kind = get_method(stored["run"]["method"]).Config
-            stored["config"] = with_new_names(kind, stored["config"])
-        return stored
+            kind = get_method(content["run"]["method"]).Config
+            content["config"] = with_new_names(kind, content["config"])
+            build_config(kind, content["config"])
+        except BadRequest as error:
+            raise stored.damaged(self.file(CONFIG), f"{error.what}: {error.why}", stored.ANEW) from error
+        return content
 
-    def read_record(self) -> dict[str, Any]:
-        """What happened. Raises BadScan when it is missing or damaged."""
-        try:
-            return json.loads(self.file(RECORD).read_text(encoding="utf-8"))
-        except FileNotFoundError as error:
-            raise BadScan(str(self.path), "the run in it has not ended", "finish it with --resume") from error
-        except ValueError as error:
-            raise BadScan(str(self.file(RECORD)), f"it is damaged ({error})", "fit the scan again") from error
+    def read_record(self, verdict: bool = True) -> dict[str, Any]:
+        """What happened; of a run that is done all that a report tells, its `verdict` or not.
+
+        Raises BadScan when it is missing, damaged or that of another run.
+        """
+        path = self.file(RECORD)
+        if not path.exists() and not path.is_symlink():
+            raise BadScan(str(self.path), "the run in it has not ended", "finish it with fit --resume")
+        record = stored.read_record_file(path, verdict)
+        if self.is_run and "input" in record:
+            run = self.read_config()["run"]
+            same = (record["input"].get("sha256"), record["method"]) == (run["sha256"], run["method"])
+            stored.check_id(path, record.get("id", "") if same else "of another scan", self.run_id, stored.RESUMED)
+        return record
 
     def write_record(self, record: dict[str, Any]) -> None:
         """Write run.json."""
@@ -170,7 +188,8 @@ class RunFolder(RunFiles):
 
     def load_features(self) -> dict[str, torch.Tensor]:
         """The feature maps of the slices, or none."""
-        return self._load_tensors(FEATURES)[0] if self.file(FEATURES).is_file() else {}
+        path = self.file(FEATURES)
+        return self._load_tensors(FEATURES)[0] if path.exists() or path.is_symlink() else {}
 
     def load_state(self) -> RunState:
         """The state to resume from; empty when the run was killed before its first checkpoint.
@@ -179,19 +198,19 @@ class RunFolder(RunFiles):
         """
         state = RunState()
         for path in (*self._slices(), self.file(STATE)):
-            if not path.is_file():
+            if not path.exists() and not path.is_symlink():
                 continue
             tensors, metadata = self._load_tensors(path.name)
             if "dainr" not in metadata:
-                raise BadScan(str(path), "it holds no state of a fit", "fit the scan again with --force")
-            for key, stored in json.loads(metadata["dainr"]).items():
-                group, index = key.split(".")
-                mine = {k.removeprefix(f"{key}."): v for k, v in tensors.items() if k.startswith(f"{key}.")}
-                checkpoint = Checkpoint(mine, _state_from(stored))
+                raise BadScan(str(path), "it holds no state of a fit", stored.ANEW)
+            for (group, index), found in stored.read_states(metadata["dainr"], path).items():
+                begin = f"{group}.{index}."
+                mine = {k.removeprefix(begin): v for k, v in tensors.items() if k.startswith(begin)}
+                checkpoint = Checkpoint(mine, _state_from(found))
                 if group == "finished":
-                    state.finished[int(index)] = checkpoint
-                elif int(index) not in state.finished:  # killed as it ended
-                    state = replace(state, current=(int(index), checkpoint))
+                    state.finished[index] = checkpoint
+                elif index not in state.finished:  # killed as it ended
+                    state = replace(state, current=(index, checkpoint))
         return state
 
     def state_to_resume(self) -> RunState:
@@ -221,17 +240,21 @@ class RunFolder(RunFiles):
         with self.writing(name) as part:
             part.touch()
             mode = part.stat().st_mode
-            save_file({k: v.cpu() for k, v in tensors.items()}, part, metadata)
+            save_file({k: v.cpu() for k, v in tensors.items()}, part, metadata | {"run": self.run_id})
             part.chmod(mode)  # the library writes files that only their owner may read
 
     def _load_tensors(self, name: str) -> tuple[dict[str, torch.Tensor], dict[str, str]]:
+        path = self.file(name)
         try:
-            with safe_open(self.file(name), framework="pt") as file:
-                return {key: file.get_tensor(key) for key in file.keys()}, file.metadata() or {}  # noqa: SIM118
+            with safe_open(path, framework="pt") as file:
+                tensors, metadata = {key: file.get_tensor(key) for key in file.keys()}, file.metadata() or {}  # noqa: SIM118
         except (SafetensorError, OSError) as error:
-            raise BadScan(
-                str(self.file(name)), f"it is damaged ({error})", "fit the scan again with --force"
-            ) from error
+            raise stored.damaged(path, str(error), stored.ANEW) from error
+        stored.check_id(path, metadata.get("run", ""), self.run_id, stored.ANEW)
+        for key, tensor in tensors.items():
+            if not torch.isfinite(tensor).all():
+                raise stored.damaged(path, f"{key} is not finite", stored.ANEW)
+        return tensors, metadata
 
     def trim_log(self, state: RunState) -> None:
         """Take back what was logged after the checkpoint, so that it is not there twice once the run has gone on."""
@@ -252,5 +275,7 @@ class RunFolder(RunFiles):
         self.write_text(LOG, "".join(kept))
 
 
-def _state_from(stored: dict[str, Any]) -> FitState:
-    return FitState(**{**stored, "validations": [Validation(**v) for v in stored["validations"]]})
+def _state_from(content: dict[str, Any]) -> FitState:
+    known = {f.name: content[f.name] for f in fields(FitState) if f.name in content}
+    validations = [Validation(v["step"], v["heldout"], v["seconds"]) for v in content["validations"]]
+    return FitState(**known | {"validations": validations})

@@ -41,7 +41,9 @@ class OwnedFolder:
             marker = json.loads(self.file(MARKER).read_text(encoding="utf-8"))
         except (FileNotFoundError, NotADirectoryError):
             return set()
-        except ValueError as error:
+        except OSError as error:
+            raise self._damaged(error.strerror or "it cannot be read") from error
+        except (ValueError, RecursionError) as error:
             raise self._damaged(str(error)) from error
         if not isinstance(marker, dict) or marker.get("schema") != SCHEMA or not _are_names(marker.get("files")):
             raise self._damaged(f"it is no {SCHEMA} marker")
@@ -63,7 +65,11 @@ class OwnedFolder:
                 raise BadRequest(
                     str(self.file(name)), "this run did not write it", "move it away, or name another folder"
                 )
-        marker = {"schema": SCHEMA, "version": VERSION, "files": sorted(owned.union(new))}
+        self._mark(owned.union(new))
+
+    def _mark(self, names: Iterable[str]) -> None:
+        """Write the marker with this list."""
+        marker = {"schema": SCHEMA, "version": VERSION, "files": sorted(names)}
         if not self.is_marked and self._is_there(MARKER):
             raise BadRequest(str(self.file(MARKER)), "it is no file", "name another folder")
         self._make_parts()
@@ -71,6 +77,8 @@ class OwnedFolder:
         with room_for(self.file(MARKER)):
             part.write_text(json.dumps(marker, indent=1) + "\n", encoding="utf-8")
         part.replace(self.file(MARKER))
+        with suppress(OSError):
+            self.file(PARTS).rmdir()
 
     @contextmanager
     def writing(self, name: str) -> Iterator[Path]:
@@ -82,6 +90,8 @@ class OwnedFolder:
             with room_for(self.file(name)):
                 yield part
             part.replace(self.file(name))
+        except OSError as error:
+            raise self._not_written(name, error) from error
         finally:
             with suppress(OSError):
                 part.unlink(missing_ok=True)
@@ -97,7 +107,7 @@ class OwnedFolder:
         parts = self.file(PARTS)
         if self.is_marked and parts.is_dir() and not parts.is_symlink():
             for path in parts.iterdir():
-                path.unlink()
+                _remove(path)
             parts.rmdir()
 
     def discard(self) -> None:
@@ -105,7 +115,7 @@ class OwnedFolder:
         if not self.is_marked:
             return
         for name in self.owned():
-            self.file(name).unlink(missing_ok=True)
+            _remove(self.file(name))
         self.tidy()
         self.file(MARKER).unlink()
         self._remove_if_empty()
@@ -143,15 +153,30 @@ class OwnedFolder:
             self.path.rmdir()
 
     def _make_parts(self) -> None:
-        self.file(PARTS).mkdir(exist_ok=True)
+        try:
+            self.file(PARTS).mkdir(exist_ok=True)
+        except OSError as error:
+            raise self._not_written(PARTS, error) from error
 
     def _is_there(self, name: str) -> bool:
         return self.file(name).exists() or self.file(name).is_symlink()
 
     def _damaged(self, why: str) -> BadScan:
-        return BadScan(
-            str(self.file(MARKER)), f"it is damaged ({why})", "move the run's files away, or name another folder"
-        )
+        fix = "mend it with dainr report --repair, or name another folder"
+        return BadScan(str(self.file(MARKER)), f"it is damaged ({why})", fix)
+
+    def _not_written(self, name: str, error: OSError) -> BadRequest:
+        why = f"it cannot be written ({error.strerror or error})"
+        return BadRequest(str(self.file(name)), why, "see what is in its place, and to permissions and the disk")
+
+
+def _remove(path: Path) -> None:
+    """Take a file of ours away. Raises BadRequest where a folder lies in its place."""
+    try:
+        path.unlink(missing_ok=True)
+    except OSError as error:
+        why = f"it cannot be removed ({error.strerror or error})"
+        raise BadRequest(str(path), why, "see what is in its place, and to its permissions") from error
 
 
 def _are_names(files: Any) -> bool:

@@ -4,10 +4,11 @@ import logging
 import os
 import platform
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from importlib import metadata
 from pathlib import Path
 from typing import Any
+from uuid import uuid4
 
 import numpy as np
 import torch
@@ -15,15 +16,17 @@ import torch
 from dainr import __version__
 from dainr.assess.describe import describe
 from dainr.assess.verdict import judge
-from dainr.errors import BadScan, Interrupted
-from dainr.fit.state import Checkpoint, Observer, Step
-from dainr.io.images.cine import read_cine, write_cine
+from dainr.cine import Cine
+from dainr.errors import BadScan, Interrupted, LockedScan
+from dainr.fit.state import Checkpoint, Observer, Step, of_the_run
+from dainr.io.images.cine import is_finite, read_cine, run_of_cine, write_cine
 from dainr.machine.device import device_name, peak_memory_mb, reset_peak_memory
 from dainr.machine.threads import WAITING
 from dainr.methods import get_method
 from dainr.methods.recon import Recon
 from dainr.report import build_report
-from dainr.runs.folder import CINE, REPORT, RunFolder
+from dainr.runs.folder import CINE, REPORT, STATE, RunFolder
+from dainr.runs.stored import ANEW, RESUMED, check_id, damaged
 from dainr.scan import Scan
 from dainr.settings.build import build_config, config_dict
 
@@ -42,6 +45,7 @@ class Request:
     sha256: str
     binning: dict[str, Any] = field(default_factory=dict)  # slices, frames and matrix, as asked
     reading: dict[str, Any] = field(default_factory=dict)  # what was said of the scan file beside it
+    id: str = ""  # of the run, which its files carry; it gets one as it begins
 
 
 def reconstruct_into(
@@ -61,6 +65,7 @@ def reconstruct_into(
     """
     with folder.alone():
         state = folder.state_to_resume() if resume else None
+        request = replace(request, id=folder.run_id if resume else uuid4().hex)
         method = get_method(request.method)
         config, choices = method.resolve(scan, config)
         log.info("device: %s (%s)", config.device, device_name(config.device))
@@ -88,7 +93,8 @@ def finish(folder: RunFolder, recon: Recon, record: dict[str, Any]) -> None:
     record["verdict"] = [{"level": f.level, "text": f.text} for f in judge(record)]
     maps_of_errors = {} if recon.error_map is None else {"error_map": recon.error_map}
     with folder.writing(CINE) as part:
-        write_cine(recon.cine, part, gridded=recon.gridded, scales=np.array(recon.scales), **maps_of_errors)
+        arrays = {"gridded": recon.gridded, "scales": np.array(recon.scales), **maps_of_errors}
+        write_cine(recon.cine, part, folder.run_id, **arrays)
     folder.write_text(REPORT, build_report(recon, folder.read_config(), record))  # before the fields come into memory
     if recon.fields:
         pairs = enumerate(zip(recon.fields, recon.histories, strict=True))
@@ -104,31 +110,70 @@ def finish(folder: RunFolder, recon: Recon, record: dict[str, Any]) -> None:
 def load_run(path: Path) -> Recon:
     """The reconstruction in a finished run's folder, fields included.
 
-    Raises BadScan when there is no run, it has not ended, or a file of it is damaged.
+    Raises BadScan when there is no run, it has not ended, or a file of it is damaged or of another run.
     """
     folder = RunFolder(path)
-    stored, record = folder.read_config(), folder.read_record()
-    if record.get("status") != "done":
-        raise BadScan(str(path), f"the run in it is {record.get('status')}, not done", "finish it with fit --resume")
-    method = get_method(stored["run"]["method"])
-    config = build_config(method.Config, stored["config"])
-    cine, extra = read_cine(folder.file(CINE))
+    content, record = folder.read_config(), folder.read_record()
+    if record["status"] != "done":
+        raise BadScan(str(path), f"the run in it is {record['status']}, not done", "finish it with fit --resume")
+    method = get_method(content["run"]["method"])
+    cine, extra = read_run_cine(folder)
+    n_slices, n_frames, ny, nx = cine.data.shape
+    if len(record["slices"]) != n_slices or (record["scan"]["frames"], *record["scan"]["matrix"]) != (n_frames, ny, nx):
+        raise BadScan(str(folder.file(CINE)), "it is not the cine of the run", RESUMED)
     state = folder.load_state()
-    matrix = cine.data.shape[2], cine.data.shape[3]
-    if not {"gridded", "scales"} <= extra.keys() or len(state.finished) != len(extra["scales"]):
-        raise BadScan(str(path), "its cine or its state is not that of the run", "fit the scan again with --force")
-    if "error_map" in extra and extra["error_map"].shape != cine.data.shape:
-        raise BadScan(str(path), "its error map is not that of its cine", "fit the scan again with --force")
+    if sorted(state.finished) != list(range(len(extra["scales"]))):
+        raise BadScan(str(path), "its cine or its state is not that of the run", ANEW)
+    with of_the_run(str(folder.file(STATE))):
+        config = build_config(method.Config, content["config"])
+        fields = method.restore(config, (ny, nx), state.finished, folder.load_features())
+    histories = tuple(state.finished[i].state for i in sorted(state.finished))
+    if any(len(field.times) != n_frames for field in fields) or not all(history.losses for history in histories):
+        raise BadScan(str(folder.file(STATE)), "it is not the state of the run", ANEW)
     return Recon(
-        method=stored["run"]["method"],
+        method=content["run"]["method"],
         cine=cine,
         record=record,
         gridded=extra["gridded"],
-        fields=method.restore(config, matrix, state.finished, folder.load_features()),
+        fields=fields,
         scales=tuple(extra["scales"].tolist()),
-        histories=tuple(state.finished[i].state for i in sorted(state.finished)),
+        histories=histories,
         error_map=extra.get("error_map"),
     )
+
+
+def has_cine(folder: RunFolder) -> bool:
+    """Whether the cine of a run is there and whole."""
+    try:
+        read_run_cine(folder)
+    except LockedScan:
+        raise
+    except BadScan:
+        return False
+    return True
+
+
+def read_run_cine(folder: RunFolder) -> tuple[Cine, dict[str, np.ndarray]]:
+    """The cine of a run and what goes with it, each of the shape that it must have. Raises BadScan."""
+    path = folder.file(CINE)
+    if not path.is_file():
+        raise BadScan(str(path), "there is no cine file here", RESUMED)
+    try:
+        cine, extra = read_cine(path)
+        run = run_of_cine(path)
+    except LockedScan:
+        raise
+    except BadScan as error:
+        raise BadScan(error.what, error.why, RESUMED) from error
+    check_id(path, run, folder.run_id, RESUMED)
+    shapes = {"gridded": cine.data.shape, "scales": (len(extra.get("scales", ())),), "error_map": cine.data.shape}
+    if "error_map" not in extra:
+        del shapes["error_map"]
+    for name, shape in shapes.items():
+        array = extra.get(name)
+        if array is None or array.shape != shape or array.dtype.kind not in "iuf" or not all(map(is_finite, array)):
+            raise damaged(path, f"its {name} is not that of its cine", RESUMED)
+    return cine, extra
 
 
 def versions() -> dict[str, str]:
@@ -144,6 +189,7 @@ def versions() -> dict[str, str]:
 
 def _header(request: Request, config: Any, scan: Scan) -> dict[str, Any]:
     return {
+        "id": request.id,
         "input": {"path": request.scan, "sha256": request.sha256},
         "method": request.method,
         "preset": request.preset,

@@ -66,9 +66,9 @@ def test_a_folder_is_free_when_missing_or_empty(tmp_path: Path) -> None:
 def test_starting_anew_removes_the_old_run_and_nothing_else(folder: RunFolder) -> None:
     for name in (*FILES, "notes.txt"):
         folder.file(name).write_text("old")
-    folder.start({"config": {"seed": 1}})
+    folder.start({"run": REQUEST.__dict__, "config": {"seed": 1}})
     assert {path.name for path in folder.path.iterdir()} == {CONFIG, MARKER, "notes.txt"}
-    assert folder.read_config() == {"config": {"seed": 1}}
+    assert folder.read_config() == {"run": REQUEST.__dict__, "config": {"seed": 1}}
 
 
 def test_a_checkpoint_reads_back_as_it_was(folder: RunFolder) -> None:

@@ -20,7 +20,7 @@ from torch import Tensor
 from dainr.fields.field import DynamicField
 from dainr.fields.grid import choose_grid
 from dainr.fields.warped import WarpedCine
-from dainr.fit.state import Checkpoint, Observer
+from dainr.fit.state import Checkpoint, Observer, of_the_run
 from dainr.machine.memory import give_freed_memory_back
 from dainr.machine.shortage import memory_for
 from dainr.methods.common import resolve_common
@@ -110,14 +110,16 @@ class Dainr(SliceMethod):
         if begun is not None and begun.state.is_done:
             fit.best, fit.state = begun.tensors, begun.state
         elif begun is not None:
-            fit.restore(begun)
+            with of_the_run("the state to resume from"):
+                fit.restore(begun)
         elif isinstance(model, WarpedCine):
             start_warped(model, config, part)
         prepare_seconds = time.perf_counter() - part.begun_at
         give_freed_memory_back()  # what preparing took
         fit.run(observers)
         if fit.best:
-            model.load_state_dict(fit.best)
+            with of_the_run("the state to resume from"):
+                model.load_state_dict(fit.best)
         model.zero_grad(set_to_none=True)
         at_once = fit.state.frames_at_once or config.fit.frames_at_once
         with memory_for(f"rendering slice {part.place[0]}"):

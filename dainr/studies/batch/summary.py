@@ -15,10 +15,13 @@ from scipy.ndimage import zoom
 
 from dainr import __version__
 from dainr.cine import Cine
+from dainr.errors import BadScan
 from dainr.io.hdf5 import write_whole
 from dainr.io.images.cine import read_cine
 from dainr.io.images.video import frame_rate, windowed
 from dainr.report.page import render
+from dainr.runs.files import CINE, RECORD
+from dainr.runs.stored import read_record_file
 from dainr.studies.batch.names import printable
 from dainr.studies.batch.work import Job, Outcome
 
@@ -51,7 +54,7 @@ def write_summary(out: Path, jobs: Sequence[Job], outcomes: Sequence[Outcome]) -
     writer = csv.DictWriter(table, COLUMNS)
     writer.writeheader()
     writer.writerows(rows)
-    thumbnails = {job.case.name: thumbnail(job.run) for job in jobs if (job.run / "run.json").is_file()}
+    thumbnails = {job.case.name: thumbnail(job.run) for job in jobs if (job.run / RECORD).is_file()}
     versions = {"versions": {"dainr": __version__}}
     page = render("batch.html", {}, ("batch.css",), record=versions, rows=rows, thumbnails=thumbnails)
     for name, text in (
@@ -73,14 +76,16 @@ def _row(job: Job, outcome: Outcome) -> dict[str, Any]:
         return row
     try:
         return row | _figures(job)
-    except (OSError, ValueError, TypeError, LookupError, AttributeError) as error:
-        why = f"{printable(str(job.run / 'run.json'))}: it is damaged ({printable(str(error))}); run the batch again."
+    except BadScan as error:
+        why = f"{printable(error.what)}: {printable(error.why)}; run the batch again."
         return row | {"status": "failed", "why": why}
 
 
 def _figures(job: Job) -> dict[str, Any]:
     """What the record of a finished run adds to its row."""
-    record = json.loads((job.run / "run.json").read_text(encoding="utf-8"))
+    record = read_record_file(job.run / RECORD)
+    if record["status"] != "done":
+        raise BadScan(str(job.run), f"the run in it is {record['status']}, not done", "run the batch again")
     row: dict[str, Any] = {}
     fits = [s["fit"] for s in record["slices"] if "fit" in s]
     scan = record["scan"]
@@ -100,7 +105,7 @@ def _figures(job: Job) -> dict[str, Any]:
 def thumbnail(run: Path) -> str:
     """The middle slice of a run's cine as an animated WebP in a data URI, or nothing where there is no cine."""
     try:
-        cine, _ = read_cine(run / "cine.h5")
+        cine, _ = read_cine(run / CINE)
         return _moving(cine)
     except Exception as error:  # a picture is no reason to lose the table
         log.warning("%s: no picture (%s)", run.name, error)

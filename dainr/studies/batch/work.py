@@ -19,6 +19,8 @@ from dainr.errors import BadRequest, BadScan, Interrupted, LockedScan, OutOfMemo
 from dainr.io import scan_sha256
 from dainr.io.hdf5 import write_whole
 from dainr.io.scans.reading import LOST
+from dainr.runs.files import RECORD
+from dainr.runs.stored import read_record_file
 from dainr.studies.batch.cases import Case
 from dainr.studies.batch.commands import Commands
 from dainr.studies.batch.index import CASES, present
@@ -102,8 +104,8 @@ def _is_exported(job: Job, suffix: str) -> bool:
 def _is_done(run: Path) -> bool:
     """Whether a run's record is there and whole."""
     try:
-        return json.loads((run / "run.json").read_text(encoding="utf-8"))["status"] == "done"
-    except (OSError, ValueError, TypeError, LookupError):
+        return bool(read_record_file(run / RECORD)["status"] == "done")
+    except BadScan:
         return False
 
 
