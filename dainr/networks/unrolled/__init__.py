@@ -1,0 +1,1 @@
+"""Networks that unroll a reconstruction: cascades of a learned regulariser and data consistency."""
