@@ -7,8 +7,10 @@ are kept, and several commands may fill one folder.
 import json
 import multiprocessing
 import signal
+import threading
 from collections.abc import Iterator
 from concurrent.futures import ProcessPoolExecutor, as_completed
+from contextlib import contextmanager
 from pathlib import Path
 
 import torch
@@ -106,19 +108,28 @@ def _made(folder: Path, numbers: list[int], config: SceneConfig, jobs: int) -> I
             yield _make(folder, number, config)
         return
     spawn = multiprocessing.get_context("spawn")
-    with ProcessPoolExecutor(min(jobs, len(numbers)), spawn, _prepare_worker) as pool:
+    with ProcessPoolExecutor(min(jobs, len(numbers)), spawn, torch.set_num_threads, (1,)) as pool:
         try:
-            for done in as_completed([pool.submit(_make, folder, number, config) for number in numbers]):
+            with _no_interrupt():
+                made = [pool.submit(_make, folder, number, config) for number in numbers]
+            for done in as_completed(made):
                 yield done.result()
         except BaseException:
             pool.shutdown(wait=True, cancel_futures=True)
             raise
 
 
-def _prepare_worker() -> None:
-    """One thread; Ctrl-C is for the process that hands out the scenes."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
-    torch.set_num_threads(1)
+@contextmanager
+def _no_interrupt() -> Iterator[None]:
+    """Ctrl-C does nothing, neither here nor in processes that begin within: it is for the one that hands out scenes."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    before = signal.signal(signal.SIGINT, signal.SIG_IGN)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGINT, before)
 
 
 def _make(folder: Path, number: int, config: SceneConfig) -> int:
