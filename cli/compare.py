@@ -12,8 +12,12 @@ from . import options
 from .progress import Progress
 
 if TYPE_CHECKING:
+    from dainr.assess.metrics import Wanted
     from dainr.scan import Scan
     from dainr.studies.compare import Comparison, Contender, ReferenceFile
+
+
+SHORT = {"whole": "", "dynamic": "dyn. ", "static": "stat. "}  # regions
 
 
 @options.shared(
@@ -34,6 +38,7 @@ def compare(
     budget: Annotated[
         str | None, typer.Option(help="Wall-clock time for the steps of the neural field's fit of each slice: 60s, 5m.")
     ] = None,
+    metrics: options.Metrics = None,
     *,
     asked: options.Asked,
     force: Annotated[bool, typer.Option("--force", help="Replace the page if it exists.")] = False,
@@ -48,10 +53,12 @@ def compare(
 
     Example: dainr compare scan.h5 --reference reference.npy --methods gridding,dainr:paper
     """
+    from dainr.assess.metrics import choose_metrics
     from dainr.export import check_target
     from dainr.io import load
     from dainr.studies.compare import ReferenceFile, choose_contenders
 
+    wanted = choose_metrics(metrics)
     output = output or Path(f"{scan.stem}_compare.html")
     check_target(output, force, (".html",))
     limits = [f"fit.{pair}" for pair in options.limits_as_pairs(iterations, budget)]
@@ -60,12 +67,18 @@ def compare(
     if reference is None and loaded.reference is None:
         raise BadRequest(str(scan), "it holds no reference to score against", "give one with --reference")
     truth = ReferenceFile(reference or scan, binning.slices)
-    comparison = _run(binning.applied(loaded), scan, contenders, truth, output, Progress(quiet or as_json))
-    _say(comparison, output, as_json)
+    comparison = _run(binning.applied(loaded), scan, contenders, truth, wanted, output, Progress(quiet or as_json))
+    _say(comparison, wanted if metrics else None, output, as_json)
 
 
 def _run(
-    scan: "Scan", source: Path, contenders: "list[Contender]", truth: "ReferenceFile", output: Path, progress: Progress
+    scan: "Scan",
+    source: Path,
+    contenders: "list[Contender]",
+    truth: "ReferenceFile",
+    wanted: "Wanted",
+    output: Path,
+    progress: Progress,
 ) -> "Comparison":
     """All methods and the page. Raises Interrupted on Ctrl-C."""
     from dainr.studies.compare import compare, write_page
@@ -73,7 +86,7 @@ def _run(
     progress.say(f"{source}: {scan.n_frames} frames; Ctrl-C stops and writes nothing")
     progress.show_log()
     try:
-        comparison = compare(scan, source, contenders, truth, progress.begin)
+        comparison = compare(scan, source, contenders, truth, progress.begin, wanted)
         write_page(comparison, output)
     except KeyboardInterrupt as error:
         raise Interrupted("interrupted", "nothing was written", "start it again") from error
@@ -82,12 +95,12 @@ def _run(
     return comparison
 
 
-def _say(comparison: "Comparison", output: Path, as_json: bool) -> None:
+def _say(comparison: "Comparison", wanted: "Wanted | None", output: Path, as_json: bool) -> None:
     """Scores on stdout, failures on stderr. Exits with the code of the first method that failed."""
     if as_json:
         typer.echo(json.dumps(comparison.record))
     else:
-        _show(comparison)
+        _show(comparison, wanted)
         typer.echo(f"Page: {output}", err=True)
     failed = [(outcome.contender.name, outcome.error) for outcome in comparison.outcomes if outcome.error is not None]
     for name, failure in failed:
@@ -96,26 +109,33 @@ def _say(comparison: "Comparison", output: Path, as_json: bool) -> None:
         raise typer.Exit(failed[0][1].exit_code)
 
 
-def _show(comparison: "Comparison") -> None:
+def _show(comparison: "Comparison", wanted: "Wanted | None") -> None:
+    """A row for each method: the scores asked for in every region, or those that say most."""
     from rich.console import Console
     from rich.markup import escape
     from rich.table import Column, Table
 
+    from dainr.assess.metrics import METRICS, USUAL
     from dainr.assess.scores import SSIM_WINDOW
 
-    table = Table(Column("method", no_wrap=True), "PSNR dB", "SSIM", "NRMSE", "HaarPSI", "dyn. PSNR", "dyn. SSIM", "s")
-    for outcome in comparison.outcomes:
-        if outcome.scores is None:
-            table.add_row(escape(outcome.contender.name), "failed")
+    if wanted is None:
+        shown = [*(("whole", name) for name in USUAL), ("dynamic", "psnr"), ("dynamic", "ssim")]
+    else:
+        shown = [(region, name) for region in SHORT for name in wanted.names]
+    headings = [
+        METRICS[name].heading if region == "whole" else SHORT[region] + METRICS[name].heading.removesuffix(" dB")
+        for region, name in shown
+    ]
+    table = Table(Column("method", no_wrap=True), *headings, "s")
+    for entry in comparison.record["methods"]:
+        if entry["status"] == "failed":
+            table.add_row(escape(entry["name"]), "failed")
             continue
-        whole, dynamic = outcome.scores.whole, outcome.scores.dynamic
-        table.add_row(
-            escape(outcome.contender.name),
-            *(f"{whole.psnr:.2f}", f"{whole.ssim:.4f}", f"{whole.nrmse:.4f}", f"{whole.haarpsi:.4f}"),
-            *(f"{dynamic.psnr:.2f}", f"{dynamic.ssim:.4f}", f"{outcome.seconds['total']:.1f}"),
-        )
+        cells = [METRICS[name].form.format(entry["scores"][region][name]) for region, name in shown]
+        table.add_row(escape(entry["name"]), *cells, f"{entry['seconds']['total']:.1f}")
     Console().print(table)
+    static = "" if wanted is None else " stat.: the rest;"
     typer.echo(
         "Magnitudes, one least-squares scale per slice, peak = reference maximum; dyn.: the 10 % that moves most;"
-        f" SSIM window {SSIM_WINDOW} x {SSIM_WINDOW}, uniform."
+        f"{static} SSIM window {SSIM_WINDOW} x {SSIM_WINDOW}, uniform."
     )

@@ -17,6 +17,14 @@ if TYPE_CHECKING:
     from dainr.io import ReadOptions
     from dainr.prepare.binning import Binning
 
+Metrics = Annotated[
+    str | None,
+    typer.Option(
+        metavar="A,B,...",
+        help="Scores wanted, also of what does not move: psnr, ssim, nrmse, haarpsi and dists, which needs weights."
+        "  [default: all but dists]",
+    ),
+]
 Quiet = Annotated[bool, typer.Option("-q", "--quiet", help="Show no progress.")]
 
 # What dainr fit and its kin take of a method, its steps, a scan's frames and the machine, in the order of their help.

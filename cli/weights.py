@@ -1,4 +1,4 @@
-"""`dainr weights`: the MDSR weights that are installed, and installing more."""
+"""`dainr weights`: the weights that are installed, and installing more."""
 
 from pathlib import Path
 from typing import Annotated, Literal
@@ -13,22 +13,27 @@ def weights(
         Literal["import"] | None, typer.Argument(help="import installs FILE; without it, list them.")
     ] = None,
     file: Annotated[
-        Path | None, typer.Argument(help="Checkpoint of the MDSR baseline: the official .pt, or .safetensors.")
+        Path | None,
+        typer.Argument(
+            help="Checkpoint of the MDSR baseline: the official .pt, or .safetensors; or a part of DISTS's weights."
+        ),
     ] = None,
     licence: Annotated[str, typer.Option(help="The licence they come under, to be listed.")] = "not stated",
     force: Annotated[bool, typer.Option("--force", help="Replace weights of the same name.")] = False,
 ) -> None:
-    """List the MDSR weights that are installed, or install a checkpoint; a fit takes them by --set mdsr_weights=NAME.
+    """List the weights that are installed, or install a checkpoint; a fit takes MDSR's by --set mdsr_weights=NAME.
 
     Example: dainr weights import mdsr_baseline-a00cab12.pt
     """
+    from dainr.networks.dists import SHA256
     from dainr.networks.weights import RANDOM, import_weights, installed_weights, weights_folder
 
     if action is not None:
         if file is None:
             raise BadRequest("dainr weights import", "it names no file", "give the checkpoint to install")
         added = import_weights(file, licence, force)
-        typer.echo(f"{added.path}: installed; use it by --set mdsr_weights={added.name}", err=True)
+        use = "dainr evaluate --metrics dists" if added.name in SHA256 else f"--set mdsr_weights={added.name}"
+        typer.echo(f"{added.path}: installed; use it by {use}", err=True)
         return
     typer.echo(f"{RANDOM}: drawn from the seed of the fit")
     for name, entry in installed_weights().items():

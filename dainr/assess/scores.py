@@ -1,18 +1,24 @@
-"""Scores against a reference: PSNR, SSIM, NRMSE and HaarPSI, for the whole image and for the region that moves.
+"""Scores against a reference: PSNR, SSIM, NRMSE and HaarPSI, for the whole image, for what moves and for what does not.
+
+With its network, also DISTS.
 
 Conventions: magnitudes; one least-squares scale for the whole series; peak = maximum of the reference. The dynamic
-region is the 10 % of pixels with the largest temporal standard deviation of the reference. PSNR, SSIM and HaarPSI of
-the whole image are means over frames. Only this module and the commands built on it ever read a reference.
+region is the 10 % of pixels with the largest temporal standard deviation of the reference, the static region the rest.
+PSNR of the whole image, SSIM, HaarPSI and DISTS are means over frames. Only this module and the commands built on it
+ever read a reference.
 """
 
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass, replace
 
 import numpy as np
+import torch
 from jaxtyping import Bool, Float
 from scipy.ndimage import convolve
 from skimage.metrics import structural_similarity
 
 from dainr.errors import BadScan
+from dainr.networks.dists import Dists
 
 DYNAMIC_SHARE = 0.1
 SSIM_WINDOW = 7  # pixels a side, uniform weights: scikit-image's default
@@ -21,26 +27,29 @@ HAARPSI_C, HAARPSI_ALPHA = 30.0, 4.2  # for images in [0, 255]
 
 @dataclass(frozen=True)
 class Scores:
-    """Scores of one region: PSNR in dB (larger is better), SSIM and HaarPSI (1 is best), NRMSE (0 is best)."""
+    """Scores of a region: PSNR in dB (larger is better), SSIM and HaarPSI (1 is best), NRMSE and DISTS (0 is best)."""
 
     psnr: float
     ssim: float
     nrmse: float
     haarpsi: float
+    dists: float | None = None  # not asked for
 
 
 @dataclass(frozen=True)
 class Evaluation:
-    """Scores of a reconstruction: whole image and dynamic region; means over slices."""
+    """Scores of a reconstruction: whole image, dynamic and static region; means over slices."""
 
     whole: Scores
     dynamic: Scores
+    static: Scores
     ssim_window: int = SSIM_WINDOW
 
 
-def evaluate(recon: np.ndarray, reference: np.ndarray) -> Evaluation:
+def evaluate(recon: np.ndarray, reference: np.ndarray, dists: Dists | None = None) -> Evaluation:
     """Score a series `slice frame y x` against a reference of the same shape, complex or magnitude.
 
+    `dists`: the network of DISTS, where that is wanted.
     Raises BadScan when the shapes differ, the reference is empty or either is not finite.
     """
     image, truth = np.abs(recon).astype(np.float64), np.abs(reference).astype(np.float64)
@@ -55,8 +64,8 @@ def evaluate(recon: np.ndarray, reference: np.ndarray) -> Evaluation:
     if not np.isfinite(image).all():
         raise BadScan("reconstruction", "it holds NaN or Inf", "fit the scan again")
     pairs = [scaled(a, b) for a, b in zip(image, truth, strict=True)]
-    each = [(_whole(a, b), _dynamic(a, b)) for a, b in pairs]
-    return Evaluation(_mean([whole for whole, _ in each]), _mean([dynamic for _, dynamic in each]))
+    whole, dynamic, static = zip(*(_score(a, b, dists) for a, b in pairs), strict=True)
+    return Evaluation(_mean(whole), _mean(dynamic), _mean(static))
 
 
 def scaled(image: np.ndarray, truth: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
@@ -73,6 +82,12 @@ def dynamic_region(truth: Float[np.ndarray, "frame y x"]) -> Bool[np.ndarray, "y
         return np.ones(spread.shape, bool)
     threshold = np.quantile(spread, 1 - DYNAMIC_SHARE)
     return spread > threshold if spread.max() > threshold else spread >= threshold
+
+
+def static_region(truth: Float[np.ndarray, "frame y x"]) -> Bool[np.ndarray, "y x"]:
+    """The pixels that move less. Where nothing moves, all count."""
+    moving = dynamic_region(truth)
+    return moving if moving.all() else ~moving
 
 
 def psnr(error: np.ndarray) -> float:
@@ -110,6 +125,27 @@ def _haar(image: np.ndarray, level: int, axis: int) -> np.ndarray:
     return np.abs(convolve(image, kernel if axis == 0 else kernel.T, mode="constant"))
 
 
+def _score(image: np.ndarray, truth: np.ndarray, dists: Dists | None) -> tuple[Scores, Scores, Scores]:
+    """Of one slice: whole, dynamic region, static region."""
+    regions = np.stack([np.ones(truth.shape[1:], bool), dynamic_region(truth), static_region(truth)])
+    whole, dynamic, static = _whole(image, truth), *(_inside(image, truth, region) for region in regions[1:])
+    if dists is None:
+        return whole, dynamic, static
+    distances = _dists(dists, image, truth, regions)
+    w, d, s = (replace(one, dists=far) for one, far in zip((whole, dynamic, static), distances, strict=True))
+    return w, d, s
+
+
+def _dists(
+    network: Dists, image: np.ndarray, truth: np.ndarray, regions: Bool[np.ndarray, "region y x"]
+) -> list[float]:
+    """Of each region, the mean over frames, which are looked at one by one to save memory."""
+    a, b = (torch.from_numpy(series.clip(0, 1).astype(np.float32)).split(1) for series in (image, truth))
+    with torch.no_grad():
+        each = torch.cat([network(x, y, torch.from_numpy(regions)) for x, y in zip(a, b, strict=True)], 1)
+    return each.mean(1).tolist()
+
+
 def _whole(image: np.ndarray, truth: np.ndarray) -> Scores:
     return Scores(
         psnr=float(np.mean([psnr(a - b) for a, b in zip(image, truth, strict=True)])),
@@ -119,8 +155,7 @@ def _whole(image: np.ndarray, truth: np.ndarray) -> Scores:
     )
 
 
-def _dynamic(image: np.ndarray, truth: np.ndarray) -> Scores:
-    region = dynamic_region(truth)
+def _inside(image: np.ndarray, truth: np.ndarray, region: Bool[np.ndarray, "y x"]) -> Scores:
     error = (image - truth)[:, region]
     return Scores(
         psnr=psnr(error),
@@ -144,6 +179,6 @@ def _ssim(image: np.ndarray, truth: np.ndarray, region: Bool[np.ndarray, "y x"])
     return float(np.mean([local[counted].mean() for local in maps]))
 
 
-def _mean(scores: list[Scores]) -> Scores:
-    names = ("psnr", "ssim", "nrmse", "haarpsi")
+def _mean(scores: Sequence[Scores]) -> Scores:
+    names = [name for name, value in asdict(scores[0]).items() if value is not None]
     return Scores(**{name: float(np.mean([getattr(s, name) for s in scores])) for name in names})

@@ -1,5 +1,7 @@
 """Weights of the MDSR baseline: drawn from a seed, shipped with dainr, installed under a name, or a checkpoint's.
 
+The two parts of DISTS's weights, known by their checksums, are installed under names of their own.
+
 Shipped weights lie in the package `dainr.pretrained`, installed ones in a folder of the user: safetensors files beside
 a manifest with a table for each name. A file is checked against its SHA-256 whenever it is used.
 """
@@ -15,13 +17,14 @@ import platformdirs
 import tomli_w
 import torch
 from safetensors import safe_open
-from safetensors.torch import save_file
+from safetensors.torch import load_file, save_file
 from torch import Tensor
 
 from dainr.errors import BadRequest
 from dainr.io.hdf5 import write_whole
 from dainr.machine.checksum import file_sha256
 from dainr.machine.lock import alone_in
+from dainr.networks.dists import SHA256, Dists, part_of, read_part
 from dainr.networks.mdsr import MDSR
 
 RANDOM = "random"
@@ -104,13 +107,15 @@ def import_weights(path: Path, licence: str = "not stated", replace: bool = Fals
 def _install(path: Path, stem: str, source_sha256: str, licence: str, replace: bool) -> Weights:
     """Install a checkpoint under a name, while nobody else does."""
     known = installed_weights()
+    part = part_of(source_sha256)
+    stem = part or stem
     if stem == RANDOM or (stem in known and known[stem].shipped):
         raise BadRequest(f"weights {stem}", "that name belongs to dainr", "rename the file")
     if stem in known and not replace:
         raise BadRequest(f"weights {stem}", "there are weights of that name", "rename the file or add --force")
-    network, folder = _network(path), weights_folder()
+    folder, (tensors, metadata) = weights_folder(), _contents(path, part)
     with write_whole(folder / f"{stem}.safetensors") as temporary:
-        save_file(network.state_dict(), temporary, RESTORES_FRAMES if network.restores_frames else None)
+        save_file(tensors, temporary, metadata)
         weights = Weights(stem, path.name, source_sha256, licence, file_sha256(temporary))
     entries = {
         w.name: {k: v for k, v in asdict(w).items() if k not in ("name", "shipped")}
@@ -120,6 +125,16 @@ def _install(path: Path, stem: str, source_sha256: str, licence: str, replace: b
     with write_whole(folder / MANIFEST) as temporary:
         temporary.write_text(tomli_w.dumps(entries), encoding="utf-8")
     return weights
+
+
+def load_dists() -> Dists | None:
+    """The network of DISTS, frozen; None where a part of its weights is not installed. Raises BadRequest if damaged."""
+    known = installed_weights()
+    if not all(part in known for part in SHA256):
+        return None
+    network = Dists()
+    network.load_state_dict({k: v for part in SHA256 for k, v in load_file(_path_of(part)).items()})
+    return network.requires_grad_(False).eval()
 
 
 def load_mdsr(weights: str, seed: int) -> MDSR:
@@ -164,6 +179,14 @@ def _existing(path: Path) -> Path:
     return path
 
 
+def _contents(path: Path, part: str | None) -> tuple[dict[str, Tensor], dict[str, str] | None]:
+    """What is installed of a file: tensors and metadata, of a part of DISTS or of an MDSR."""
+    if part is not None:
+        return read_part(part, path), None
+    network = _network(path)
+    return network.state_dict(), RESTORES_FRAMES if network.restores_frames else None
+
+
 def _drawn(seed: int) -> MDSR:
     """Random weights; they stand for any kind, to compare with."""
     with torch.random.fork_rng(devices=[]):
@@ -184,7 +207,7 @@ def _network(path: Path) -> MDSR:
         raise BadRequest(
             str(path),
             f"it is not a checkpoint of the MDSR baseline ({str(error).splitlines()[0]})",
-            "give the official mdsr_baseline file or a safetensors file with its names",
+            "give the official mdsr_baseline file, a safetensors file with its names, or a part of DISTS's weights",
         ) from error
     return network
 

@@ -8,7 +8,7 @@ import logging
 import time
 from collections.abc import Callable, Sequence
 from copy import copy
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +16,7 @@ import numpy as np
 import torch
 
 from dainr.assess.describe import describe
+from dainr.assess.metrics import Wanted
 from dainr.assess.scores import Evaluation, evaluate
 from dainr.cine import Cine
 from dainr.errors import BadRequest, BadScan, DainrError, Diverged, MissingBackend
@@ -125,12 +126,14 @@ def compare(
     contenders: Sequence[Contender],
     reference: ReferenceFile,
     begin: Callable[[str], Sequence[Observer]] = lambda _: (),
+    wanted: Wanted = Wanted(),
 ) -> Comparison:
     """Reconstruct a binned scan, read from the file `source`, by every method and score the results.
 
-    `begin` is told each method's name as it starts and gives the observers of its fit. A method that fails does not
-    end the others. Raises BadRequest for settings that do not suit the scan and BadScan for a reference of another
-    shape, both before anything runs; the first method's error when all failed; BadScan for a reference with NaN.
+    `begin` is told each method's name as it starts and gives the observers of its fit; `wanted` says which scores. A
+    method that fails does not end the others. Raises BadRequest for settings that do not suit the scan and BadScan for
+    a reference of another shape, both before anything runs; the first method's error when all failed; BadScan for a
+    reference with NaN.
     """
     reference.check(scan)
     scan = scan.changed(reference=None)
@@ -140,8 +143,10 @@ def compare(
     if len(errors) == len(outcomes):
         raise errors[0]
     truth = reference.read()
-    scored = tuple(o if o.cine is None else replace(o, scores=evaluate(o.cine.data, truth)) for o in outcomes)
-    return Comparison(scored, truth, _record(scan, source, reference, scored))
+    scored = tuple(
+        o if o.cine is None else replace(o, scores=evaluate(o.cine.data, truth, wanted.dists)) for o in outcomes
+    )
+    return Comparison(scored, truth, _record(scan, source, reference, scored, wanted))
 
 
 def write_page(comparison: Comparison, path: Path) -> None:
@@ -195,20 +200,22 @@ def _run(scan: Scan, contender: Contender, observers: Sequence[Observer]) -> Out
     return Outcome(contender, recon.cine, seconds, peak)
 
 
-def _record(scan: Scan, source: Path, reference: ReferenceFile, outcomes: Sequence[Outcome]) -> dict[str, Any]:
+def _record(
+    scan: Scan, source: Path, reference: ReferenceFile, outcomes: Sequence[Outcome], wanted: Wanted
+) -> dict[str, Any]:
     devices = sorted({o.contender.config.device for o in outcomes if o.cine is not None})
     return {
         "scan": describe(scan),
         "input": {"path": str(source), "sha256": scan_sha256(source)},
         "reference": {"path": str(reference.path), "sha256": file_sha256(reference.path)},
-        "methods": [_entry(outcome) for outcome in outcomes],
+        "methods": [_entry(outcome, wanted) for outcome in outcomes],
         "devices": {device: device_name(device) for device in devices},
         "threads": torch.get_num_threads(),
         "versions": versions(),
     }
 
 
-def _entry(outcome: Outcome) -> dict[str, Any]:
+def _entry(outcome: Outcome, wanted: Wanted) -> dict[str, Any]:
     contender = outcome.contender
     entry = {
         "name": contender.name,
@@ -222,7 +229,7 @@ def _entry(outcome: Outcome) -> dict[str, Any]:
     assert outcome.scores is not None
     return entry | {
         "status": "done",
-        "scores": asdict(outcome.scores),
+        "scores": wanted.record(outcome.scores),
         "seconds": outcome.seconds,
         "peak_memory_mb": outcome.peak_memory_mb,
         "choices": contender.choices,

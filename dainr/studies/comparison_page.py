@@ -12,6 +12,7 @@ import numpy as np
 import tomli_w
 from jaxtyping import Float
 
+from dainr.assess.metrics import METRICS
 from dainr.assess.scores import DYNAMIC_SHARE, SSIM_WINDOW, dynamic_region, scaled
 from dainr.cine import Cine
 from dainr.io.images.video import WINDOW_PERCENTILE, windowed
@@ -22,17 +23,7 @@ COLOURS = matplotlib.colormaps["inferno"](np.linspace(0, 1, 256), bytes=True)[:,
 FACTORS = (1, 2, 4, 5, 10, 20, 25, 50, 100)  # errors are shown so many times enlarged
 ERROR_PERCENTILE = 99
 MARGIN = 1.4  # of the enlarged part over the part that moves
-# region, score, heading, format, and whether larger is better
-SCORES = tuple(
-    (region, *column)
-    for region in ("whole", "dynamic")
-    for column in (
-        ("psnr", "PSNR, dB", "{:.2f}", True),
-        ("ssim", "SSIM", "{:.4f}", True),
-        ("nrmse", "NRMSE", "{:.4f}", False),
-        ("haarpsi", "HaarPSI", "{:.4f}", True),
-    )
-)
+SHOWN = ("whole", "dynamic")  # regions
 
 
 def build_comparison(record: dict[str, Any], cines: Mapping[str, Cine], reference: np.ndarray) -> str:
@@ -50,7 +41,8 @@ def build_comparison(record: dict[str, Any], cines: Mapping[str, Cine], referenc
         rows=score_rows(done),
         failed=[entry for entry in record["methods"] if entry["status"] == "failed"],
         players=[(f"m{i}", name) for i, name in enumerate(cines)],
-        headings=[heading for _, _, heading, _, _ in SCORES],
+        headings=[METRICS[name].heading.replace(" dB", ", dB") for _, name in columns(done)],
+        per_region=len(columns(done)) // len(SHOWN),
         factor=factor,
         gradient=", ".join("#{:02x}{:02x}{:02x}".format(*colour) for colour in COLOURS[::51]),
         settings=[(entry["name"], tomli_w.dumps(entry["config"])) for entry in done],
@@ -60,14 +52,19 @@ def build_comparison(record: dict[str, Any], cines: Mapping[str, Cine], referenc
     )
 
 
+def columns(done: Sequence[dict[str, Any]]) -> list[tuple[str, str]]:
+    """Region and name of the scores that the methods have."""
+    return [(region, name) for region in SHOWN for name in done[0]["scores"][region]]
+
+
 def score_rows(done: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
     """A row of the table for each method: its entry, and its scores as text, each with whether it is the best."""
-    columns = []
-    for region, score, _, form, larger in SCORES:
-        values = [entry["scores"][region][score] for entry in done]
-        best = form.format(max(values) if larger else min(values))
-        columns.append([(form.format(value), form.format(value) == best) for value in values])
-    return [{"entry": entry, "cells": cells} for entry, *cells in zip(done, *columns, strict=True)]
+    shown = []
+    for region, name in columns(done):
+        values, metric = [entry["scores"][region][name] for entry in done], METRICS[name]
+        best = metric.form.format(max(values) if metric.larger_is_better else min(values))
+        shown.append([(text := metric.form.format(value), text == best) for value in values])
+    return [{"entry": entry, "cells": cells} for entry, *cells in zip(done, *shown, strict=True)]
 
 
 def error_factor(errors: Sequence[Float[np.ndarray, "slice frame y x"]]) -> int:

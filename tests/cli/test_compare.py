@@ -61,6 +61,27 @@ def test_the_page_is_named_after_the_scan_by_default(
     assert (tmp_path / "radial_compare.html").is_file()
 
 
+def test_the_scores_asked_for_of_three_regions(radial_file: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("COLUMNS", "160")
+    result = compare(radial_file, *ONE, "--metrics", "ssim,nrmse", "--force")
+    assert result.exit_code == 0
+    for heading in ("SSIM", "dyn. NRMSE", "stat. SSIM", "stat.: the rest"):
+        assert heading in result.stdout
+    assert "PSNR" not in result.stdout
+    page = (radial_file.parent / "page.html").read_text()
+    assert page.count("<th>SSIM</th>") == 2 and "<th>PSNR, dB</th>" not in page
+    found = json.loads(compare(radial_file, *ONE, "--metrics", "ssim", "--force", "--json").stdout)
+    assert list(found["methods"][0]["scores"]["static"]) == ["ssim"]
+
+
+def test_scores_that_need_weights_are_refused_before_anything_runs(
+    radial_file: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("DAINR_WEIGHTS", str(tmp_path / "none"))
+    assert_one_error(compare(radial_file, *ONE, "--metrics", "dists"), 4)
+    assert not (radial_file.parent / "page.html").exists()
+
+
 def test_frames_slices_and_matrix_as_asked(stack_file: Path, tmp_path: Path) -> None:
     np.save(tmp_path / "reference.npy", np.random.default_rng(0).random((3, 3, 24, 24)))
     options = ("--reference", tmp_path / "reference.npy", "--slices", "1", "--spokes-per-frame", 18, "--matrix", 24)

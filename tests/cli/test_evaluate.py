@@ -79,3 +79,19 @@ def test_what_is_no_reference_is_bad_data(finished: FinishedRun, reference: np.n
     (tmp_path / "notes.txt").write_text("no image")
     for name in ("nan.npy", "zero.npy", "words.npy", "short.npy", "text.nii", "notes.txt", "missing.npy"):
         assert_one_error(invoke("evaluate", finished.folder, tmp_path / name), 3)
+
+
+def test_the_scores_asked_for_of_three_regions(finished: FinishedRun) -> None:
+    usual = scores(finished.folder, finished.scan)
+    shown = succeed("evaluate", finished.folder, finished.scan, "--metrics", "haarpsi,psnr")
+    assert "static 90 %" in shown.stdout and "SSIM " not in shown.stdout.splitlines()[1]
+    for region in ("whole", "dynamic", "static"):
+        assert f"{usual[region]['psnr']:.2f}" in shown.stdout
+    found = json.loads(succeed("evaluate", finished.folder, finished.scan, "--metrics", "psnr", "--json").stdout)
+    assert found["static"] == {"psnr": usual["static"]["psnr"]}
+
+
+def test_scores_that_there_are_not(finished: FinishedRun, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("DAINR_WEIGHTS", str(tmp_path))
+    assert_one_error(invoke("evaluate", finished.folder, finished.scan, "--metrics", "lpips"), 2)
+    assert_one_error(invoke("evaluate", finished.folder, finished.scan, "--metrics", "dists"), 4)
