@@ -67,20 +67,20 @@ class Attack:
 
 def attacks() -> list[Attack]:
     """Every command that writes, where results lie already."""
-    exports = [Attack(f"export {s}", ("export", "run", f"cine{s}", "--force"), weight=0.5) for s in EXPORTS]
+    exports = [Attack(f"export {s}", ("export", "run", f"cine{s}", "--force")) for s in EXPORTS]
     tune = ("tune", "scan.h5", "-o", "tuned.toml", "--force", *QUICK)
     search = (*tune, "--trials", "2", "--set", "fit.iterations=5")
     compare = ("compare", "scan.h5", "-o", "page.html", "--force", "-q", "--methods", "gridding,cg-sense")
     batch = ("batch", "scans", "-o", "out", "--iterations", "3", *QUICK, "--export", ".nii.gz", "--export", "dicom")
     simulate = ("simulate", "simulated.h5", "--force", "--matrix", "24", "--frames", "4", "--coils", "2")
     return [
-        Attack("fit", ("fit", "scan.h5", "-o", "new", *FIT), "new", (f"new/{OF_A_RUN}",), 2.0),
-        Attack("fit --force", ("fit", "scan.h5", "-o", "run", "--force", *FIT), "run", (f"run/{OF_A_RUN}",), 2.0),
-        Attack("fit --resume", ("fit", "scan.h5", "-o", "half", "-q", "--resume"), "half", (f"half/{OF_A_RUN}",), 2.0),
-        Attack("batch", batch, passing=(rf"out/[ab]/{OF_A_RUN}", r"out/\.cases/.*\.json"), weight=1.0),
+        Attack("fit", ("fit", "scan.h5", "-o", "new", *FIT), "new", (f"new/{OF_A_RUN}",)),
+        Attack("fit --force", ("fit", "scan.h5", "-o", "run", "--force", *FIT), "run", (f"run/{OF_A_RUN}",)),
+        Attack("fit --resume", ("fit", "scan.h5", "-o", "half", "-q", "--resume"), "half", (f"half/{OF_A_RUN}",)),
+        Attack("batch", batch, passing=(rf"out/[ab]/{OF_A_RUN}", r"out/\.cases/.*\.json"), weight=0.5),
         *exports,
-        *(Attack(f"convert {a} {b}", ("convert", a, b, "--force"), weight=0.5) for a, b in CONVERSIONS),
-        Attack("simulate --force", simulate, weight=0.5),
+        *(Attack(f"convert {a} {b}", ("convert", a, b, "--force")) for a, b in CONVERSIONS),
+        Attack("simulate --force", simulate),
         Attack("report", ("report", "run")),
         Attack("tune", (*tune, "--budgets", "0.1s,0.2s")),
         Attack("tune --trials", search, passing=(r"tuned\..*journal.*", r"tuned\.log")),

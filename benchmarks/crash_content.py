@@ -16,6 +16,7 @@ from safetensors import safe_open
 
 Content = dict[str, str]  # checksum, or what is wrong, by path
 WRONG = "cannot be read: "
+OF_THE_DAY = "second|memory|version|_s$|^id$"  # of one run alone
 
 
 def content(folder: Path) -> Content:
@@ -53,7 +54,7 @@ def _hdf5(path: Path) -> list[Any]:
     found: list[Any] = []
 
     def visit(name: str, item: h5py.Group | h5py.Dataset) -> None:
-        found.append((name, {key: _array(value) for key, value in item.attrs.items()}))
+        found.append((name, {key: _array(value) for key, value in item.attrs.items() if key != "run"}))
         if isinstance(item, h5py.Dataset):
             found.append(_array(item[()]))
 
@@ -103,7 +104,7 @@ def _json(path: Path) -> Any:
 def _lasting(thing: Any) -> Any:
     """Without what tells of times and memory."""
     if isinstance(thing, dict):
-        return {k: _lasting(v) for k, v in thing.items() if not re.search("second|memory|version|_s$", k)}
+        return {k: _lasting(v) for k, v in thing.items() if not re.search(OF_THE_DAY, k)}
     return [_lasting(one) for one in thing] if isinstance(thing, list) else thing
 
 

@@ -1,5 +1,7 @@
 """The Typer app: the commands in the order a user meets them, and errors turned into a sentence and an exit code."""
 
+import io
+import os
 import signal
 import sys
 from collections.abc import Callable
@@ -13,6 +15,7 @@ from dainr.errors import BadRequest, DainrError, Interrupted, is_out_of_memory
 
 from . import batch, compare, convert, doctor, evaluate, export, fit, info, methods, report, simulate, tune, weights
 from .command import Command
+from .progress import tell
 
 
 class Commands(TyperGroup):
@@ -27,26 +30,27 @@ class Commands(TyperGroup):
         try:
             return super().invoke(ctx)
         except DainrError as error:
-            typer.echo(f"dainr: {error}", err=True)
+            tell(f"dainr: {error}")
             raise typer.Exit(error.exit_code) from error
         except KeyboardInterrupt as error:
-            typer.echo("dainr: interrupted.", err=True)
+            tell("dainr: interrupted.")
             raise typer.Exit(Interrupted.exit_code) from error
         except (MemoryError, RuntimeError) as error:
             if is_out_of_memory(error):
                 raise _out_of_memory() from error
             raise
+        except UnicodeEncodeError as error:  # only names of files hold what UTF-8 lacks
+            tell("dainr: the name of a file or folder is no UTF-8: rename it.")
+            raise typer.Exit(BadRequest.exit_code) from error
         except BrokenPipeError:  # whoever read the output has had enough
             raise
         except OSError as error:
-            typer.echo(
-                f"dainr: {error.filename or 'a file'}: {error.strerror or error}; check the disk and path.", err=True
-            )
+            tell(f"dainr: {error.filename or 'a file'}: {error.strerror or error}; check the disk and path.")
             raise typer.Exit(BadRequest.exit_code) from error
 
 
 def _out_of_memory() -> typer.Exit:
-    typer.echo("dainr: out of memory: choose fewer --slices, a smaller --matrix or smaller networks.", err=True)
+    tell("dainr: out of memory: choose fewer --slices, a smaller --matrix or smaller networks.")
     return typer.Exit(BadRequest.exit_code)
 
 
@@ -97,6 +101,14 @@ for name, command in COMMANDS.items():
 
 def main() -> None:
     """Entry point of the console script."""
+    for handle in range(3):  # where one is closed, a file that is opened next would be taken for it
+        try:
+            os.fstat(handle)
+        except OSError:
+            os.set_inheritable(os.open(os.devnull, os.O_RDWR), True)
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):  # None where it was closed
+            stream.reconfigure(errors="backslashreplace")  # names and symbols that a terminal's encoding lacks
     signal.signal(signal.SIGTERM, signal.default_int_handler)  # as Ctrl-C: nothing is left half-written
     app()
     sys.exit(0)

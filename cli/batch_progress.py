@@ -6,13 +6,11 @@ import time
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
-import typer
-
 from dainr.errors import BadScan
 from dainr.runs.schema import fault
 from dainr.runs.stored import read_config_file
 
-from .progress import clock
+from .progress import clock, tell
 
 if TYPE_CHECKING:
     from dainr.studies.batch.work import Job, Outcome
@@ -39,22 +37,17 @@ class BatchProgress:
             self._show_table(jobs, outcomes)
             return
         for outcome in outcomes[self._ended :]:
-            typer.echo(
-                f"{outcome.name}: {outcome.status}, {outcome.seconds:.0f} s; {self._left(jobs, outcomes)}", err=True
-            )
+            tell(f"{outcome.name}: {outcome.status}, {outcome.seconds:.0f} s; {self._left(jobs, outcomes)}")
         if time.monotonic() - self._said_at > LINE_EVERY_S or len(outcomes) > self._ended:
             self._said_at = time.monotonic()
             for row in _running(jobs, outcomes):
-                typer.echo(
-                    "  " + ", ".join(f"{name.lower()} {value}" for name, value in zip(COLUMNS, row, strict=True)),
-                    err=True,
-                )
+                tell("  " + ", ".join(f"{name.lower()} {value}" for name, value in zip(COLUMNS, row, strict=True)))
         self._ended = len(outcomes)
 
     def say(self, sentence: str) -> None:
         """A line, once."""
         if not self.quiet:
-            typer.echo(sentence, err=True)
+            tell(sentence)
 
     def close(self) -> None:
         """Take the table down."""

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from dainr.studies.compare import Comparison, Contender, ReferenceFile
 
 
+CELL = 10  # columns of a terminal that one of the table takes
 SHORT = {"whole": "", "dynamic": "dyn. ", "static": "stat. "}  # regions
 
 
@@ -133,7 +134,9 @@ def _show(comparison: "Comparison", wanted: "Wanted | None") -> None:
             continue
         cells = [METRICS[name].form.format(entry["scores"][region][name]) for region, name in shown]
         table.add_row(escape(entry["name"]), *cells, f"{entry['seconds']['total']:.1f}")
-    Console().print(table)
+    console = Console()
+    console.width = max(console.width, CELL * (len(headings) + 2))  # a narrow terminal wraps lines, and loses no figure
+    console.print(table)
     static = "" if wanted is None else " stat.: the rest;"
     typer.echo(
         "Magnitudes, one least-squares scale per slice, peak = reference maximum; dyn.: the 10 % that moves most;"

@@ -84,12 +84,14 @@ def fit(
 
 def _new_run(scan: Path, sha256: str, asked: options.Asked) -> tuple["Request", Any]:
     """The request and config of a run that begins."""
+    from dainr.machine.text import printable
     from dainr.methods import configure
     from dainr.runs.run import Request
 
     method = asked.given.get("method", DEFAULT_METHOD)
     preset, config = configure(method, asked.given.get("preset"), asked.pairs)
-    return Request(method, preset, str(scan), sha256, asked.binning.as_dict(), asked.reading.as_dict()), config
+    binning, reading = asked.binning.as_dict(), asked.reading.as_dict()
+    return Request(method, preset, printable(str(scan)), sha256, binning, reading), config
 
 
 def _run(folder: "RunFolder", scan: "Scan", request: "Request", config: Any, resume: bool, progress: Progress) -> None:

@@ -3,6 +3,7 @@
 import logging
 import sys
 import time
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
 import typer
@@ -11,6 +12,12 @@ if TYPE_CHECKING:
     from dainr.fit.state import Step
 
 LINE_EVERY_S = 5.0
+
+
+def tell(text: str) -> None:
+    """A line on stderr, if it takes it: a terminal that is gone, or a log on a full disk, ends no fit."""
+    with suppress(OSError):
+        typer.echo(text, err=True)
 
 
 class Progress:
@@ -40,7 +47,7 @@ class Progress:
     def say(self, text: str) -> None:
         """One line, unless quiet."""
         if not self.quiet:
-            typer.echo(text, err=True)
+            tell(text)
 
     def __call__(self, step: "Step") -> None:
         """Show a step."""
@@ -54,7 +61,7 @@ class Progress:
             self._show_bar(step)
         elif step.stopped or time.monotonic() - self._printed_at > LINE_EVERY_S:
             self._printed_at = time.monotonic()
-            typer.echo(f"{self._label(step)} {step.step} ({step.progress:.0%})  {self._figures(step)}", err=True)
+            tell(f"{self._label(step)} {step.step} ({step.progress:.0%})  {self._figures(step)}")
 
     def close(self) -> None:
         """Take the bar down, and stop showing the log."""
@@ -100,7 +107,7 @@ class _Lines(logging.Handler):
 
     def emit(self, record: logging.LogRecord) -> None:
         """Print it."""
-        typer.echo(f"  {record.getMessage()}", err=True)
+        tell(f"  {record.getMessage()}")
 
 
 def clock(seconds: float) -> str:

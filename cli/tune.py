@@ -49,6 +49,7 @@ def tune(
     """
     seconds = [parse_seconds(part, "--budgets") for part in (BUDGETS if budgets is None else budgets).split(",")]
     _check(scan, output, force, reference, budgets, trials)
+    from dainr.machine.text import printable
     from dainr.methods import configure
     from dainr.studies.tuning import Tuning, load_scans
 
@@ -59,7 +60,7 @@ def tune(
         progress.say(f"{name} is left out. {error}")
 
     scans = load_scans(scan, output, asked.binning, leave_out, asked.reading)
-    tuning = Tuning(scan.name, scans, config, output)
+    tuning = Tuning(printable(scan.name), scans, config, output)
     try:
         found = _sweep(tuning, seconds, reference, progress) if trials is None else _search(tuning, trials, progress)
     finally:

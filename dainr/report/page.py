@@ -27,6 +27,7 @@ def render(template: str, player: dict[str, Any], styles: tuple[str, ...] = (), 
         player=Markup(json.dumps(player).replace("<", "\\u003c")),
         **context,
     )
+    page = page.encode("utf-8", "surrogateescape").decode("utf-8", "replace")  # names of files may be no UTF-8
     return page.replace(POLICY, policy_of(page), 1)
 
 

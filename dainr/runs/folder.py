@@ -83,21 +83,32 @@ class RunFolder(RunFiles):
                     begin()
                     self.write_record(record | {"status": error.status, "why": str(error)})
             elif not replaces and not resume:
-                self.discard()
+                self.discard(last=[CONFIG])
             raise
         begin()
 
     def start(self, config: dict[str, Any]) -> None:
-        """Make the folder ready for a new run; an old run in it is removed."""
+        """Make the folder ready for a new run; an old run in it is removed.
+
+        Killed on the way, it holds the old run, which can be resumed, or the new one: the state goes before its config.
+        """
+        asked = tomli_w.dumps(config)
         try:
+            asked.encode("utf-8")
             self.path.mkdir(parents=True, exist_ok=True)
+        except UnicodeEncodeError as error:
+            raise BadRequest(
+                "the name of a file", "it is no UTF-8, and the run could not keep it", "rename it"
+            ) from error
         except OSError as error:
             raise BadRequest(str(self.path), f"it cannot be made ({error.strerror})", "name another folder") from error
         self.adopt()
-        self.discard()
-        self.path.mkdir(exist_ok=True)
+        self.tidy()
         self.claim(FILES)
-        self.write_text(CONFIG, tomli_w.dumps(config))
+        before = [name for name in self.owned() if name not in (CONFIG, CINE, REPORT, LOG)]
+        self.remove(sorted(before, key=lambda name: name != RECORD))  # it says that the run is done: first
+        self.write_text(CONFIG, asked)
+        self.remove([CINE, REPORT, LOG])
         self._run_id = None
 
     @property

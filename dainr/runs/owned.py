@@ -2,7 +2,7 @@
 
 import json
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
@@ -110,12 +110,21 @@ class OwnedFolder:
                 _remove(path)
             parts.rmdir()
 
-    def discard(self) -> None:
-        """Take our files away again, the marker last, and the folder if nothing else is in it."""
+    @property
+    def is_vacant(self) -> bool:
+        """Whether none of our files is there, the marker aside: who marked it was killed before it wrote another."""
+        return not any(self._is_there(name) for name in self.owned())
+
+    def remove(self, names: Iterable[str]) -> None:
+        """Take files away that are ours, in this order."""
+        for name in names:
+            _remove(self.file(name))
+
+    def discard(self, last: Sequence[str] = ()) -> None:
+        """Take our files away again, those given last, then the marker, and the folder if nothing else is in it."""
         if not self.is_marked:
             return
-        for name in self.owned():
-            _remove(self.file(name))
+        self.remove(sorted(self.owned(), key=lambda name: name in last))
         self.tidy()
         self.file(MARKER).unlink()
         self._remove_if_empty()

@@ -4,13 +4,15 @@ import json
 import shutil
 import subprocess
 import sys
+from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
 
 from dainr.errors import BadRequest, BadScan
 from dainr.machine.lock import LOCK, alone_in
-from dainr.runs.folder import CINE, CONFIG, FILES, RunFolder
+from dainr.runs.folder import CINE, CONFIG, FILES, RECORD, STATE, RunFolder
 from dainr.runs.owned import MARKER
 from dainr.runs.run import load_run
 from tests.cli import GRIDDING, assert_one_error, invoke, start, succeed
@@ -155,3 +157,45 @@ def test_imports_at_once_are_all_listed(tmp_path: Path, monkeypatch: pytest.Monk
     for process in processes:
         process.communicate()
     assert set(names) <= installed_weights().keys()
+
+
+def test_a_folder_that_a_killed_fit_had_only_marked_is_free(radial_file: Path, tmp_path: Path) -> None:
+    folder = RunFolder(tmp_path / "run")
+    folder.path.mkdir()
+    folder.claim(FILES)
+    succeed("fit", radial_file, "-o", folder.path, "-q", *GRIDDING)
+    with pytest.raises(BadRequest, match="a run already"):
+        folder.check_free(force=False)
+
+
+def test_a_run_that_is_replaced_is_the_old_one_or_the_new_at_any_moment(
+    radial_file: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The config says which of the two: nothing of the old one's state, record or maps lies beside the new one's."""
+    succeed("fit", radial_file, "-o", tmp_path / "run", "-q", *GRIDDING)
+    (tmp_path / "run" / "state.safetensors").write_bytes(b"state")
+    old = contents(tmp_path / "run")
+    config = RunFolder(tmp_path / "run").read_config()
+    config["run"]["id"] = "another"
+    kinds = set()
+    for moment in range(12):
+        folder = RunFolder(shutil.copytree(tmp_path / "run", tmp_path / f"run{moment}"))
+        countdown = iter([None] * moment)
+
+        def killed(path: Path, countdown: Iterator[None] = countdown) -> None:
+            next(countdown)
+            path.unlink(missing_ok=True)
+
+        monkeypatch.setattr("dainr.runs.owned._remove", killed)
+        with suppress(StopIteration):
+            folder.start(config)
+        monkeypatch.undo()
+        now = contents(folder.path)
+        is_old = now[CONFIG] == old[CONFIG]
+        kinds.add((is_old, RECORD in now))
+        if is_old:
+            assert {name: now[name] for name in (CINE, "report.html")} == {n: old[n] for n in (CINE, "report.html")}
+            assert RECORD not in now or now["state.safetensors"] == b"state"
+        else:
+            assert not now.keys() & {RECORD, STATE}
+    assert kinds == {(True, True), (True, False), (False, False)}

@@ -8,6 +8,8 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
+from dainr.machine.text import printable
+
 LONGEST = 160  # bytes; a name of a file may have 255
 TAKEN = ("index.html", "summary.csv", "summary.json")  # in a batch's folder
 AN_EXPORT = re.compile(r"(\.(npy|h5|nii|gz|mp4|gif|png|cfl|hdr|mrd)|_dicom|_view\d+)$", re.IGNORECASE)  # ends like one
@@ -37,15 +39,6 @@ def name_cases(paths: Sequence[Path], known: Mapping[str, str]) -> list[str]:
             name = f"{_first(shorter, LONGEST - 9)}_{hashlib.sha256(os.fsencode(path)).hexdigest()[:8]}"
         names.append(name)
     return names
-
-
-def printable(text: str) -> str:
-    """Text that can be printed and written as UTF-8: other bytes, as of names that are no UTF-8, are as %FF."""
-    return "".join(one if one.isprintable() else _as_bytes(one) for one in text)
-
-
-def _as_bytes(character: str) -> str:
-    return "".join(f"%{byte:02X}" for byte in character.encode("utf-8", "surrogateescape"))
 
 
 def _alike(name: str) -> str:

@@ -19,10 +19,10 @@ from dainr.errors import BadScan
 from dainr.io.hdf5 import write_whole
 from dainr.io.images.cine import read_cine
 from dainr.io.images.video import frame_rate, windowed
+from dainr.machine.text import printable
 from dainr.report.page import render
 from dainr.runs.files import CINE, RECORD
 from dainr.runs.stored import read_record_file
-from dainr.studies.batch.names import printable
 from dainr.studies.batch.work import Job, Outcome
 
 log = logging.getLogger(__name__)

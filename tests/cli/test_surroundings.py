@@ -1,0 +1,77 @@
+"""Names that are no UTF-8, streams that are closed or full, a terminal of a few columns."""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import typer
+
+from dainr.cli.progress import Progress
+from dainr.runs.folder import REPORT, RunFolder
+from tests.cli import CONSOLE_SCRIPT, GRIDDING, assert_one_error, invoke, succeed
+
+ODD = os.fsdecode(b"ca\xffse")
+
+
+@pytest.fixture
+def odd_file(radial_file: Path) -> Path:
+    if sys.platform == "darwin":
+        pytest.skip("names are UTF-8 there")
+    return radial_file.rename(radial_file.with_name(f"{ODD}.h5"))
+
+
+def test_a_scan_whose_name_is_no_utf8_is_fitted(odd_file: Path, tmp_path: Path) -> None:
+    succeed("fit", odd_file, "-o", tmp_path / ODD, "-q", *GRIDDING)
+    folder = RunFolder(tmp_path / ODD)
+    assert folder.read_config()["run"]["scan"].endswith("ca%FFse.h5")
+    assert folder.file(REPORT).read_text(encoding="utf-8").endswith("</html>")
+    succeed("export", folder.path, tmp_path / f"{ODD}.npy")
+    succeed("fit", odd_file, "-o", tmp_path / ODD, "-q", "--resume")
+
+
+def test_where_such_a_name_cannot_be_kept_one_sentence_says_so(radial_file: Path, tmp_path: Path) -> None:
+    odd = tmp_path / f"{ODD}.toml"
+    odd.write_text("")
+    assert_one_error(invoke("fit", radial_file, "--preset", odd, "-o", tmp_path / "run", "-q"), 2)
+    assert not (tmp_path / "run").exists()
+
+
+def test_a_comparison_of_such_a_scan_has_its_page(odd_file: Path, tmp_path: Path) -> None:
+    page = tmp_path / "page.html"
+    succeed("compare", odd_file, "--methods", "gridding", "-o", page, "-q", "--set", "nufft=finufft")
+    assert "</html>" in page.read_text(encoding="utf-8")
+
+
+def test_figures_are_not_lost_on_a_narrow_terminal(
+    radial_file: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("COLUMNS", "20")
+    asked = ("compare", radial_file, "--methods", "gridding", "-o", tmp_path / "page.html", "-q")
+    told = succeed(*asked, "--set", "nufft=finufft").stdout
+    assert all(word in told for word in ("gridding", "HaarPSI", "NRMSE"))
+
+
+def test_a_log_that_cannot_be_written_ends_no_fit(monkeypatch: pytest.MonkeyPatch) -> None:
+    def full(*_: object, **__: object) -> None:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(typer, "echo", full)
+    Progress().say("a line")
+
+
+@pytest.mark.parametrize("closed", ["<&- >&- 2>&-", "<&-"])
+def test_closed_streams_are_no_files(radial_file: Path, closed: str) -> None:
+    """A reader's pipes would get their numbers, and what is printed would go into them."""
+    command = f'"{CONSOLE_SCRIPT}" info "{radial_file}" {closed}'
+    assert subprocess.run(["sh", "-c", command], check=False, capture_output=True, timeout=60).returncode == 0
+
+
+def test_what_an_encoding_lacks_is_printed_otherwise(odd_file: Path) -> None:
+    environment = os.environ | {"PYTHONIOENCODING": "ascii", "LC_ALL": "C", "PYTHONCOERCECLOCALE": "0"}
+    told = subprocess.run(
+        [CONSOLE_SCRIPT, "info", odd_file], env=environment, check=False, capture_output=True, timeout=60
+    )
+    assert (told.returncode, told.stderr) == (0, b"")
+    assert b"ca?se.h5" in told.stdout
