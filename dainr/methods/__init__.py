@@ -22,6 +22,8 @@ METHODS = {
     "grasp": ("dainr.methods.classical.grasp", "Grasp"),
     "l+s": ("dainr.methods.classical.l_plus_s", "LPlusS"),
     "cg-sense": ("dainr.methods.classical.cg_sense", "CgSense"),
+    "crunet": ("dainr.methods.unrolled.networks", "CRUNet"),
+    "crnn": ("dainr.methods.unrolled.networks", "CRNN"),
     "gridding": ("dainr.methods.classical.gridding", "Gridding"),
 }
 

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import torch
 from jaxtyping import Float
-from torch import nn
+from torch import Tensor, nn
 
 from dainr.cine import Cine, resample_affine
 from dainr.errors import BadRequest
@@ -33,6 +33,7 @@ class Recon:
     scales: tuple[float, ...] = ()  # image units per unit of each slice's field
     histories: tuple[FitState, ...] = field(default=())
     error_map: Float[np.ndarray, "slice frame y x"] | None = None  # in 80 % of the pixels the error is below it
+    networks: tuple[dict[str, Tensor], ...] = ()  # weights, one per slice, of a method that fits networks
 
     def render(
         self,

@@ -67,6 +67,7 @@ class SliceResult:
     model: DynamicField | None = None
     seconds: dict[str, float] = field(default_factory=dict)  # of stages, which are summed over the slices
     error_map: Float[np.ndarray, "frame y x"] | None = None  # in the units of the fit
+    kept: dict[str, Tensor] | None = None  # of a network that renders nothing but the images
 
 
 class _ErrorMaps:
@@ -152,14 +153,16 @@ class SliceMethod:
             if results[-1].state.stopped == "interrupted":
                 break
         n, models = len(results), tuple(r.model for r in results if r.model is not None)
+        networks = tuple(r.kept for r in results if r.kept is not None)
         return Recon(
             method=self.name,
             cine=_cine(scan, images[:n], times, records[0]["prepare"]["frame_times"] == MEASURED),
             record={"slices": records} | _totals(results, time.perf_counter() - started),
             gridded=gridded[:n],
             fields=models,
-            scales=tuple(scales) if models else (),
-            histories=tuple(r.state for r in results) if models else (),
+            scales=tuple(scales) if models or networks else (),
+            histories=tuple(r.state for r in results) if models or networks else (),
+            networks=networks,
             error_map=None if errors.maps is None else errors.maps[:n],
         )
 
@@ -216,8 +219,9 @@ def _totals(results: Sequence[SliceResult], total: float) -> dict[str, Any]:
     """What a run took over all slices, and how many parameters the field of one has."""
     names = dict.fromkeys(name for result in results for name in result.seconds)
     seconds = {"total": total} | {name: sum(result.seconds[name] for result in results) for name in names}
-    model = results[0].model
-    return ({} if model is None else {"parameters": sum(p.numel() for p in model.parameters())}) | {"seconds": seconds}
+    model, kept = results[0].model, results[0].kept
+    tensors = list(kept.values()) if kept is not None else [] if model is None else list(model.parameters())
+    return ({"parameters": sum(p.numel() for p in tensors)} if tensors else {}) | {"seconds": seconds}
 
 
 def _end_slice(*results: np.ndarray) -> None:

@@ -133,7 +133,7 @@ def load_dists() -> Dists | None:
     if not all(part in known for part in SHA256):
         return None
     network = Dists()
-    network.load_state_dict({k: v for part in SHA256 for k, v in load_file(_path_of(part)).items()})
+    network.load_state_dict({k: v for part in SHA256 for k, v in load_file(weights_path(part)).items()})
     return network.requires_grad_(False).eval()
 
 
@@ -143,7 +143,7 @@ def load_mdsr(weights: str, seed: int) -> MDSR:
     Raises BadRequest when there is no such file, when it cannot be read as tensors, holds another network, or is not
     what was installed.
     """
-    network = _drawn(seed) if weights == RANDOM else _network(_path_of(weights))
+    network = _drawn(seed) if weights == RANDOM else _network(weights_path(weights))
     return network.requires_grad_(False).eval()
 
 
@@ -158,7 +158,8 @@ def _listed(path: Path, shipped: bool) -> dict[str, Weights]:
         raise BadRequest(str(path), f"it is no manifest ({error})", fix) from error
 
 
-def _path_of(weights: str) -> Path:
+def weights_path(weights: str) -> Path:
+    """The file of weights that are named, or given by their path. Raises BadRequest when it is missing or changed."""
     known = installed_weights().get(weights)
     if known is None:
         return _existing(Path(weights))

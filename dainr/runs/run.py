@@ -96,9 +96,10 @@ def finish(folder: RunFolder, recon: Recon, record: dict[str, Any]) -> None:
         arrays = {"gridded": recon.gridded, "scales": np.array(recon.scales), **maps_of_errors}
         write_cine(recon.cine, part, folder.run_id, **arrays)
     folder.write_text(REPORT, build_report(recon, folder.read_config(), record))  # before the fields come into memory
-    if recon.fields:
-        pairs = enumerate(zip(recon.fields, recon.histories, strict=True))
-        folder.save_fields({i: Checkpoint(f.state_dict(), history) for i, (f, history) in pairs})
+    if recon.fields or recon.networks:
+        tensors = [*(f.state_dict() for f in recon.fields), *recon.networks]
+        pairs = enumerate(zip(tensors, recon.histories, strict=True))
+        folder.save_fields({i: Checkpoint(of_slice, history) for i, (of_slice, history) in pairs})
     else:
         folder.discard_state()
     maps = {f"maps.{i}": f.features.maps for i, f in enumerate(recon.fields) if f.features is not None}
@@ -128,7 +129,9 @@ def load_run(path: Path) -> Recon:
         config = build_config(method.Config, content["config"])
         fields = method.restore(config, (ny, nx), state.finished, folder.load_features())
     histories = tuple(state.finished[i].state for i in sorted(state.finished))
-    if any(len(field.times) != n_frames for field in fields) or not all(history.losses for history in histories):
+    if any(len(field.times) != n_frames for field in fields) or any(
+        len(history.losses) != history.step for history in histories
+    ):
         raise BadScan(str(folder.file(STATE)), "it is not the state of the run", ANEW)
     return Recon(
         method=content["run"]["method"],
@@ -138,6 +141,7 @@ def load_run(path: Path) -> Recon:
         fields=fields,
         scales=tuple(extra["scales"].tolist()),
         histories=histories,
+        networks=() if fields else tuple(state.finished[i].tensors for i in sorted(state.finished)),
         error_map=extra.get("error_map"),
     )
 

@@ -10,7 +10,7 @@ from torch import Tensor
 
 from dainr.errors import BadRequest
 from dainr.methods.common import KEPT_COPIES, RENDERED_COPIES, frames_that_fit
-from dainr.methods.dainr.start import closes_cycle
+from dainr.methods.cycle import closes_cycle
 from dainr.operators import FrameData, acquisition
 from dainr.operators.gridding import grid_average, grid_frames
 from dainr.prepare import PrepareConfig, Prepared, prepare_slice

@@ -28,8 +28,8 @@ from dainr.methods.dainr.config import DainrConfig
 from dainr.methods.dainr.error_map import error_map
 from dainr.methods.dainr.memory import frames_at_once
 from dainr.methods.dainr.start import build_pointwise, build_warped, start_fit, start_warped
-from dainr.methods.dainr.summary import summary
 from dainr.methods.slices import Slice, SliceMethod, SliceResult
+from dainr.methods.summary import summary
 from dainr.networks.condition import FeatureMaps
 from dainr.networks.restorer import Restorer
 from dainr.networks.weights import load_mdsr

@@ -19,6 +19,7 @@ from dainr.fit.loop import Fit
 from dainr.losses import Loss, l1_loss
 from dainr.methods.classical.grasp import GraspConfig, TemporalVariation
 from dainr.methods.classical.solvers import admm
+from dainr.methods.cycle import is_cyclic
 from dainr.methods.dainr.config import DainrConfig
 from dainr.methods.dainr.contrast import contrast_courses
 from dainr.methods.dainr.objective import Objective
@@ -80,18 +81,12 @@ def start_fit(
         model: DynamicField = build_pointwise(config, times, prepared.matrix, features)
         loss: Loss = l1_loss
     else:
-        cyclic = _is_cyclic(config, prepared, gridded)
+        cyclic = is_cyclic(config.cyclic, prepared, gridded)
         log.info("slice %d: %s", place[0], "one cycle, its end joined to its start" if cyclic else "no closed cycle")
         maps = torch.from_numpy(prepared.coil_maps).to(device)
         model = build_warped(config, times, prepared.matrix, maps, cyclic)
         loss = Objective(config.objective, prepared.noise_std, _restorer(config, cyclic, place[0]))
     return Fit(model, loss, data, heldout, config.fit, config.seed, place)
-
-
-def _is_cyclic(config: DainrConfig, prepared: Prepared, gridded: Tensor) -> bool:
-    """Whether the last frame leads to the first: as it was set, or as the binning says, or as the frames look."""
-    known = {"yes": True, "no": False, "auto": prepared.cyclic}[config.cyclic]
-    return closes_cycle(gridded) if known is None else known
 
 
 def _features(config: DainrConfig, prepared: Prepared, data: FrameData, gridded: Tensor) -> FeatureMaps:
@@ -100,7 +95,7 @@ def _features(config: DainrConfig, prepared: Prepared, data: FrameData, gridded:
     if config.mdsr_weights == RANDOM or not network.restores_frames:
         return mdsr_features(network, gridded.abs())
     iterated = _iterated(Slice(prepared, data), gridded, CLASSICAL_ITERATIONS)
-    return restored_features(Restorer(network, _is_cyclic(config, prepared, gridded), "iterated"), iterated)
+    return restored_features(Restorer(network, is_cyclic(config.cyclic, prepared, gridded), "iterated"), iterated)
 
 
 @torch.no_grad()
@@ -170,14 +165,3 @@ def start_maps(model: WarpedCine, maps: Complex[Tensor, "map y x"], steps: int) 
         optimiser.zero_grad()
         functional.mse_loss(model.values(), target).backward()
         optimiser.step()
-
-
-def closes_cycle(frames: Complex[Tensor, "frame y x"]) -> bool:
-    """Whether the last frame leads to the first as one frame to the next: their blurred magnitudes differ no more."""
-    if len(frames) < 4:
-        return False
-    blurred = functional.adaptive_avg_pool2d(
-        frames.abs()[:, None], (max(1, frames.shape[1] // 8), max(1, frames.shape[2] // 8))
-    )
-    steps = (torch.roll(blurred, -1, 0) - blurred).flatten(1).norm(dim=1)
-    return bool(steps[-1] <= steps[:-1].max())

@@ -34,7 +34,7 @@ class GradientStep(nn.Module):
 class ProximalStep(nn.Module):
     """(G + mu)^-1 (b + mu x) by conjugate gradients, mu learned by its logarithm."""
 
-    def __init__(self, iterations: int = 6, mu: float = 0.1) -> None:
+    def __init__(self, iterations: int = 8, mu: float = 0.1) -> None:
         super().__init__()
         self.iterations = iterations
         self.log_mu = nn.Parameter(torch.tensor(math.log(mu)))

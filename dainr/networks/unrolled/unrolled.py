@@ -41,7 +41,7 @@ class UnrolledNetwork(nn.Module):
     def forward(self, measured: Measured) -> Complex[Tensor, "frame y x"]:
         """The images of a measurement. While gradients are asked for, one cascade's activations are in memory."""
         start = measured.start
-        brightness = start.detach().abs().square().mean().sqrt().clamp(min=torch.finfo().tiny)
+        brightness = start.abs().square().mean().sqrt().clamp(min=torch.finfo().tiny)
         x, state = start / brightness, None
         measured = measured.scaled(1 / brightness)
         for number in range(self.cascades):

@@ -14,7 +14,7 @@ from dainr.assess.image_error import Fitted, Residuals, image_error
 from dainr.fields.field import DynamicField
 from dainr.fit.state import FitState
 from dainr.losses import energies, residuals
-from dainr.operators.batch import FrameData, RefinesCoilMaps
+from dainr.operators.batch import FrameData, FrameModel, RefinesCoilMaps
 from dainr.prepare import Prepared
 from dainr.prepare.frame_data import readouts_in_order
 
@@ -29,7 +29,7 @@ def _frame_errors(error: np.ndarray, signal: np.ndarray, frames: Sequence[float]
 @torch.no_grad()
 def summary(
     state: FitState,
-    model: DynamicField,
+    model: FrameModel,
     images: Complex[Tensor, "frame y x"],
     data: FrameData,
     heldout: FrameData | None,
@@ -45,8 +45,6 @@ def summary(
     seen = residuals(model, data, at_once)
     error, signal = energies(seen, data), energies(data.kspace, data)
     noise = float(data.density.sum()) * len(data.kspace) * prepared.noise_std**2
-    frames = range(len(prepared.frame_times))
-    moved = [model.displacement([float(f)], prepared.matrix).norm(dim=1).flatten() for f in frames]
     found = {
         "steps": state.step,
         "stopped": state.stopped,
@@ -55,9 +53,10 @@ def summary(
         "in_sample_error": math.sqrt(error.sum() / signal.sum()),
         "noise_error": math.sqrt(noise / signal.sum()),
         "frame_errors": _frame_errors(error, signal, data.frames),
-        "largest_displacement_pixels": round(max(float(m.kthvalue(math.ceil(0.99 * len(m))).values) for m in moved), 2),
         "validations": [asdict(v) for v in state.validations],
     }
+    if isinstance(model, DynamicField):
+        found["largest_displacement_pixels"] = _largest_displacement(model, prepared)
     if state.frames_at_once:
         found["frames_at_once"] = state.frames_at_once  # for memory ran out
     if heldout is not None:
@@ -70,8 +69,15 @@ def summary(
     return found
 
 
+def _largest_displacement(model: DynamicField, prepared: Prepared) -> float:
+    """What 99 % of the pixels stay below in the frame that moves most, in pixels."""
+    frames = range(len(prepared.frame_times))
+    moved = [model.displacement([float(f)], prepared.matrix).norm(dim=1).flatten() for f in frames]
+    return round(max(float(m.kthvalue(math.ceil(0.99 * len(m))).values) for m in moved), 2)
+
+
 def _image_error(
-    model: DynamicField, images: Tensor, seen: Tensor, unseen: Tensor, prepared: Prepared, subframes: int
+    model: FrameModel, images: Tensor, seen: Tensor, unseen: Tensor, prepared: Prepared, subframes: int
 ) -> dict[str, Any]:
     """The expected error of the images; see dainr/assess/image_error.py."""
     maps = model.coil_maps().cpu().numpy() if isinstance(model, RefinesCoilMaps) else prepared.coil_maps

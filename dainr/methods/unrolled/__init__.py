@@ -1,0 +1,1 @@
+"""Unrolled networks as methods: fitted to one scan by its own measurements, from nothing or from weights."""

@@ -1,0 +1,49 @@
+"""Settings of unrolled networks as methods."""
+
+import dataclasses
+from dataclasses import dataclass
+from typing import Any
+
+from dainr.errors import BadRequest
+from dainr.fit.config import FitConfig
+from dainr.losses.learning import LossConfig
+from dainr.methods.common import MethodConfig
+from dainr.methods.cycle import Cyclic
+
+FROM_NOTHING = "none"  # no weights: a network drawn from the seed
+
+
+@dataclass(frozen=True)
+class AdaptConfig(FitConfig):
+    """How a network is fitted to a scan; no iterations and no budget: it is applied as it is."""
+
+    learning_rate: float = 1e-3
+    weight_decay: float = 0.0
+    decay_of_squares: float = 0.999
+    warm_up: float = 0.05
+
+    def __post_init__(self) -> None:
+        if self.iterations or self.budget_s:
+            super().__post_init__()
+        if self.frames_per_step or self.frames_at_once:
+            raise BadRequest("frames_per_step, frames_at_once", "a network sees all frames at once", "leave them at 0")
+
+
+@dataclass(frozen=True)
+class UnrolledConfig(MethodConfig):
+    """Settings of every network; `network` are its own sizes, which weights bring with them."""
+
+    network: Any = None
+    weights: str = FROM_NOTHING  # to start from: a name that dainr weights lists, or the path of a file of dainr train
+    cyclic: Cyclic = "auto"  # whether the last frame leads to the first
+    learning: LossConfig = dataclasses.field(default_factory=LossConfig)
+    fit: AdaptConfig = dataclasses.field(default_factory=AdaptConfig)
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if self.learning.loss == "supervised":
+            raise BadRequest(
+                "loss=supervised", "a fit never reads the reference", "choose ssdu or ddei, or dainr train"
+            )
+        if not (self.fit.iterations or self.fit.budget_s or self.weights != FROM_NOTHING):
+            raise BadRequest("iterations=0", "a network without weights has learned nothing", "set weights=NAME too")
