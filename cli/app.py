@@ -5,6 +5,7 @@ import os
 import signal
 import sys
 from collections.abc import Callable
+from contextlib import suppress
 from typing import Any
 
 import typer
@@ -108,7 +109,8 @@ def main() -> None:
             os.set_inheritable(os.open(os.devnull, os.O_RDWR), True)
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):  # None where it was closed
-            stream.reconfigure(errors="backslashreplace")  # names and symbols that a terminal's encoding lacks
+            with suppress(OSError):  # it has become another file's
+                stream.reconfigure(errors="backslashreplace")  # names and symbols that a terminal's encoding lacks
     signal.signal(signal.SIGTERM, signal.default_int_handler)  # as Ctrl-C: nothing is left half-written
     app()
     sys.exit(0)

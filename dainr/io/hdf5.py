@@ -5,10 +5,9 @@ import fcntl
 import io
 import os
 import re
-import tempfile
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +16,7 @@ import numpy as np
 
 from dainr.errors import BadRequest, BadScan, LockedScan
 from dainr.machine import disk
+from dainr.machine.beside import beside
 
 SIGNATURE = b"\x89HDF\r\n\x1a\n"
 LOCKED = "unable to lock file", "already open for write"  # in HDF5's own words
@@ -139,28 +139,26 @@ def _lies_beyond(dataset: h5py.Dataset, file: h5py.File) -> bool:
 def write_whole(path: Path, size: int = 0) -> Iterator[Path]:
     """A temporary path beside `path` that takes its place once the block has ended well, and vanishes otherwise.
 
+    Where `path` is a link, what it points to is written, and the link stays.
     `size`: bytes that it will take, where that is known. Raises NoRoom where these are not there or the disk gets full.
     """
-    if not path.parent.is_dir():
-        raise BadRequest(str(path), f"there is no folder {path.parent}", "create it first")
-    if path.exists() and not path.is_file():
+    target = path.resolve() if path.is_symlink() else path
+    if not target.parent.is_dir():
+        raise BadRequest(str(path), f"there is no folder {target.parent}", "create it first")
+    if target.exists() and not target.is_file():
         raise BadRequest(str(path), "it is no ordinary file", "choose another name")
-    try:
-        handle, name = tempfile.mkstemp(prefix=".", suffix="".join(path.suffixes[-2:]), dir=path.parent)
-    except OSError as error:
-        raise BadRequest(str(path), f"it cannot be written ({error.strerror})", "choose another folder") from error
-    os.close(handle)
-    temporary = Path(name)
-    try:
-        disk.check_room(path, size)
-        with disk.room_for(path):
+    with ExitStack() as stack:
+        try:
+            temporary = stack.enter_context(beside(target))
+        except OSError as error:
+            raise BadRequest(str(path), f"it cannot be written ({error.strerror})", "choose another folder") from error
+        disk.check_room(target, size)
+        with disk.room_for(target):
             yield temporary
         mask = os.umask(0)
         os.umask(mask)
         temporary.chmod(0o666 & ~mask)
-        temporary.replace(path)
-    finally:
-        temporary.unlink(missing_ok=True)
+        temporary.replace(target)
 
 
 @contextmanager

@@ -1,13 +1,13 @@
 """DICOM: a folder with one MR image per slice and frame, which viewers open as a cine of the stack."""
 
-import shutil
-import tempfile
+from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
 
 from dainr.cine import Cine
 from dainr.errors import BadRequest
 from dainr.machine import disk
+from dainr.machine.beside import beside, exchange
 
 FOLDER = "dicom"  # how the name of such a folder ends
 BYTES = 2  # a pixel
@@ -29,21 +29,21 @@ def write_dicom(cine: Cine, path: Path, options: DicomOptions = DicomOptions()) 
     """
     from dainr.io.images.dicom_image import write_images  # here, for pydicom takes a while and few results are DICOM
 
-    try:
-        temporary = Path(tempfile.mkdtemp(prefix=".", suffix=FOLDER, dir=path.parent))
-    except OSError as error:
-        raise BadRequest(str(path), f"it cannot be written ({error.strerror})", "choose another folder") from error
-    try:
+    target = path.resolve() if path.is_symlink() else path
+    with ExitStack() as stack:
+        try:
+            temporary = stack.enter_context(beside(target, is_folder=True))
+        except OSError as error:
+            raise BadRequest(str(path), f"it cannot be written ({error.strerror})", "choose another folder") from error
         images = temporary / "images"
         images.mkdir()
-        disk.check_room(path, cine.data.size * BYTES)
-        with disk.room_for(path):
+        disk.check_room(target, cine.data.size * BYTES)
+        with disk.room_for(target):
             write_images(cine, images, options.one_series_per_slice, options.like)
-        if path.is_dir():
-            path.rename(temporary / "replaced")
-        images.rename(path)
-    finally:
-        shutil.rmtree(temporary, ignore_errors=True)
+        if target.is_dir() and not exchange(images, target):
+            target.rename(temporary / "replaced")
+        if not target.is_dir():
+            images.rename(target)
 
 
 def holds_only_dicom(folder: Path) -> bool:

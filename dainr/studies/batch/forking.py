@@ -190,6 +190,7 @@ def _command(question: bytes, said: int, parent: int) -> None:
         _prctl(NAME, f"dainr {arguments[0]}".encode())
     os.dup2(said, 2)
     os.close(said)
+    sys.stderr = open(2, "w", buffering=1, errors="backslashreplace", closefd=False)  # noqa: SIM115 - as at a start
     os.chdir(folder)
     os.environ.update(environment)
     signal.signal(signal.SIGINT, signal.default_int_handler)

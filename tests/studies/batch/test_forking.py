@@ -19,6 +19,7 @@ from dainr.studies.batch.forking import Forker
 COMMANDS = """
 import os, sys, time
 def main():
+    sys.stderr.reconfigure(errors="replace")  # as the program does
     for word in sys.argv[1].split():
         kind, _, value = word.partition(":")
         if kind == "say": print("dainr: " + value * 70000, file=sys.stderr)
