@@ -1,11 +1,13 @@
 """What an unrolled network reads of a slice: b = A^H W y and G = A^H W A of the readouts it may see.
 
 Readouts come in groups, and any choice of groups is a measurement of its own: networks that learn from measurements
-alone see some readouts and are judged by others. W is the density of the samples over the largest eigenvalue of
-A^H D A, so that a gradient step of one never overshoots; on the grid it is one.
+alone see some readouts and are judged by others. W is one over how crowded the samples are, by a factor with which no
+gradient step of one overshoots; on the grid it is one.
 """
 
+from collections.abc import Callable
 from dataclasses import dataclass, replace
+from itertools import pairwise
 
 import torch
 from jaxtyping import Bool, Complex, Float, Integer
@@ -21,17 +23,11 @@ from dainr.operators.linear import LinearOperator
 class Measured:
     """A measurement of a series, in images: b, G, and what the distance of a series from it takes."""
 
-    rhs: Complex[Tensor, "frame y x"]  # b
+    rhs: Complex[Tensor, "frame y x"]  # b: the gridded frames
     gram: LinearOperator  # G
     energy: Float[Tensor, ""]  # c = y^H W y
     weight: Float[Tensor, ""]  # sum of W over the samples of all coils: c of white noise of unit variance, expected
-    share: Float[Tensor, " frame"]  # of a frame's weight that is measured here: b is so much weaker than a whole one
     cyclic: bool = False  # the last frame leads to the first
-
-    @property
-    def start(self) -> Complex[Tensor, "frame y x"]:
-        """The gridded frames, as bright as if all readouts were here."""
-        return self.rhs / self.share[:, None, None]
 
     def misfit(self, x: Complex[Tensor, "frame y x"]) -> Float[Tensor, ""]:
         """|A x - y|^2_W per pixel and frame: <x, G x> - 2 Re <x, b> + c, with no transform beside G."""
@@ -55,6 +51,7 @@ class Measurements:
         self,
         data: FrameData,
         group: Integer[Tensor, " point"],
+        crowding: Callable[[Tensor], Tensor],
         noise_std: float,
         cyclic: bool = False,
         centre: bool = False,
@@ -63,37 +60,37 @@ class Measurements:
     ) -> None:
         """`group`: that of each sample, numbered anew in every frame; with `centre`, group 0 is calibration.
 
+        `crowding`: how many samples there are around each, of those that are counted (operators/crowding.py).
         `occurrence`: in what share of frames places such as a group's are measured, where W does not make up for that;
         None: it does.
         """
         operator, device = data.operator, data.kspace.device
         assert isinstance(operator, Acquisition)
-        counts = torch.tensor([b - a for a, b in zip(data.starts, data.starts[1:], strict=False)])
-        self.operator, self.kspace = operator, data.kspace
+        counts = torch.tensor([b - a for a, b in pairwise(data.starts)])
+        self.operator, self.kspace, self.crowding = operator, data.kspace, crowding
         self.n_frames, self.n_groups = len(counts), int(group.max()) + 1
         self.noise_std, self.cyclic, self.centre, self.shared_pattern = noise_std, cyclic, centre, shared_pattern
         frame = torch.repeat_interleave(torch.arange(self.n_frames), counts)
-        self._place = (frame * self.n_groups + group.cpu()).to(device)
-        like = data.kspace.new_zeros(self.n_frames, *operator.maps.shape[1:])
-        largest = largest_eigenvalue(WeightedGram(operator, data.density), like)
-        self.weights = data.density / max(largest, torch.finfo().tiny)
-        self.even = bool((data.density == data.density[0]).all())  # then what is missing is not what weakens b
-        self._energy = self._table(self.weights * data.kspace.abs().square().sum(0))
-        self._weight = self._table(self.weights) * len(data.kspace)
+        place = frame * self.n_groups + group.cpu()
+        filled = torch.bincount(place, minlength=self.n_frames * self.n_groups) > 0
+        self.filled = filled.reshape(self.n_frames, self.n_groups).to(device)  # which groups have readouts
         self.occurrence = torch.ones(self.n_frames, self.n_groups) if occurrence is None else occurrence
+        self._place, self._energy, self._scale = place.to(device), data.kspace.abs().square().sum(0), 1.0
+        self.weights = self._own_area(torch.ones_like(self._energy))
+        like = data.kspace.new_zeros(self.n_frames, *operator.maps.shape[1:])
+        self._scale = 1 / max(largest_eigenvalue(WeightedGram(operator, self.weights), like), 1.0)
+        self.weights = self._scale * self.weights
         self._all: Measured | None = None
 
-    @property
-    def filled(self) -> Bool[Tensor, "frame group"]:
-        """Which groups have readouts."""
-        return self._weight > 0
-
     def of(self, chosen: Bool[Tensor, "frame group"] | Float[Tensor, "frame group"] | None = None) -> Measured:
-        """The measurement by some groups, or by all; numbers say how much each group counts."""
+        """The measurement by some groups, each of whose samples has more of k-space to itself, or by all.
+
+        Numbers say how much each group counts of what it does among all, so that sums of such measurements are exact.
+        """
         if chosen is None:
-            self._all = self._all or self._measured(self.filled)
+            self._all = self._all or self._measured(self.weights)
             return self._all
-        return self._measured(chosen)
+        return self._measured(self._weights(chosen))
 
     def noise(
         self, generator: torch.Generator, chosen: Bool[Tensor, "frame group"] | None = None
@@ -103,25 +100,18 @@ class Measurements:
         weights = self.weights if chosen is None else self._weights(chosen)
         return self.operator.adjoint(weights * drawn.to(self.kspace.device))
 
-    def _measured(self, chosen: Tensor) -> Measured:
-        chosen = chosen.to(self.kspace.device).expand(self.n_frames, self.n_groups)
-        weights, measured = self._weights(chosen), self._weight * chosen
-        share = measured.sum(1) / self._weight.sum(1)
+    def _measured(self, weights: Float[Tensor, " point"]) -> Measured:
         return Measured(
             rhs=self.operator.adjoint(weights * self.kspace),
             gram=WeightedGram(self.operator, weights),
-            energy=(self._energy * chosen).sum(),
-            weight=measured.sum(),
-            share=torch.ones_like(share) if self.even else share.clamp(min=1e-3),
+            energy=(weights * self._energy).sum(),
+            weight=len(self.kspace) * weights.sum(),
             cyclic=self.cyclic,
         )
 
     def _weights(self, chosen: Tensor) -> Float[Tensor, " point"]:
-        return (
-            self.weights * chosen.to(self.weights.device).expand(self.n_frames, self.n_groups).reshape(-1)[self._place]
-        )
+        of_points = chosen.to(self.kspace.device).expand(self.n_frames, self.n_groups).reshape(-1)[self._place]
+        return self._own_area(of_points.float()) if chosen.dtype == torch.bool else self.weights * of_points
 
-    def _table(self, of_points: Float[Tensor, " point"]) -> Float[Tensor, "frame group"]:
-        sums = torch.zeros(self.n_frames * self.n_groups)  # on the CPU, which adds up in one order
-        sums.index_add_(0, self._place.cpu(), of_points.cpu())
-        return sums.reshape(self.n_frames, self.n_groups).to(of_points.device)
+    def _own_area(self, counted: Float[Tensor, " point"]) -> Float[Tensor, " point"]:
+        return self._scale * counted / self.crowding(counted).clamp(min=torch.finfo().tiny)

@@ -1,5 +1,7 @@
 """Readouts in groups, for networks that see some of a frame's readouts and are judged by the others."""
 
+from itertools import pairwise
+
 import numpy as np
 import torch
 from jaxtyping import Float, Integer
@@ -7,6 +9,7 @@ from scipy.ndimage import uniform_filter
 from torch import Tensor
 
 from dainr.operators.batch import FrameData
+from dainr.operators.crowding import Crowding
 from dainr.operators.measured import Measurements
 from dainr.prepare.frame_data import readouts_in_order
 from dainr.prepare.prepared import Prepared
@@ -32,9 +35,12 @@ def measurements(prepared: Prepared, data: FrameData, cyclic: bool) -> Measureme
     occurrence = None
     if prepared.cartesian:  # of spokes and spirals the density compensation makes up for it
         occurrence = _of_groups(_occurrence(trajectory, frame, prepared.matrix), frame, group)
+    points = torch.from_numpy(trajectory.reshape(-1, 2))
+    counts = [b - a for a, b in pairwise(data.starts)]
     return Measurements(
         data,
         torch.from_numpy(np.repeat(group, trajectory.shape[1])),
+        Crowding(points, counts, prepared.matrix, data.kspace.device),
         prepared.noise_std,
         cyclic,
         centre=prepared.cartesian,

@@ -45,7 +45,7 @@ def lines_scan(
         starts=tuple(accumulate((nx * len(each) for each in lines), initial=0)),
     )
     group = torch.tensor(groups).repeat_interleave(nx)
-    return Measurements(data, group, noise_std, cyclic, n_central > 0, shared_pattern)
+    return Measurements(data, group, torch.ones_like, noise_std, cyclic, n_central > 0, shared_pattern)
 
 
 def some_scan(**settings: object) -> Measurements:

@@ -6,25 +6,27 @@ import pytest
 import torch
 
 from dainr.operators import FrameData
+from dainr.operators.crowding import Crowding
 from dainr.operators.measured import Measurements
 from tests.helper import random_complex
 from tests.operators import relative_l2
-from tests.operators.test_acquisition import COUNTS, make
+from tests.operators.test_acquisition import COUNTS, make, trajectory
 
 GROUP = torch.tensor([0, 1, 0, 0, 1, 2]).repeat_interleave(8)  # of the readouts of three frames
-DENSITY = torch.rand(sum(COUNTS), generator=torch.Generator().manual_seed(2)) + 0.1
 
 
 def measurements(backend: str = "finufft") -> Measurements:
     data = FrameData(
         kspace=random_complex(3, sum(COUNTS), seed=3),
-        density=torch.ones_like(DENSITY) if backend == "fft" else DENSITY,
+        density=torch.ones(sum(COUNTS)),
         times=torch.arange(3.0),
         operator=make(backend),
         frames=(0.0, 1.0, 2.0),
         starts=tuple(accumulate(map(int, COUNTS), initial=0)),
     )
-    return Measurements(data, GROUP, noise_std=0.1)
+    points = torch.from_numpy(trajectory((9, 12), backend == "fft").reshape(-1, 2))
+    crowding = Crowding(points, list(map(int, COUNTS)), (9, 12), torch.device("cpu"))
+    return Measurements(data, GROUP, crowding, noise_std=0.1)
 
 
 each = pytest.mark.parametrize("backend", ["fft", "finufft"])
@@ -34,7 +36,7 @@ each = pytest.mark.parametrize("backend", ["fft", "finufft"])
 def test_groups_add_up_to_the_whole(backend: str) -> None:
     whole, x = measurements(backend), random_complex(3, 9, 12)
     assert whole.filled.tolist() == [[True, True, False], [True, False, False], [True, True, True]]
-    parts = [whole.of(torch.arange(3) == group) for group in range(3)]
+    parts = [whole.of((torch.arange(3) == group).float().expand(3, 3)) for group in range(3)]
     assert relative_l2(torch.stack([part.rhs for part in parts]).sum(0), whole.of().rhs) <= 1e-6
     assert relative_l2(torch.stack([part.gram(x) for part in parts]).sum(0), whole.of().gram(x)) <= 1e-6
     assert float(sum(part.energy for part in parts)) == pytest.approx(float(whole.of().energy), rel=1e-5)
@@ -75,12 +77,13 @@ def test_no_gradient_step_of_one_overshoots() -> None:
         assert float(measured.misfit(x)) < before
 
 
-def test_missing_readouts_weaken_gridded_frames_only_of_spokes() -> None:
+def test_samples_count_by_the_area_that_those_chosen_have_left_them() -> None:
+    whole = measurements("finufft")
     few = torch.tensor([[True, False, False], [True, False, False], [True, True, False]])
-    spokes, lines = measurements("finufft").of(few), measurements("fft").of(few)
-    assert (spokes.share < 1).tolist() == [True, False, True]
-    assert relative_l2(spokes.start * spokes.share[:, None, None], spokes.rhs) <= 1e-6
-    assert torch.equal(lines.start, lines.rhs)
+    weights = whole.of(few).gram.weights / whole.weights
+    chosen = few.reshape(-1)[GROUP + 3 * torch.arange(3).repeat_interleave(torch.tensor(COUNTS))]
+    assert (weights[~chosen] == 0).all() and (weights[chosen] >= 0.9999).all() and weights.max() > 1.01
+    assert relative_l2(whole.of(few.float()).gram.weights, whole.weights * chosen) <= 1e-6
 
 
 def test_noise_has_the_energy_that_is_expected_of_it() -> None:

@@ -40,10 +40,9 @@ class UnrolledNetwork(nn.Module):
 
     def forward(self, measured: Measured) -> Complex[Tensor, "frame y x"]:
         """The images of a measurement. While gradients are asked for, one cascade's activations are in memory."""
-        start = measured.start
-        brightness = start.abs().square().mean().sqrt().clamp(min=torch.finfo().tiny)
-        x, state = start / brightness, None
+        brightness = measured.rhs.abs().square().mean().sqrt().clamp(min=torch.finfo().tiny)
         measured = measured.scaled(1 / brightness)
+        x, state = measured.rhs, None
         for number in range(self.cascades):
             cascade = partial(self._cascade, number % len(self.regularisers), measured)
             if torch.is_grad_enabled():

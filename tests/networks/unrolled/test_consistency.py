@@ -22,7 +22,7 @@ def on_the_grid(n_coils: int) -> tuple[Measured, torch.Tensor]:
     kspace = MASK[:, None] * torch.fft.fft2(x[:, None] * maps, norm="ortho")
     rhs = (maps.conj() * torch.fft.ifft2(kspace, norm="ortho")).sum(1)
     energy = kspace.abs().square().sum()
-    return Measured(rhs, KernelGram(maps, MASK), energy, MASK.sum() * n_coils, torch.ones(3)), kspace
+    return Measured(rhs, KernelGram(maps, MASK), energy, MASK.sum() * n_coils), kspace
 
 
 def test_a_unit_step_puts_measured_lines_in_place_of_predicted_ones() -> None:
