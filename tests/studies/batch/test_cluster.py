@@ -2,6 +2,7 @@
 
 import os
 import shutil
+import socket
 import subprocess
 import sys
 import time
@@ -11,6 +12,8 @@ from types import SimpleNamespace
 import distributed
 import pytest
 
+from dainr import __version__
+from dainr.errors import BadRequest
 from dainr.studies.batch import cluster
 from dainr.studies.batch.cases import Case
 from dainr.studies.batch.work import Job
@@ -73,3 +76,24 @@ def test_a_scheduler_with_tls_takes_work_only_from_who_has_its_certificate(tmp_p
     finally:
         scheduler.kill()
         scheduler.wait()
+
+
+def test_what_answers_otherwise_than_a_scheduler_is_not_waited_for(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(cluster, "PATIENCE_S", 0.5)
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        where = f"tcp://127.0.0.1:{silent.getsockname()[1]}"
+        with pytest.raises(BadRequest, match="no scheduler answers there"), cluster._client(where):
+            pass
+
+
+def test_workers_of_another_version_are_refused() -> None:
+    cluster._check_versions({"tcp://a": __version__}, "--scheduler a")
+    told: dict[str, object] = {"tcp://a": __version__, "tcp://b": "0.0.9", "tcp://c": ModuleNotFoundError("dainr")}
+    with pytest.raises(BadRequest, match=r"version 0\.0\.9 and none of dainr"):
+        cluster._check_versions(told, "--scheduler a")
+
+
+def test_how_often_a_case_was_tried_is_said() -> None:
+    error = distributed.scheduler.KilledWorker("a", SimpleNamespace(address="tcp://a"), 3)
+    future = SimpleNamespace(status="error", exception=lambda: error)
+    assert cluster._outcome(future, JOB).why == "the workers it was given to died, 4 of them; is memory short?"
