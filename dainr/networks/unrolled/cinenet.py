@@ -21,6 +21,7 @@ from dainr.networks.unrolled.layers import ResidualRegulariser, check_sizes, sum
 from dainr.networks.unrolled.unrolled import UnrolledNetwork
 
 THRESHOLD = -0.02  # b of modReLU at the start; at zero the network would be linear, much lower shuts its deep levels
+EPSILON = 1e-7  # beside |z|^2, for a gradient at zero
 
 
 @dataclass(frozen=True)
@@ -59,14 +60,14 @@ class ModReLU(nn.Module):
 
     def __init__(self, n: int) -> None:
         super().__init__()
-        self.bias = nn.Parameter(torch.full((n, 1, 1), THRESHOLD))
+        self.bias = nn.Parameter(torch.full((n,), THRESHOLD))
 
     def forward(self, x: Float[Tensor, "frame two_n y x"]) -> Float[Tensor, "frame two_n y x"]:
         """Smaller or larger magnitudes, the same phases."""
-        real, imaginary = x.chunk(2, 1)
-        magnitude = (real.square() + imaginary.square() + torch.finfo(x.dtype).eps).sqrt()
-        gain = torch.relu(magnitude + self.bias) / magnitude
-        return torch.cat([gain * real, gain * imaginary], 1)
+        parts = x.permute(0, 2, 3, 1).unflatten(3, (2, -1))
+        inverse = torch.rsqrt(parts.square().sum(3) + EPSILON)
+        gain = torch.relu(1 + self.bias * inverse)
+        return (gain[:, :, :, None] * parts).flatten(3).permute(0, 3, 1, 2)
 
 
 class Block(nn.Module):
