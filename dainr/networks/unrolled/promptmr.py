@@ -1,12 +1,13 @@
-"""A compact PromptMR: a U-Net whose decoder is given learned prompts (Xin et al., MICCAI 2023, arXiv 2309.13839).
+"""A compact PromptMR: a U-Net whose decoder is given learned prompts (Xin et al., STACOM 2023, arXiv 2309.13839).
 
 Each frame is seen with its neighbours, `adjacent` on either side. At each level of the decoder a prompt is made, the
 mean of a few learned feature maps, weighted by softmax of a linear function of the features' averages, brought to the
 size of the features and convolved; it is joined to them. So one network adapts itself to what it is given.
 
-Left out of the original, which has several times as many parameters: the estimation of coil maps, blocks of attention
-in the skip connections, and all but one block of attention a level. The published size has 48, 72, 96 and 120 channels
-in 12 cascades, as the original, and 27.4 M parameters; the PromptMR that CRUNet-MR was compared with has 30.5 M.
+Left out of the original are its network for coil maps, its second stage, which refines the images, and all but one of
+the two or three blocks of attention at a place; its prompts are twice as large along each axis, and most have more
+channels. The published size has 48, 72, 96 and 120 channels, 12 cascades and five frames at once as the original, and
+27.4 M parameters; the original has about 82 M, the PromptMR that CRUNet-MR was compared with 30.5 M.
 """
 
 from dataclasses import dataclass
