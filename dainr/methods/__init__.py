@@ -24,6 +24,9 @@ METHODS = {
     "cg-sense": ("dainr.methods.classical.cg_sense", "CgSense"),
     "crunet": ("dainr.methods.unrolled.networks", "CRUNet"),
     "crnn": ("dainr.methods.unrolled.networks", "CRNN"),
+    "cinenet": ("dainr.methods.unrolled.networks", "CineNet"),
+    "unet3d": ("dainr.methods.unrolled.networks", "UNet3D"),
+    "promptmr": ("dainr.methods.unrolled.networks", "PromptMR"),
     "gridding": ("dainr.methods.classical.gridding", "Gridding"),
 }
 

@@ -12,9 +12,10 @@ def test_every_method_and_preset_is_listed_with_what_it_is() -> None:
     shown = succeed("methods").stdout
     for name in METHODS:
         assert f"{name}: {get_method(name).about}" in shown
-    for name in preset_names():
-        (line,) = [line for line in shown.splitlines() if line.startswith(f"  {name}: ")]
-        assert len(line) > len(f"  {name}: ")
+        for preset in preset_names(name):
+            listed = shown.partition(f"presets of {name}:")[2].partition("presets of")[0]
+            (line,) = [line for line in listed.splitlines() if line.startswith(f"  {preset}: ")]
+            assert len(line) > len(f"  {preset}: ")
 
 
 def test_settings_are_listed_with_their_values() -> None:
@@ -28,6 +29,6 @@ def test_settings_are_listed_with_their_values() -> None:
             assert f"  {key} = " in shown
 
 
-@pytest.mark.parametrize("name", preset_names())
-def test_every_preset_is_a_config(name: str) -> None:
-    build_config(get_method("dainr").Config, read_preset(name))
+@pytest.mark.parametrize(("method", "preset"), [(name, preset) for name in METHODS for preset in preset_names(name)])
+def test_every_preset_is_a_config(method: str, preset: str) -> None:
+    build_config(get_method(method).Config, read_preset(preset, method))

@@ -24,6 +24,7 @@ from dainr.methods.slices import Slice, SliceMethod, SliceResult
 from dainr.methods.summary import summary
 from dainr.methods.unrolled.config import FROM_NOTHING, UnrolledConfig
 from dainr.methods.unrolled.model import LearningLoss, NetworkModel
+from dainr.networks.unrolled import ARCHITECTURES, UnrolledNetwork
 from dainr.networks.unrolled.stored import StoredNetwork, load_network
 from dainr.prepare.frame_data import frame_data
 from dainr.prepare.groups import measurements
@@ -34,15 +35,14 @@ log = logging.getLogger(__name__)
 
 
 class NetworkMethod(SliceMethod):
-    """A network, fitted slice by slice; subclasses name it and build it."""
+    """A network, fitted slice by slice; subclasses name it."""
 
     presets = ("default", "paper")
-    Sizes: type[Any]  # settings of the network
     Config: type[Any] = UnrolledConfig
 
-    def build(self, sizes: Any) -> nn.Module:
+    def build(self, sizes: Any) -> UnrolledNetwork:
         """The network of these sizes, with random weights."""
-        raise TypeError(f"{type(self).__name__} has no network")
+        return ARCHITECTURES[self.name].build(sizes)
 
     def citation(self, settings: Mapping[str, Any]) -> str:
         """How the images were made: the network, its weights and what it learned from this scan."""
@@ -114,7 +114,7 @@ class NetworkMethod(SliceMethod):
         return network
 
     def _sizes_of(self, stored: StoredNetwork) -> Any:
-        return build_config(self.Sizes, stored.sizes)
+        return build_config(ARCHITECTURES[self.name].Config, stored.sizes)
 
     def stored(self, config: UnrolledConfig, network: nn.Module) -> StoredNetwork:
         """A network as weights to save."""

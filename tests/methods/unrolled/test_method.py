@@ -13,17 +13,20 @@ from dainr.fit.state import RunState, Step
 from dainr.methods import configure, get_method
 from dainr.methods.recon import Recon
 from dainr.methods.unrolled.method import NetworkMethod
+from dainr.networks.unrolled import ARCHITECTURES
 from dainr.networks.unrolled.stored import load_network, save_network
 from dainr.report import build_report
 from dainr.runs.folder import RunFolder
 from dainr.runs.run import Request, load_run, reconstruct_into
 from dainr.scan import Scan
 
-QUICK = ("nufft=finufft", "device=cpu", "iterations=3", "channels=4", "cascades=2", "validate_every=2")
+COMMON = ("nufft=finufft", "device=cpu", "iterations=3", "validate_every=2")
+QUICK = (*COMMON, "channels=4", "cascades=2")
+SMALL = ("crunet", "crnn")
 
 
 def run(scan: Scan, name: str, *pairs: str, observers: Any = (), resume: RunState | None = None) -> Recon:
-    method, (_, config) = get_method(name), configure(name, None, [*QUICK, *pairs])
+    method, (_, config) = get_method(name), configure(name, None, [*(QUICK if name in SMALL else COMMON), *pairs])
     config, _ = method.resolve(scan, config)
     return method(scan, config, observers, resume)
 
@@ -45,6 +48,20 @@ def weights(radial_scan: Scan, tmp_path: Path) -> Path:
     kept = run(radial_scan, "crnn").networks[0]
     save_network(path, replace(stored, tensors={name.removeprefix("network."): t for name, t in kept.items()}))
     return path
+
+
+@pytest.mark.parametrize("name", ARCHITECTURES)
+def test_presets_are_the_sizes_for_a_laptop_and_those_that_were_published(name: str) -> None:
+    architecture = ARCHITECTURES[name]
+    assert configure(name, None)[1].network == configure(name, "default")[1].network == architecture.Config()
+    assert configure(name, "paper")[1].network == architecture.paper
+
+
+@pytest.mark.parametrize("name", sorted(ARCHITECTURES.keys() - set(SMALL)))
+def test_every_network_is_a_method(name: str, radial_scan: Scan) -> None:
+    found = run(radial_scan, name, "iterations=2")
+    assert found.cine.data.shape == (1, 6, 32, 32) and np.isfinite(found.cine.data).all()
+    assert found.method == name and len(found.histories[0].losses) == 2
 
 
 @pytest.mark.parametrize(
