@@ -39,4 +39,7 @@ def weights(
     for name, entry in installed_weights().items():
         damage = "" if entry.whole() else f"; DAMAGED, run: {entry.repair}"
         typer.echo(f"{name}: from {entry.source}; licence {entry.licence}; SHA-256 {entry.source_sha256}{damage}")
-    typer.echo(f"folder: {weights_folder()}", err=True)
+    try:
+        typer.echo(f"folder: {weights_folder()}", err=True)
+    except BadRequest as none:
+        typer.echo(str(none), err=True)

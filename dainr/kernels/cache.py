@@ -17,13 +17,18 @@ FOLDER = "dainr-compiled"
 
 def is_kept() -> bool:
     """Whether compiled code can be kept; where only TMPDIR can be written, numba is told to keep it there."""
-    if _numba_finds_a_place():
+    if _has_home() and _numba_finds_a_place():
         return True
     folder = _own_folder()
     if folder is None:
         return False
     numba.config.CACHE_DIR = str(folder)  # type: ignore[attr-defined]
     return _numba_finds_a_place()
+
+
+def _has_home() -> bool:
+    """Whether the user has one; else numba keeps code, which is run, in a folder called ~ wherever the user is."""
+    return Path(os.path.expanduser("~")).is_absolute() or bool(numba.config.CACHE_DIR)  # type: ignore[attr-defined]  # noqa: PTH111
 
 
 def keep_triton() -> None:

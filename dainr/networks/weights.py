@@ -63,9 +63,15 @@ class Weights:
 
 
 def weights_folder() -> Path:
-    """Where installed weights lie: what DAINR_WEIGHTS names, or else the user's data folder."""
+    """Where installed weights lie: what DAINR_WEIGHTS names, or else the user's data folder.
+
+    Raises BadRequest for a user without a home.
+    """
     named = os.environ.get(FOLDER_VARIABLE)
-    return Path(named) if named else platformdirs.user_data_path("dainr") / "weights"
+    try:
+        return Path(named) if named else platformdirs.user_data_path("dainr") / "weights"
+    except RuntimeError as error:
+        raise BadRequest("installed weights", "there is no home to keep them in", f"set {FOLDER_VARIABLE}") from error
 
 
 def shipped_folder() -> Path:
@@ -75,7 +81,12 @@ def shipped_folder() -> Path:
 
 def installed_weights() -> dict[str, Weights]:
     """What is there, by name: shipped, then installed. Raises BadRequest when a manifest cannot be read."""
-    return _listed(shipped_folder() / MANIFEST, True) | _listed(weights_folder() / MANIFEST, False)
+    shipped = _listed(shipped_folder() / MANIFEST, True)
+    try:
+        folder = weights_folder()
+    except BadRequest:  # no home: nothing is installed
+        return shipped
+    return shipped | _listed(folder / MANIFEST, False)
 
 
 def import_weights(path: Path, licence: str = "not stated", replace: bool = False) -> Weights:

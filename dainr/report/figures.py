@@ -2,6 +2,7 @@
 
 import base64
 import io
+import logging
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any
@@ -16,6 +17,7 @@ from dainr.io.images.video import frame_rate, windowed
 from dainr.machine import disk
 from dainr.methods.recon import Recon
 
+logging.getLogger("matplotlib").setLevel(logging.ERROR)  # where it keeps its list of fonts is no news to a user
 BLUE, ORANGE, GREY = "#1f5f99", "#c8641e", "#8a8f98"
 STYLE: Any = {
     "font.family": "sans-serif",

@@ -28,6 +28,15 @@ def test_without_a_home_it_is_kept_in_tmpdir_or_nowhere(usable: bool, tmp_path: 
     assert run.stdout.split() == ([str(folder)] if usable else [])
 
 
+def test_a_user_without_a_home_has_none_in_the_folder_at_hand(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(cache.numba.config, "CACHE_DIR", "")
+    monkeypatch.setattr("os.path.expanduser", lambda path: path)  # what Python makes of it then
+    monkeypatch.setattr("tempfile.gettempdir", lambda: str(tmp_path))
+    monkeypatch.setattr(cache, "_numba_finds_a_place", lambda: bool(cache.numba.config.CACHE_DIR))
+    assert cache.is_kept()
+    assert str(tmp_path / f"{cache.FOLDER}-{os.getuid()}") == cache.numba.config.CACHE_DIR
+
+
 def test_a_folder_that_others_can_write_is_not_used(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("tempfile.gettempdir", lambda: str(tmp_path))
     folder = cache._own_folder()

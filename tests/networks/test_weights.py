@@ -225,3 +225,16 @@ def test_a_manifest_that_is_none_is_said_to_be_none(text: str, folder: Path) -> 
     (folder / MANIFEST).write_text(text)
     with pytest.raises(BadRequest, match="it is no manifest"):
         installed_weights()
+
+
+def test_a_user_without_a_home_has_those_that_are_shipped(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    def no_home(*_: object) -> Path:
+        raise RuntimeError("could not determine the home directory")
+
+    monkeypatch.delenv(FOLDER_VARIABLE)
+    monkeypatch.setattr("platformdirs.user_data_path", no_home)
+    assert all(weights.shipped for weights in installed_weights().values())
+    load_mdsr("mdsr_cine", 0)
+    (tmp_path / "new.pt").write_bytes(b"")
+    with pytest.raises(BadRequest, match=f"no home to keep them in; set {FOLDER_VARIABLE}"):
+        import_weights(tmp_path / "new.pt")
