@@ -78,7 +78,7 @@ def export(part: Prepared, base: Path) -> list[str]:
     """Write k-space, maps and, off the grid, the trajectory; the options that name what `pics` needs of them."""
     write_cfl(Path(f"{base}_maps"), part.coil_maps.transpose(1, 2, 0)[:, :, None])
     if part.cartesian:
-        write_cfl(Path(f"{base}_kspace"), _in_time(_on_grid(part).transpose(2, 3, 0, 1)[:, :, None]))
+        write_cfl(Path(f"{base}_kspace"), _in_time(on_grid(part)[0].transpose(2, 3, 0, 1)[:, :, None]))
         return []
     counts = np.bincount(part.frame)
     position = np.arange(len(part.frame)) - (np.cumsum(counts) - counts)[part.frame]
@@ -98,8 +98,8 @@ def export(part: Prepared, base: Path) -> list[str]:
     return options
 
 
-def _on_grid(part: Prepared) -> np.ndarray:
-    """Cartesian samples on their grid, `coil frame ky kx`; what was measured twice in a frame is averaged."""
+def on_grid(part: Prepared) -> tuple[np.ndarray, np.ndarray]:
+    """Cartesian samples on their grid, `coil frame ky kx`, and the lines measured, `frame ky`; doubles are averaged."""
     ny, nx = part.matrix
     at = np.rint(part.trajectory * np.array(part.matrix)).astype(int) + np.array([ny // 2, nx // 2])
     where = (np.broadcast_to(part.frame[:, None], at.shape[:2]), at[..., 0], at[..., 1])
@@ -108,7 +108,7 @@ def _on_grid(part: Prepared) -> np.ndarray:
     grid = np.zeros((len(part.kspace), *counts.shape), np.complex64)
     for coil, samples in zip(grid, part.kspace, strict=True):
         np.add.at(coil, where, samples)
-    return grid / np.maximum(counts, 1)
+    return grid / np.maximum(counts, 1), counts.max(-1) > 0
 
 
 def _in_time(array: np.ndarray) -> np.ndarray:

@@ -4,7 +4,8 @@
 
 Each method is a `dainr fit` in a process of its own, scored by `dainr evaluate`. With --repeats the neural field, which
 alone draws random numbers, is fitted with seeds 0, 1, ...; its scores are then mean and standard deviation, its times
-and memory means. Without --data the scans are phantoms. BART, where it is on PATH, solves temporal total variation.
+and memory means. Without --data the scans are phantoms. BART, where it is on PATH, solves temporal total variation, and
+pygrappa, where it is installed, fills in missing lines.
 """
 
 import argparse
@@ -17,6 +18,7 @@ from pathlib import Path
 
 import numpy as np
 
+from benchmarks import grappa
 from benchmarks.bart import ITERATIONS, WEIGHTS, bart_version, temporal_tv
 from benchmarks.common import Finished, Report, add_common, heading, run_dainr, say, table, warm_up
 from benchmarks.scans import Subject, find_subjects, simulate_subjects
@@ -25,7 +27,7 @@ from dainr.methods import METHODS, get_method
 from dainr.settings.build import list_settings
 from dainr.settings.presets import DEFAULT_METHOD, DEFAULT_PRESET, preset_names
 
-BART = "bart"
+BART, GRAPPA = "bart", "grappa"  # peers, by other programs
 COLUMNS = ("method", "PSNR dB", "SSIM", "dynamic PSNR dB", "method s", "command s", "peak MB")
 DIGITS = (2, 4, 2)  # of the scores
 NOTE = (
@@ -39,6 +41,12 @@ BART_NOTE = (
     f" {', '.join(f'{w:g}' for w in WEIGHTS)} standard deviations of the noise in a pixel of A^H y. The one shown is"
     " an oracle's: it scores best against the reference. Time and memory are those of that one command, without"
     " whitening and coil maps."
+)
+
+GRAPPA_NOTE = (
+    "GRAPPA: pygrappa, every frame on its own, on the whitened lines of all coils, combined by the maps that dainr"
+    " estimated. Its calibration lines are the frame's, or of the time average where that has none. Its time is that of"
+    " kernels and lines alone."
 )
 
 
@@ -70,9 +78,11 @@ def main(arguments: Sequence[str] | None = None) -> None:
     names = None if asked.methods is None else [name.strip() for name in asked.methods.split(",")]
     candidates = choose(names)
     bart = bart_version() if names is None or BART in names else None
+    pygrappa = grappa.grappa_version() if names is None or GRAPPA in names else None
     report = Report(asked.output)
-    report.add(heading("Quality", "quality", arguments, asked.device, **({"BART": bart} if bart else {})))
-    report.add("\n\n".join([NOTE, *([BART_NOTE] if bart else [])]))
+    peers = {name: version for name, version in (("BART", bart), ("pygrappa", pygrappa)) if version}
+    report.add(heading("Quality", "quality", arguments, asked.device, **peers))
+    report.add("\n\n".join([NOTE, *([BART_NOTE] if bart else []), *([GRAPPA_NOTE] if pygrappa else [])]))
     with tempfile.TemporaryDirectory() as folder:
         work = Path(folder)
         if asked.data is None:
@@ -85,7 +95,9 @@ def main(arguments: Sequence[str] | None = None) -> None:
         warm_up([c.options[1] for c in candidates if c.method == DEFAULT_METHOD], asked.device)
         for subject in subjects:
             rows = [measure(subject, c, asked.repeats, asked.device, asked.pairs, work) for c in candidates]
-            report.add(block(subject, [*rows, *([measure_bart(subject, work)] if bart else [])]))
+            rows += [measure_bart(subject, work)] if bart else []
+            rows += [measure_grappa(subject)] if pygrappa else []
+            report.add(block(subject, rows))
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -110,7 +122,7 @@ def choose(names: Sequence[str] | None) -> list[Candidate]:
     if names is None:
         return list(known.values())
     for name in names:
-        if name not in known and name != BART:
+        if name not in known and name not in (BART, GRAPPA):
             say(f"{name}: left out, there is no such method or preset")
     return [known[name] for name in names if name in known]
 
@@ -162,6 +174,20 @@ def measure_bart(subject: Subject, work: Path) -> Row:
     return row
 
 
+def measure_grappa(subject: Subject) -> Row:
+    """GRAPPA by pygrappa."""
+    say(f"{subject.name}: GRAPPA")
+    row = Row("GRAPPA by pygrappa")
+    try:
+        done = grappa.reconstruct(subject.scan, read_series(subject.reference))
+    except RuntimeError as error:
+        row.failed = str(error)
+        return row
+    row.scores.append((done.scores.whole.psnr, done.scores.whole.ssim, done.scores.dynamic.psnr))
+    row.seconds.append(done.seconds)
+    return row
+
+
 def block(subject: Subject, rows: Sequence[Row]) -> str:
     """The table of one scan."""
     done = [np.mean(row.scores, 0) for row in rows if not row.failed]
@@ -176,7 +202,7 @@ def _line(row: Row, best: np.ndarray) -> list[str]:
     columns = zip(np.array(row.scores).T, DIGITS, best, strict=True)
     scores = [_score(values, digits, values.mean() >= top) for values, digits, top in columns]
     took = [f"{np.mean(v):.1f}" if v else "" for v in (row.method_seconds, row.seconds)]
-    return [row.name, *scores, *took, f"{np.mean(row.peak_memory_mb):.0f}"]
+    return [row.name, *scores, *took, f"{np.mean(row.peak_memory_mb):.0f}" if row.peak_memory_mb else ""]
 
 
 def _score(values: np.ndarray, digits: int, bold: bool) -> str:

@@ -62,7 +62,7 @@ def test_what_the_program_imports_is_declared(folder: str) -> None:
 
 @pytest.mark.parametrize("folder", ["tests", "benchmarks", "docs", "examples"])
 def test_what_tests_and_benchmarks_import_is_declared(folder: str) -> None:
-    allowed = modules(NEEDED | EXTRAS["dev"] | EXTRAS["docs"]) | OPTIONAL
+    allowed = modules(NEEDED | EXTRAS["dev"] | EXTRAS["docs"] | EXTRAS["bench"]) | OPTIONAL
     assert {name: where for name, where in imported(ROOT / folder).items() if name not in allowed} == {}
 
 
