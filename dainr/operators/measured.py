@@ -7,6 +7,7 @@ gradient step of one overshoots; on the grid it is one.
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from functools import cached_property
 from itertools import pairwise
 
 import torch
@@ -18,6 +19,8 @@ from dainr.operators.batch import FrameData
 from dainr.operators.gram import WeightedGram, largest_eigenvalue
 from dainr.operators.linear import LinearOperator
 
+STEPS_TO_AVERAGE, RIDGE = 5, 1e-3  # RIDGE: of the largest eigenvalue of G
+
 
 @dataclass(frozen=True, eq=False)
 class Measured:
@@ -28,6 +31,12 @@ class Measured:
     energy: Float[Tensor, ""]  # c = y^H W y
     weight: Float[Tensor, ""]  # sum of W over the samples of all coils: c of white noise of unit variance, expected
     cyclic: bool = False  # the last frame leads to the first
+
+    @cached_property
+    def average(self) -> Complex[Tensor, "y x"]:
+        """The time average: the still image that is nearest to the readouts of all frames; no gradient goes back."""
+        with torch.no_grad():
+            return still_image(self.gram, self.rhs)
 
     def misfit(self, x: Complex[Tensor, "frame y x"]) -> Float[Tensor, ""]:
         """|A x - y|^2_W per pixel and frame: <x, G x> - 2 Re <x, b> + c, with no transform beside G."""
@@ -42,6 +51,20 @@ class Measured:
     def scaled(self, factor: Float[Tensor, ""] | float) -> "Measured":
         """The measurement of a series so many times as bright."""
         return replace(self, rhs=self.rhs * factor, energy=self.energy * factor**2)
+
+
+def still_image(gram: LinearOperator, rhs: Complex[Tensor, "frame y x"]) -> Complex[Tensor, "y x"]:
+    """The a with sum_t (G_t a - b_t) = 0, by a few conjugate gradients, which leave out what hardly was measured."""
+    n_frames = len(rhs)
+    image, residual = torch.zeros_like(rhs[0]), rhs.mean(0)
+    direction, squared = residual, residual.abs().square().sum()
+    for _ in range(STEPS_TO_AVERAGE):
+        moved = gram(direction.expand(n_frames, -1, -1).contiguous()).mean(0) + RIDGE * direction
+        step = squared / (direction.conj() * moved).real.sum().clamp(min=torch.finfo().tiny)
+        image, residual = image + step * direction, residual - step * moved
+        last, squared = squared, residual.abs().square().sum()
+        direction = residual + squared / last.clamp(min=torch.finfo().tiny) * direction
+    return image
 
 
 class Measurements:

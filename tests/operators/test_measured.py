@@ -1,5 +1,6 @@
 """Measurements by groups of readouts: sums, misfits without a transform of their own, and noise."""
 
+from dataclasses import replace
 from itertools import accumulate
 
 import pytest
@@ -96,3 +97,12 @@ def test_noise_has_the_energy_that_is_expected_of_it() -> None:
     assert torch.equal(again, drawn[0])
     few = torch.tensor([[True, False, False]] * 3)
     assert (whole.noise(torch.Generator().manual_seed(0), few) - again).abs().max() > 0
+
+
+@each
+def test_the_average_is_the_still_image_nearest_to_all_readouts(backend: str) -> None:
+    whole, still = measurements(backend).of(), random_complex(9, 12, seed=4)
+    seen = whole.remeasured(still.expand(3, -1, -1).contiguous())
+    again = replace(seen, rhs=seen.rhs).average.expand(3, -1, -1).contiguous()
+    assert float(seen.misfit(again)) < 0.05 * float(seen.energy) / seen.rhs.numel()
+    assert seen.average is seen.average and not seen.average.requires_grad

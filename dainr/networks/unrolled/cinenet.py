@@ -18,14 +18,14 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from dainr.networks.unrolled.layers import ResidualRegulariser, check_sizes, sum_of_taps
-from dainr.networks.unrolled.unrolled import UnrolledNetwork
+from dainr.networks.unrolled.unrolled import Sizes, UnrolledNetwork
 
 THRESHOLD = -0.02  # b of modReLU at the start; at zero the network would be linear, much lower shuts its deep levels
 EPSILON = 1e-7  # beside |z|^2, for a gradient at zero
 
 
 @dataclass(frozen=True)
-class CineNetConfig:
+class CineNetConfig(Sizes):
     """Sizes of CINENet; the defaults are for a processor."""
 
     channels: int = 8  # complex ones of the first level; every next one has twice as many
@@ -36,7 +36,7 @@ class CineNetConfig:
         check_sizes(channels=(self.channels, 1), levels=(self.levels, 1), cascades=(self.cascades, 1))
 
 
-PAPER = CineNetConfig(channels=32, levels=3, cascades=6)
+PAPER = CineNetConfig(channels=32, levels=3, cascades=6, start="gridded")
 
 
 class ComplexConv(nn.Module):
@@ -122,4 +122,4 @@ def _joined(a: Float[Tensor, "frame two_a y x"], b: Float[Tensor, "frame two_b y
 
 def build(config: CineNetConfig) -> UnrolledNetwork:
     """CINENet: each cascade has its own regulariser; conjugate gradients towards the data."""
-    return UnrolledNetwork([CineNet(config) for _ in range(config.cascades)], config.cascades, "proximal")
+    return UnrolledNetwork([CineNet(config) for _ in range(config.cascades)], config.cascades, "proximal", config.start)

@@ -17,7 +17,7 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from dainr.networks.unrolled.layers import RecurrentUnit, ResidualRegulariser, check_sizes, conv, taken_over
-from dainr.networks.unrolled.unrolled import UnrolledNetwork
+from dainr.networks.unrolled.unrolled import Sizes, UnrolledNetwork
 
 N_CONVOLUTIONS = 3
 
@@ -25,7 +25,7 @@ Hidden = tuple[Tensor, ...]  # of the unit and of the convolutions
 
 
 @dataclass(frozen=True)
-class CRNNConfig:
+class CRNNConfig(Sizes):
     """Sizes of CRNN-MRI; the defaults are for a processor."""
 
     channels: int = 16
@@ -36,7 +36,7 @@ class CRNNConfig:
         check_sizes(channels=(self.channels, 1), cascades=(self.cascades, 2))
 
 
-PAPER = CRNNConfig(channels=64, cascades=2, shared_directions=False)
+PAPER = CRNNConfig(channels=64, cascades=2, shared_directions=False, start="gridded")
 
 
 class CRNN(ResidualRegulariser):
@@ -67,4 +67,4 @@ class CRNN(ResidualRegulariser):
 
 def build(config: CRNNConfig) -> UnrolledNetwork:
     """CRNN-MRI: one regulariser for all cascades, gradient steps towards the data."""
-    return UnrolledNetwork([CRNN(config)], config.cascades, "gradient")
+    return UnrolledNetwork([CRNN(config)], config.cascades, "gradient", config.start)

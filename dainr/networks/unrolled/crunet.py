@@ -30,13 +30,13 @@ from dainr.networks.unrolled.layers import (
     check_sizes,
     conv,
 )
-from dainr.networks.unrolled.unrolled import UnrolledNetwork
+from dainr.networks.unrolled.unrolled import Sizes, UnrolledNetwork
 
 Left = tuple[Tensor, Tensor, Tensor]  # of the decoder's levels 1 and 2 and of the bottleneck
 
 
 @dataclass(frozen=True)
-class CRUNetConfig:
+class CRUNetConfig(Sizes):
     """Sizes of CRUNet-MR; the defaults are for a processor."""
 
     channels: int = 16
@@ -47,7 +47,7 @@ class CRUNetConfig:
         check_sizes(channels=(self.channels, 1), cascades=(self.cascades, 1))
 
 
-PAPER = CRUNetConfig(channels=64, cascades=5)
+PAPER = CRUNetConfig(channels=64, cascades=5, start="gridded")
 
 
 class RecurrentBranch(nn.Module):
@@ -114,4 +114,4 @@ def _up(x: Float[Tensor, "frame n y x"]) -> Float[Tensor, "frame n y2 x2"]:
 
 def build(config: CRUNetConfig) -> UnrolledNetwork:
     """CRUNet-MR: each cascade has its own regulariser; gradient steps towards the data."""
-    return UnrolledNetwork([CRUNet(config) for _ in range(config.cascades)], config.cascades, "gradient")
+    return UnrolledNetwork([CRUNet(config) for _ in range(config.cascades)], config.cascades, "gradient", config.start)

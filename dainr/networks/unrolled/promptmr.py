@@ -19,7 +19,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from dainr.networks.unrolled.layers import ResidualRegulariser, check_sizes, conv, neighbour
-from dainr.networks.unrolled.unrolled import UnrolledNetwork
+from dainr.networks.unrolled.unrolled import Sizes, UnrolledNetwork
 
 LEVELS = 3  # above the bottleneck
 N_PROMPTS, PROMPT_SIZE = 5, 32  # prompts of a level; rows and columns of those of level 1, half as many at every next
@@ -27,7 +27,7 @@ REDUCTION = 4  # of the channels, inside the attention
 
 
 @dataclass(frozen=True)
-class PromptMRConfig:
+class PromptMRConfig(Sizes):
     """Sizes of PromptMR; the defaults are for a processor."""
 
     channels: int = 12  # of the first level; every next one has half as many more
@@ -38,7 +38,7 @@ class PromptMRConfig:
         check_sizes(channels=(self.channels, REDUCTION), cascades=(self.cascades, 1), adjacent=(self.adjacent, 0))
 
 
-PAPER = PromptMRConfig(channels=48, cascades=12, adjacent=2)
+PAPER = PromptMRConfig(channels=48, cascades=12, adjacent=2, start="gridded")
 
 
 class AttentionBlock(nn.Module):
@@ -128,4 +128,6 @@ class PromptMR(ResidualRegulariser):
 
 def build(config: PromptMRConfig) -> UnrolledNetwork:
     """PromptMR: each cascade has its own regulariser; gradient steps towards the data."""
-    return UnrolledNetwork([PromptMR(config) for _ in range(config.cascades)], config.cascades, "gradient")
+    return UnrolledNetwork(
+        [PromptMR(config) for _ in range(config.cascades)], config.cascades, "gradient", config.start
+    )

@@ -16,11 +16,11 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from dainr.networks.unrolled.layers import ResidualRegulariser, SpaceTimeConv, check_sizes, conv
-from dainr.networks.unrolled.unrolled import UnrolledNetwork
+from dainr.networks.unrolled.unrolled import Sizes, UnrolledNetwork
 
 
 @dataclass(frozen=True)
-class UNet3DConfig:
+class UNet3DConfig(Sizes):
     """Sizes of the 3-D U-Net; the defaults are for a processor."""
 
     channels: int = 12  # of the first level; every next one has twice as many
@@ -30,7 +30,7 @@ class UNet3DConfig:
         check_sizes(channels=(self.channels, 1), levels=(self.levels, 1))
 
 
-PAPER = UNet3DConfig(channels=56)
+PAPER = UNet3DConfig(channels=56, start="gridded")
 
 
 class Block(nn.Module):
@@ -74,4 +74,4 @@ class UNet3D(ResidualRegulariser):
 
 def build(config: UNet3DConfig) -> UnrolledNetwork:
     """The 3-D U-Net and one gradient step towards the data."""
-    return UnrolledNetwork([UNet3D(config)], 1, "gradient")
+    return UnrolledNetwork([UNet3D(config)], 1, "gradient", config.start)

@@ -24,6 +24,13 @@ class Counting(Regulariser):
         return x + state * self.layer(x), state
 
 
+class Nothing(Regulariser):
+    """Leaves images as they are."""
+
+    def forward(self, x: Tensor, state: Any, cyclic: bool) -> tuple[Tensor, Any]:
+        return x, state
+
+
 def network(shared: bool = False) -> UnrolledNetwork:
     torch.manual_seed(0)
     return UnrolledNetwork([Counting()] if shared else [Counting() for _ in range(3)], 3, "gradient")
@@ -53,3 +60,13 @@ def test_gradients_reach_all_parameters_and_what_was_measured(shared: bool) -> N
     assert images.grad is not None and images.grad.abs().min() > 0
     for name, parameter in unrolled.named_parameters():
         assert parameter.grad is not None and parameter.grad.abs().max() > 0, name
+
+
+def test_a_start_around_the_average_is_right_where_nothing_moves() -> None:
+    measured, _ = on_the_grid(4)
+    still = random_complex(1, 8, 6, seed=2).expand(3, -1, -1).contiguous()
+    seen = measured.remeasured(still)
+    around = UnrolledNetwork([Nothing()], 1, "gradient", "average")
+    gridded = UnrolledNetwork([Nothing()], 1, "gradient", "gridded")
+    with torch.no_grad():
+        assert relative_l2(around(seen), still) < 0.5 * relative_l2(gridded(seen), still)
