@@ -25,7 +25,8 @@ def batch(
     folder: Annotated[Path, typer.Argument(help="Folder with scan files, in it or in the folders within.")],
     output: Annotated[Path, typer.Option("-o", "--output", help="Folder for runs, exports and summary.")],
     jobs: Annotated[
-        int, typer.Option(help="Cases at once; 0: as many as fit on the GPUs, or one where there is none.")
+        int,
+        typer.Option(min=0, max=1024, help="Cases at once; 0: as many as fit on the GPUs, or one where there is none."),
     ] = 0,
     scheduler: Annotated[
         str | None, typer.Option(help="A dask cluster's scheduler instead, tcp://...; it must see both folders.")

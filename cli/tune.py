@@ -31,7 +31,8 @@ def tune(
         str | None, typer.Option(help=f"Times for the steps of a fit, separated by commas.  [default: {BUDGETS}]")
     ] = None,
     trials: Annotated[
-        int | None, typer.Option(min=2, help="Instead, search the settings that matter in so many attempts.")
+        int | None,
+        typer.Option(min=2, max=10_000, help="Instead, search the settings that matter in so many attempts."),
     ] = None,
     preset: Annotated[str, typer.Option(help="Settings to start from: a name or a .toml file.")] = DEFAULT_PRESET,
     reference: Annotated[

@@ -6,11 +6,11 @@ import torch
 from jaxtyping import Complex, Float
 from torch import Tensor, nn
 
-from dainr.errors import BadRequest
 from dainr.fields.frequency import frequency_encode, n_frequency_features
 from dainr.fields.grid import make_grid
 from dainr.fields.hash_grid import GridConfig
 from dainr.fields.mlp import MLP
+from dainr.settings.bounds import check_bounds, within
 
 
 @dataclass(frozen=True)
@@ -18,13 +18,12 @@ class CanonicalConfig:
     """Hash grid and network of canonical space; two hidden layers, then two more to (real, imaginary)."""
 
     table: GridConfig = field(default_factory=GridConfig)
-    degree_xy: int = 10
-    degree_t: int = 6
-    width: int = 64
+    degree_xy: int = within(10, 0, 64)
+    degree_t: int = within(6, 0, 64)
+    width: int = within(64, 1, 4096)
 
     def __post_init__(self) -> None:
-        if self.width < 1 or min(self.degree_xy, self.degree_t) < 0:
-            raise BadRequest("the canonical network", f"{self} is not a network", "choose a width of at least 1")
+        check_bounds(self)
 
 
 class Canonical(nn.Module):

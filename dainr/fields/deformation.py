@@ -6,11 +6,11 @@ from typing import Literal
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from dainr.errors import BadRequest
 from dainr.fields.frequency import frequency_encode, n_frequency_features
 from dainr.fields.grid import make_grid
 from dainr.fields.hash_grid import GridConfig
 from dainr.fields.mlp import MLP
+from dainr.settings.bounds import check_bounds, within
 
 
 @dataclass(frozen=True)
@@ -18,15 +18,14 @@ class DeformationConfig:
     """Encoding and network of the displacement; `encoding=none` keeps every pixel where it is."""
 
     encoding: Literal["frequency", "hash", "none"] = "frequency"
-    degree_xy: int = 10
-    degree_t: int = 6
-    layers: int = 5
-    width: int = 128
+    degree_xy: int = within(10, 0, 64)
+    degree_t: int = within(6, 0, 64)
+    layers: int = within(5, 2, 64)
+    width: int = within(128, 1, 4096)
     table: GridConfig = field(default_factory=lambda: GridConfig(levels=8, finest=128, log2_table=14, indexing="hash"))
 
     def __post_init__(self) -> None:
-        if self.layers < 2 or self.width < 1 or min(self.degree_xy, self.degree_t) < 0:
-            raise BadRequest("the deformation network", f"{self} is not a network", "choose at least 2 layers, width 1")
+        check_bounds(self)
 
 
 class Deformation(nn.Module):

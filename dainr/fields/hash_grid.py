@@ -19,6 +19,7 @@ from dainr.errors import BadRequest
 from dainr.kernels.compiling import chosen, on_cuda
 from dainr.kernels.hash_grid import Level, interpolate
 from dainr.kernels.hash_grid_cpu import interpolate_cpu
+from dainr.settings.bounds import check_bounds, within
 
 INIT_RANGE = 1e-4
 Indexing = Literal["hash", "tiled", "dense"]
@@ -28,20 +29,17 @@ Indexing = Literal["hash", "tiled", "dense"]
 class GridConfig:
     """Shape of a multiresolution grid, in the paper's symbols L, F, N_min, N_max and log2 T."""
 
-    levels: int = 16  # L
-    features_per_level: int = 2  # F
-    base: int = 16  # N_min
-    finest: int = 2048  # N_max
-    log2_table: int = 19  # log2 T
+    levels: int = within(16, 1, 32)  # L
+    features_per_level: int = within(2, 1, 32)  # F
+    base: int = within(16, 1, 65_536)  # N_min
+    finest: int = within(2048, 1, 1_048_576)  # N_max
+    log2_table: int = within(19, 4, 28)  # log2 T
     indexing: Indexing = "tiled"
 
     def __post_init__(self) -> None:
-        if min(self.levels, self.features_per_level, self.base) < 1 or self.finest < self.base:
-            raise BadRequest("the hash grid", f"{self} is not a grid", "choose positive sizes with finest >= base")
-        if not 4 <= self.log2_table <= 28:
-            raise BadRequest(
-                f"log2_table={self.log2_table}", "the table would be too small or too large", "choose 4 to 28"
-            )
+        check_bounds(self)
+        if self.finest < self.base:
+            raise BadRequest(f"finest={self.finest}", f"it is less than base={self.base}", "choose more")
 
     @property
     def growth(self) -> float:

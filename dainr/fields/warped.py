@@ -30,6 +30,7 @@ from dainr.kernels.constant import constant
 from dainr.kernels.coordinates import frame_number
 from dainr.kernels.warp import warp
 from dainr.operators.batch import Batch
+from dainr.settings.bounds import check_bounds, within
 
 GAIN = 2.5  # image per unit of the networks' output: the brightest pixels are then well within what one step can reach
 
@@ -38,22 +39,23 @@ GAIN = 2.5  # image per unit of the networks' output: the brightest pixels are t
 class WarpedConfig:
     """Sizes of the warped field's parts."""
 
-    maps: int = 4  # K
-    levels: int = 7
-    features_per_level: int = 4
-    base: int = 8
-    log2_table: int = 15
-    width: int = 64
-    harmonics: int = 6  # of the cycle, or of twice the scan where it is not cyclic
-    motion_control: int = 24  # control points a side
-    motion_modes: int = 8
-    coil_control: int = 16  # control points a side of the coil maps' correction; 0 keeps the maps
+    maps: int = within(4, 1, 256)  # K
+    levels: int = within(7, 1, 32)
+    features_per_level: int = within(4, 1, 32)
+    base: int = within(8, 1, 4096)
+    log2_table: int = within(15, 4, 28)
+    width: int = within(64, 1, 4096)
+    harmonics: int = within(6, 1, 1000)  # of the cycle, or of twice the scan where it is not cyclic
+    motion_control: int = within(24, 4, 512)  # control points a side
+    motion_modes: int = within(8, 1, 256)
+    coil_control: int = within(16, 0, 512)  # control points a side of the coil maps' correction; 0 keeps the maps
 
     def __post_init__(self) -> None:
-        if min(self.maps, self.levels, self.features_per_level, self.base, self.width, self.harmonics) < 1:
-            raise BadRequest("the warped field", f"{self} is not a field", "choose positive sizes")
-        if self.motion_control < 4 or self.motion_modes < 1 or (self.coil_control and self.coil_control < 4):
-            raise BadRequest("the warped field", "its splines have too few control points", "choose at least 4")
+        check_bounds(self)
+        if 0 < self.coil_control < 4:
+            raise BadRequest(
+                f"coil_control={self.coil_control}", "a spline has too few control points", "choose 0, or 4 or more"
+            )
 
 
 @dataclass(frozen=True, eq=False)

@@ -4,32 +4,33 @@ from dataclasses import dataclass
 from typing import Literal
 
 from dainr.errors import BadRequest
+from dainr.settings.bounds import check_bounds, within
+from dainr.settings.build import LONGEST_S
 
 
 @dataclass(frozen=True)
 class FitConfig:
     """Optimiser, schedule, budget and validation."""
 
-    iterations: int = 100  # 0: the budget alone decides
-    budget_s: float = 0.0  # wall-clock for the steps of a slice; 0: iterations alone decide
-    frames_per_step: int = 0  # 0: all
-    frames_at_once: int = 0  # rendered together, which bounds memory; a step adds up its parts' gradients; 0: all
-    learning_rate: float = 0.01
-    weight_decay: float = 1e-3
-    decay_of_squares: float = 0.99  # AdamW's beta 2
+    iterations: int = within(100, 0, 10_000_000)  # 0: the budget alone decides
+    budget_s: float = within(0.0, 0, LONGEST_S)  # wall-clock for the steps of a slice; 0: iterations alone decide
+    frames_per_step: int = within(0, 0, 100_000)  # 0: all
+    # rendered together, which bounds memory; a step adds up its parts' gradients; 0: all
+    frames_at_once: int = within(0, 0, 100_000)
+    learning_rate: float = within(0.01, 1e-9, 1e9)
+    weight_decay: float = within(1e-3, 0, 100)
+    decay_of_squares: float = within(0.99, 0, 1)  # AdamW's beta 2
     schedule: Literal["halving", "cosine"] = "cosine"
-    warm_up: float = 0.15  # share of the budget in which the rate rises from zero
-    halve_every: int = 2000
-    validate_every: int = 10
+    warm_up: float = within(0.15, 0, 1)  # share of the budget in which the rate rises from zero
+    halve_every: int = within(2000, 1, 10_000_000)
+    validate_every: int = within(10, 1, 10_000_000)
     record_steps: bool = True  # on a GPU: once, and played again, where all frames are rendered at once
-    patience: int = 16  # halving: validations without a better held-out error before the fit stops; 0: never
+    # halving: validations without a better held-out error before the fit stops; 0: never
+    patience: int = within(16, 0, 10_000_000)
 
     def __post_init__(self) -> None:
-        if self.iterations < (0 if self.budget_s else 1) or self.validate_every < 1 or self.halve_every < 1:
-            raise BadRequest("the fit's settings", "a number of steps is below 1", "choose at least 1")
-        if not (self.learning_rate > 0 and self.budget_s >= 0 and self.patience >= 0 and self.weight_decay >= 0):
-            raise BadRequest("the fit's settings", "a rate, budget or patience is negative", "choose positive values")
-        if min(self.frames_per_step, self.frames_at_once) < 0 or not (
-            0 <= self.warm_up < 1 and 0 <= self.decay_of_squares < 1
-        ):
-            raise BadRequest("the fit's settings", "frames_per_step or a share is out of range", "choose others")
+        check_bounds(self)
+        if not self.iterations and not self.budget_s:
+            raise BadRequest("iterations=0", "nothing else ends the fit", "choose at least 1, or a budget")
+        if self.warm_up == 1 or self.decay_of_squares == 1:
+            raise BadRequest("warm_up or decay_of_squares", "it is 1", "choose less")

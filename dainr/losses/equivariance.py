@@ -18,18 +18,22 @@ from dainr.losses.consistency import Network, energy_per_pixel, relative_misfit
 from dainr.losses.sure import risk
 from dainr.losses.transforms import Kind, Transform, draw
 from dainr.operators.measured import Measurements
+from dainr.settings.bounds import check_bounds, within
 
 
 @dataclass(frozen=True)
 class EquivarianceConfig:
     """Which transforms, and how much they count."""
 
-    equivariance_weight: float = 1.0  # w
+    equivariance_weight: float = within(1.0, 0, 1e6)  # w
     shift: bool = True
     rotation: bool = True
     diffeomorphism: bool = True
     in_turn: bool = False  # a rotation or a deformation and then a shift, in place of one of the three
     data_term: Literal["mc", "sure"] = "mc"  # sure: of noisy data
+
+    def __post_init__(self) -> None:
+        check_bounds(self)
 
 
 def ddei(

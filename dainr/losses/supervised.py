@@ -15,6 +15,7 @@ from torch.nn import functional
 from dainr.errors import BadRequest
 from dainr.losses.consistency import Network
 from dainr.operators.measured import Measurements
+from dainr.settings.bounds import check_bounds, within
 
 WINDOW = 7  # pixels a side, less only of smaller images
 RANGE = 2.0  # of a part: from -1 to 1
@@ -24,10 +25,13 @@ RANGE = 2.0  # of a part: from -1 to 1
 class SupervisedConfig:
     """Weights of the terms."""
 
-    l1: float = 1.0
-    mse: float = 1.0
-    ssim: float = 1.0
-    kspace: float = 1.0
+    l1: float = within(1.0, 0, 1e6)
+    mse: float = within(1.0, 0, 1e6)
+    ssim: float = within(1.0, 0, 1e6)
+    kspace: float = within(1.0, 0, 1e6)
+
+    def __post_init__(self) -> None:
+        check_bounds(self)
 
 
 def supervised(

@@ -7,12 +7,13 @@ from typing import Any, Literal, TypeVar
 import numpy as np
 import torch
 
-from dainr.errors import BadRequest
 from dainr.machine.device import memory_bytes, resolve_device
 from dainr.operators.fourier import frame_points
 from dainr.operators.nufft import choose_backend, make_nufft
 from dainr.prepare import PrepareConfig
 from dainr.scan import Scan
+from dainr.settings.bounds import check_bounds, within
+from dainr.settings.build import LONGEST_S
 
 log = logging.getLogger(__name__)
 
@@ -28,14 +29,13 @@ class MethodConfig:
     """Settings every method has."""
 
     device: str = "auto"  # cpu, cuda, cuda:1; auto takes CUDA where it is
-    seed: int = 0
+    seed: int = within(0, 0, 2**63 - 1)
     nufft: NufftName = "auto"
-    checkpoint_every_s: float = 20.0
+    checkpoint_every_s: float = within(20.0, 0, LONGEST_S)
     prepare: PrepareConfig = field(default_factory=PrepareConfig)
 
     def __post_init__(self) -> None:
-        if not 0 <= self.seed < 2**63:
-            raise BadRequest(f"seed={self.seed}", "it is out of range", "choose 0 to 2^63 - 1")
+        check_bounds(self)
 
 
 AnyConfig = TypeVar("AnyConfig", bound=MethodConfig)

@@ -11,14 +11,17 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from dainr.cine import Cine, resample_affine
-from dainr.errors import BadRequest
+from dainr.errors import BadRequest, OutOfMemory
 from dainr.fields.field import DynamicField
 from dainr.fit.state import FitState
 from dainr.kernels.coordinates import even_times
 from dainr.machine import disk
+from dainr.machine.device import memory_bytes
 from dainr.scan import LARGEST_MATRIX
 
 log = logging.getLogger(__name__)
+
+MOST_FRAMES = 100_000  # of a cine that is rendered
 
 
 @dataclass(frozen=True, eq=False)
@@ -57,6 +60,7 @@ class Recon:
             )
         new_matrix, new_times = matrix or old, self._times(n_frames, times)
         _check_matrix(new_matrix)
+        _check_memory(len(new_times), new_matrix)
         with torch.no_grad():
             data = disk.stack(len(self.fields), lambda index: self._rendered(index, new_times, new_matrix))
         affine, planes = (
@@ -88,8 +92,8 @@ class Recon:
             return list(times)
         if n_frames is None:
             return known
-        if n_frames < 1:
-            raise BadRequest(f"--frames {n_frames}", "a cine needs a frame", "choose 1 or more")
+        if not 1 <= n_frames <= MOST_FRAMES:
+            raise BadRequest(f"--frames {n_frames}", "that is no number of frames", f"choose 1 to {MOST_FRAMES}")
         return even_times(known, n_frames)
 
 
@@ -117,3 +121,11 @@ def _check_matrix(matrix: tuple[int, int]) -> None:
             "that is not an image size",
             f"choose 2 to {LARGEST_MATRIX} pixels on each side",
         )
+
+
+def _check_memory(n_frames: int, matrix: tuple[int, int]) -> None:
+    """Refuse at once what would not fit in memory: a slice is rendered whole, as are its copies in one array."""
+    size = 2 * 8 * n_frames * matrix[0] * matrix[1]
+    if size > memory_bytes(torch.device("cpu")):
+        what = f"{n_frames} frames of {matrix[0]} x {matrix[1]}"
+        raise OutOfMemory(what, f"a slice of them takes {size / 1e9:.0f} GB of memory", "choose fewer, or smaller ones")

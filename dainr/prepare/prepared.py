@@ -7,6 +7,7 @@ import numpy as np
 from jaxtyping import Bool, Complex, Float, Integer
 
 from dainr.errors import BadRequest
+from dainr.settings.bounds import check_bounds, within
 
 
 @dataclass(frozen=True)
@@ -14,19 +15,17 @@ class PrepareConfig:
     """How a scan is prepared."""
 
     coil_maps: Literal["auto", "file", "estimate"] = "auto"  # auto: the file's, or estimated where it has none
-    virtual_coils: int = 0  # 0: as few as coil_loss allows
-    coil_loss: float = 1e-3  # share of the signal that the coils left out may hold; 0 keeps all coils as they are
-    holdout: float = 0.03  # share of the readouts that only validate
+    virtual_coils: int = within(0, 0, 1024)  # 0: as few as coil_loss allows
+    # share of the signal that the coils left out may hold; 0 keeps all coils as they are
+    coil_loss: float = within(1e-3, 0, 1)
+    holdout: float = within(0.03, 0, 0.5)  # share of the readouts that only validate
     delays: Literal["auto", "no", "estimate"] = "auto"  # and phases of spokes; auto: where they are clearly there
     outside: Literal["auto", "keep"] = "auto"  # signal of spokes from outside; auto: taken out where clearly there
 
     def __post_init__(self) -> None:
-        if not 0 <= self.holdout <= 0.5:
-            raise BadRequest(f"holdout={self.holdout}", "it is a share of the readouts", "choose 0 to 0.5")
-        if self.virtual_coils < 0:
-            raise BadRequest(f"virtual_coils={self.virtual_coils}", "it is a number of coils", "choose 0 or more")
-        if not 0 <= self.coil_loss < 1:
-            raise BadRequest(f"coil_loss={self.coil_loss}", "it is a share of the signal", "choose 0 or more, below 1")
+        check_bounds(self)
+        if self.coil_loss == 1:
+            raise BadRequest("coil_loss=1", "no coil would be left", "choose less")
 
 
 @dataclass(frozen=True, eq=False)

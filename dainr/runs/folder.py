@@ -17,6 +17,7 @@ from contextlib import contextmanager, suppress
 from dataclasses import asdict, fields, replace
 from pathlib import Path
 from typing import Any
+from zlib import crc32
 
 import tomli_w
 import torch
@@ -251,7 +252,8 @@ class RunFolder(RunFiles):
         with self.writing(name) as part:
             part.touch()
             mode = part.stat().st_mode
-            save_file({k: v.cpu() for k, v in tensors.items()}, part, metadata | {"run": self.run_id})
+            here = {k: v.cpu() for k, v in tensors.items()}
+            save_file(here, part, metadata | {"run": self.run_id, "crc32": checksum(here)})
             part.chmod(mode)  # the library writes files that only their owner may read
 
     def _load_tensors(self, name: str) -> tuple[dict[str, torch.Tensor], dict[str, str]]:
@@ -262,6 +264,8 @@ class RunFolder(RunFiles):
         except (SafetensorError, OSError) as error:
             raise stored.damaged(path, str(error), stored.ANEW) from error
         stored.check_id(path, metadata.get("run", ""), self.run_id, stored.ANEW)
+        if metadata.get("crc32", wanted := checksum(tensors)) != wanted:
+            raise stored.damaged(path, "by its checksum it is not what was written", stored.ANEW)
         for key, tensor in tensors.items():
             if not torch.isfinite(tensor).all():
                 raise stored.damaged(path, f"{key} is not finite", stored.ANEW)
@@ -284,6 +288,15 @@ class RunFolder(RunFiles):
             if keep:
                 kept.append(line + "\n")
         self.write_text(LOG, "".join(kept))
+
+
+def checksum(tensors: dict[str, torch.Tensor]) -> str:
+    """One of the bytes of all tensors, in the order of their names."""
+    found = 0
+    for _, tensor in sorted(tensors.items()):
+        real = torch.view_as_real(tensor) if tensor.is_complex() else tensor
+        found = crc32(real.contiguous().reshape(-1).view(torch.uint8).numpy().tobytes(), found)
+    return str(found)
 
 
 def _state_from(content: dict[str, Any]) -> FitState:

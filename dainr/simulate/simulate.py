@@ -27,6 +27,7 @@ NOISE_SAMPLES = 4096
 SIGNAL_PERCENTILE = 99.0
 CORRELATION = 0.25  # of the noise of neighbouring coils
 MOST = {"spokes": 100_000, "coils": 1024, "frames": 100_000, "matrix": 4096, "partitions": 4096}
+BEST_SNR = 1e12
 PHASE_TURN = 1.5  # rad over the field of view, of a cine's smooth phase
 
 
@@ -54,9 +55,9 @@ class SimulationConfig:
         for name, highest in MOST.items():
             if getattr(self, name) > highest:
                 raise BadRequest(f"--{name} {getattr(self, name)}", "that is too many", f"choose {highest} or fewer")
-        if not 0 < self.snr < math.inf or not 1 <= self.acceleration < math.inf:
+        if not 0 < self.snr <= BEST_SNR or not 1 <= self.acceleration < math.inf:
             raise BadRequest(
-                "--snr or --acceleration", "it is out of range", "choose a positive SNR, an R of 1 or more"
+                "--snr or --acceleration", "it is out of range", "choose a positive SNR up to 1e12, an R of 1 or more"
             )
         if not 0 <= self.seed < 2**63:
             raise BadRequest(f"--seed {self.seed}", "it is out of range", "choose 0 to 2^63 - 1")

@@ -5,8 +5,7 @@ from pathlib import Path
 import pytest
 
 from dainr.errors import BadRequest
-from dainr.methods import METHODS, get_method
-from dainr.settings.build import build_config, list_settings, parse_seconds
+from dainr.settings.build import parse_seconds
 from tests.cli import assert_one_error, invoke
 
 ODD = ("nan", "inf", "-inf")
@@ -27,16 +26,6 @@ ODD = ("nan", "inf", "-inf")
 def test_simulate_refuses_numbers_out_of_all_bounds(tmp_path: Path, option: str, value: str) -> None:
     assert_one_error(invoke("simulate", tmp_path / "scan.h5", option, value), 2)
     assert list(tmp_path.iterdir()) == []
-
-
-@pytest.mark.parametrize("method", METHODS)
-def test_no_setting_is_infinite(method: str) -> None:
-    kind = get_method(method).Config
-    numbers = [key for key, values in list_settings(kind).items() if values == "a number"]
-    for key in numbers:
-        for value in ODD:
-            with pytest.raises(BadRequest, match=key):
-                build_config(kind, {}, [f"{key}={value}"])
 
 
 @pytest.mark.parametrize("text", ["99999999999h", "9" * 400 + "s", "inf", "nan", "-1s", "0"])

@@ -196,9 +196,9 @@ def test_the_table_is_the_only_thing_saved_and_starts_near_zero() -> None:
 @pytest.mark.parametrize(
     ("changes", "fix"),
     [
-        ({"levels": 0}, "choose positive sizes with finest >= base"),
-        ({"finest": 8}, "choose positive sizes with finest >= base"),
-        ({"features_per_level": 0}, "choose positive sizes"),
+        ({"levels": 0}, "levels=0: it is out of range; choose 1 to 32"),
+        ({"finest": 8}, "less than base=16"),
+        ({"features_per_level": 0}, "choose 1 to 32"),
         ({"log2_table": 3}, "choose 4 to 28"),
         ({"log2_table": 29}, "choose 4 to 28"),
     ],

@@ -88,7 +88,7 @@ def test_times_outside_the_scan_are_refused(recon: Recon, times: list[float], re
 
 @pytest.mark.parametrize("n_frames", [0, -3])
 def test_a_cine_without_frames_is_refused(recon: Recon, n_frames: int) -> None:
-    with pytest.raises(BadRequest, match="a cine needs a frame; choose 1 or more"):
+    with pytest.raises(BadRequest, match="no number of frames; choose 1 to"):
         recon.render(n_frames=n_frames)
 
 

@@ -45,7 +45,7 @@ def step_at(number: int, index: int = 0, heldout: float | None = 0.5, stopped: s
 
 @pytest.fixture
 def folder(tmp_path: Path) -> RunFolder:
-    made = RunFolder(tmp_path / "run", checkpoint_every_s=1e9)
+    made = RunFolder(tmp_path / "run", checkpoint_every_s=1e7)
     made.start({"run": REQUEST.__dict__, "config": {}})
     return made
 
@@ -236,7 +236,7 @@ def test_a_run_that_memory_ran_out_for_goes_on_from_its_state_if_it_has_one(
 
     folder = RunFolder(tmp_path / "run")
     if at == 0:
-        config = replace(config, checkpoint_every_s=1e9)
+        config = replace(config, checkpoint_every_s=1e7)
     with pytest.raises(OutOfMemory, match="reconstructing slice 0"):
         reconstruct_into(folder, radial_scan, REQUEST, config, [full])
     if at == 0:

@@ -2,6 +2,7 @@
 
 from pathlib import Path
 from typing import Any
+from zlib import crc32
 
 import numpy as np
 
@@ -11,6 +12,7 @@ from dainr.io.hdf5 import is_hdf5, new_hdf5, open_hdf5, read_array, write_whole
 from dainr.machine import disk
 
 SCHEMA, VERSION = "dainr-cine", 1
+CHECKSUM = "crc32"  # the attribute of an array that has that of its bytes
 SIZES = {"fov_mm": (2,), "slice_thickness_mm": ()}  # attributes of every file, and their shapes
 
 
@@ -25,9 +27,12 @@ def write_cine(cine: Cine, path: Path, run: str = "", **extra: np.ndarray) -> No
     with write_whole(path, size) as temporary, new_hdf5(temporary) as file:
         for name, array in arrays.items():
             dataset = file.create_dataset(name, array.shape, array.dtype)
+            written = 0
             for index, part in enumerate(array):  # slice by slice, for they may lie on disk
                 dataset[index] = part
+                written = checksum(part, written)
                 disk.release(part)
+            dataset.attrs[CHECKSUM] = written
         file.attrs["schema"], file.attrs["version"] = SCHEMA, VERSION
         if run:
             file.attrs["run"] = run
@@ -68,7 +73,11 @@ def read_cine(path: Path) -> tuple[Cine, dict[str, np.ndarray]]:
         if file.attrs.get("schema") != SCHEMA or "cine" not in file or "times" not in file:
             raise BadScan(where, f"it is no {SCHEMA} file", "name one that dainr wrote")
         arrays = {name: read_array(file, name, where) for name in file}
+        checksums = {name: file[name].attrs.get(CHECKSUM) for name in file}
         attributes = dict(file.attrs)
+    for name, written in checksums.items():
+        if written is not None and not np.array_equal(written, checksum(arrays[name])):
+            raise BadScan(where, f"its {name} is not what was written, by its checksum", "export it again")
     data, times = arrays.pop("cine"), arrays.pop("times")
     if data is None or times is None or data.ndim != 4 or not data.size or times.shape != data.shape[1:2]:
         raise BadScan(
@@ -78,6 +87,13 @@ def read_cine(path: Path) -> tuple[Cine, dict[str, np.ndarray]]:
         raise BadScan(where, "its images or times are not finite numbers", "export it again")
     cine = Cine(data.astype(np.complex64), times.astype(np.float64), **_geometry(attributes, len(data), where))
     return cine, {name: array for name, array in arrays.items() if array is not None}
+
+
+def checksum(array: np.ndarray | None, before: int = 0) -> int:
+    """That of the bytes of an array, which go on from those of another; part by part, for it may be large."""
+    for part in np.atleast_1d(np.asarray(array)):
+        before = crc32(np.asarray(part).tobytes(), before)
+    return before
 
 
 def is_finite(array: np.ndarray) -> bool:

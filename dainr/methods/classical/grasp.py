@@ -13,10 +13,10 @@ import torch
 from jaxtyping import Complex, Float
 from torch import Tensor
 
-from dainr.errors import BadRequest
 from dainr.methods.classical.iterations import Iterate, IterativeConfig, IterativeMethod
 from dainr.methods.classical.solvers import admm, soft_threshold
 from dainr.methods.slices import Slice
+from dainr.settings.bounds import within
 
 ADMM_STEP = 0.0125  # of the image's brightness: what a step of ADMM takes from a difference; sets the penalty rho
 
@@ -25,13 +25,8 @@ ADMM_STEP = 0.0125  # of the image's brightness: what a step of ADMM takes from 
 class GraspConfig(IterativeConfig):
     """Settings of GRASP."""
 
-    weight: float = 1.5  # lambda, in standard deviations of the noise in a pixel of A^H y
+    weight: float = within(1.5, 0, 1e6)  # lambda, in standard deviations of the noise in a pixel of A^H y
     cyclic: bool = False  # the last frame is followed by the first: true of a cardiac cycle alone
-
-    def __post_init__(self) -> None:
-        super().__post_init__()
-        if self.weight < 0:
-            raise BadRequest(f"weight={self.weight}", "it is negative", "choose 0 or more")
 
 
 class TemporalVariation:

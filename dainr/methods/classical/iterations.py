@@ -15,23 +15,24 @@ from dainr.fit.state import Checkpoint, FitState, Observer, Step
 from dainr.methods.common import MethodConfig
 from dainr.methods.slices import Slice, SliceMethod
 from dainr.operators import Batch
+from dainr.settings.bounds import within
+from dainr.settings.build import LONGEST_S
 
 
 @dataclass(frozen=True)
 class IterativeConfig(MethodConfig):
     """When iterations end, by whichever of the three comes first, and how strongly they are kept from the noise."""
 
-    iterations: int = 50  # 0: the budget alone decides
-    budget_s: float = 0.0  # wall-clock for the iterations of a slice; 0: no limit
-    tolerance: float = 1e-2  # of the measure of convergence each method names
-    ridge: float = 5.0  # mu of mu/2 |x|^2, in variances of the noise: one over the mean square expected of the image
+    iterations: int = within(50, 0, 10_000_000)  # 0: the budget alone decides
+    budget_s: float = within(0.0, 0, LONGEST_S)  # wall-clock for the iterations of a slice; 0: no limit
+    tolerance: float = within(1e-2, 0, 1)  # of the measure of convergence each method names
+    # mu of mu/2 |x|^2, in variances of the noise: one over the mean square expected of the image
+    ridge: float = within(5.0, 0, 1e9)
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        if self.iterations < (0 if self.budget_s else 1) or not (self.budget_s >= 0 and self.tolerance >= 0):
-            raise BadRequest("iterations, budget_s or tolerance", "it is out of range", "choose positive values")
-        if self.ridge < 0:
-            raise BadRequest(f"ridge={self.ridge}", "it is negative", "choose 0 or more")
+        if not self.iterations and not self.budget_s:
+            raise BadRequest("iterations=0", "nothing else ends the iterations", "choose at least 1, or a budget")
 
 
 @dataclass(frozen=True, eq=False)

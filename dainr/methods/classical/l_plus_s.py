@@ -15,10 +15,10 @@ import torch
 from jaxtyping import Complex
 from torch import Tensor
 
-from dainr.errors import BadRequest
 from dainr.methods.classical.iterations import Iterate, IterativeConfig, IterativeMethod
 from dainr.methods.classical.solvers import admm, soft_threshold
 from dainr.methods.slices import Slice
+from dainr.settings.bounds import within
 
 ADMM_STEP = 0.15  # of the image's brightness: what a step of ADMM takes from a frequency; sets the penalty rho
 
@@ -28,13 +28,9 @@ class LPlusSConfig(IterativeConfig):
     """Settings of L + S."""
 
     tolerance: float = 5e-3
-    low_rank: float = 1.5  # lambda_L, in units of the largest singular value that noise alone has in A^H y
-    sparse: float = 2.5  # lambda_S, in standard deviations of the noise in a pixel of A^H y
-
-    def __post_init__(self) -> None:
-        super().__post_init__()
-        if not (self.low_rank > 0 and self.sparse > 0):
-            raise BadRequest("low_rank or sparse", "it is not positive", "choose weights above 0")
+    # lambda_L, in units of the largest singular value that noise alone has in A^H y
+    low_rank: float = within(1.5, 1e-9, 1e6)
+    sparse: float = within(2.5, 1e-9, 1e6)  # lambda_S, in standard deviations of the noise in a pixel of A^H y
 
 
 class LowRankPlusSparse:

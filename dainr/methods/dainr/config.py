@@ -11,6 +11,7 @@ from dainr.fields.warped import WarpedConfig
 from dainr.fit.config import FitConfig
 from dainr.methods.common import MethodConfig
 from dainr.methods.dainr.objective import ObjectiveConfig
+from dainr.settings.bounds import within
 
 # settings that only one form of the field has
 WARPED = ("cyclic", "start_steps", "coarse_steps", "warped", "objective", "error_map")
@@ -25,13 +26,14 @@ class DainrConfig(MethodConfig):
 
     field: Literal["warped", "pointwise"] = "warped"
     fit: FitConfig = dataclasses.field(default_factory=FitConfig)
-    subframes: int = 1  # a frame's readouts are measured at; more than one: nearly each at its own time, at their cost
+    # a frame's readouts are measured at; more than one: nearly each at its own time, at their cost
+    subframes: int = within(1, 1, 1000)
     prior: Literal["none", "mdsr"] = "mdsr"  # warped: a prior from restored frames; pointwise: a condition
     mdsr_weights: str = "mdsr_cine"  # a name that dainr weights lists, or a checkpoint's path
     # of the warped field
     cyclic: Literal["auto", "yes", "no"] = "auto"  # whether the last frame leads to the first; auto: binning or data
-    start_steps: int = 30  # least-squares steps that bring the canonical image to the time average
-    coarse_steps: int = 80  # steps at half the resolution before the fit proper
+    start_steps: int = within(30, 0, 100_000)  # least-squares steps that bring the canonical image to the time average
+    coarse_steps: int = within(80, 0, 100_000)  # steps at half the resolution before the fit proper
     warped: WarpedConfig = dataclasses.field(default_factory=WarpedConfig)
     objective: ObjectiveConfig = dataclasses.field(default_factory=ObjectiveConfig)
     error_map: bool = False  # the error expected of every pixel and frame, by a few short refits of each slice
@@ -53,9 +55,3 @@ class DainrConfig(MethodConfig):
                     f"the {self.field} field has no such part",
                     f"leave it out, or set field={'pointwise' if self.field == 'warped' else 'warped'}",
                 )
-        if self.subframes < 1:
-            raise BadRequest(
-                f"subframes={self.subframes}", "it is a number of times within a frame", "choose 1 or more"
-            )
-        if min(self.start_steps, self.coarse_steps) < 0:
-            raise BadRequest("start_steps, coarse_steps", "a number of steps is negative", "choose 0 or more")

@@ -21,7 +21,6 @@ import torch
 from jaxtyping import Complex, Float
 from torch import Tensor
 
-from dainr.errors import BadRequest
 from dainr.fields.warped import GAIN, Series, WarpedCine
 from dainr.kernels.constant import constant
 from dainr.losses.robust import huber_data
@@ -29,6 +28,7 @@ from dainr.losses.smoothness import magnitude, spatial_variation, strain_energy,
 from dainr.methods.dainr.easing import Easing
 from dainr.networks.restorer import Restorer
 from dainr.operators.batch import Batch, FrameModel
+from dainr.settings.bounds import check_bounds, within
 
 ROUNDING = 1e-3  # of the noise standard deviation: what counts as zero in a magnitude
 FEW = 0.14  # samples a pixel and frame, up to which l_S and l_R are as they are set
@@ -39,26 +39,22 @@ CENTRE = 0.02  # added to the density, so that the k-space centre counts from th
 class ObjectiveConfig:
     """Weights of the priors and the course of the fit; shares are of its budget."""
 
-    threshold: float = 3.0  # noise standard deviations beyond which a residual counts linearly
-    image_variation: float = 0.05  # l_x
-    canonical_variation: float = 0.4  # l_C
-    spatial_variation: float = 0.05  # l_S
-    sparsity: float = 0.06  # l_R
-    strain: float = 1.0  # l_D
-    prediction: float = 0.3  # l_P
-    density_until: float = 0.67  # when the density weight is gone
-    ease_from: float = 0.4  # when frames that the priors hold back begin to be eased
-    innovation_from: float = 0.1
-    coil_maps_from: float = 0.2
-    prediction_from: float = 0.6
+    # noise standard deviations beyond which a residual counts linearly
+    threshold: float = within(3.0, 1e-6, 1e6)
+    image_variation: float = within(0.05, 0, 1e6)  # l_x
+    canonical_variation: float = within(0.4, 0, 1e6)  # l_C
+    spatial_variation: float = within(0.05, 0, 1e6)  # l_S
+    sparsity: float = within(0.06, 0, 1e6)  # l_R
+    strain: float = within(1.0, 0, 1e6)  # l_D
+    prediction: float = within(0.3, 0, 1e6)  # l_P
+    density_until: float = within(0.67, 1e-6, 1000)  # when the density weight is gone
+    ease_from: float = within(0.4, 0, 1)  # when frames that the priors hold back begin to be eased
+    innovation_from: float = within(0.1, 0, 1)
+    coil_maps_from: float = within(0.2, 0, 1)
+    prediction_from: float = within(0.6, 0, 1)
 
     def __post_init__(self) -> None:
-        variations = (self.image_variation, self.canonical_variation, self.spatial_variation)
-        if min(*variations, self.sparsity, self.strain, self.prediction) < 0 or not self.threshold > 0:
-            raise BadRequest("the objective", "a weight is negative or the threshold not positive", "choose others")
-        shares = (self.ease_from, self.innovation_from, self.coil_maps_from, self.prediction_from)
-        if not all(0 <= share <= 1 for share in shares) or self.density_until <= 0:
-            raise BadRequest("the objective", "a share of the budget is not between 0 and 1", "choose one that is")
+        check_bounds(self)
 
 
 class Objective:

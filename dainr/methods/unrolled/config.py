@@ -9,6 +9,7 @@ from dainr.fit.config import FitConfig
 from dainr.losses.learning import LossConfig
 from dainr.methods.common import MethodConfig
 from dainr.methods.cycle import Cyclic
+from dainr.settings.bounds import check_bounds
 
 FROM_NOTHING = "none"  # no weights: a network drawn from the seed
 
@@ -25,6 +26,7 @@ class AdaptConfig(FitConfig):
     def __post_init__(self) -> None:
         if self.iterations or self.budget_s:
             super().__post_init__()
+        check_bounds(self)
         if self.frames_per_step or self.frames_at_once:
             raise BadRequest("frames_per_step, frames_at_once", "a network sees all frames at once", "leave them at 0")
 

@@ -152,8 +152,13 @@ def taken_over(convolution: nn.Conv2d, before: Float[Tensor, "frame hidden y x"]
     return convolution.bias[:, None, None]
 
 
+MOST = 4096  # channels and the like
+
+
 def check_sizes(**sizes: tuple[int, int]) -> None:
-    """Raises BadRequest where the first of a setting's pair is less than the second."""
+    """Raises BadRequest where the first of a setting's pair is less than the second, or out of all bounds."""
     for name, (value, least) in sizes.items():
         if value < least:
             raise BadRequest(f"{name}={value}", "that is too few", f"choose {least} or more")
+        if value > MOST:
+            raise BadRequest(f"{name}={value}", "that is too many", f"choose {MOST} or fewer")

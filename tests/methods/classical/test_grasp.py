@@ -122,5 +122,5 @@ def test_the_unit_of_the_weight_is_the_noise_in_a_gridded_pixel(radial_scan: Sca
 
 def test_a_negative_weight_is_refused() -> None:
     for pair in ("weight=-1", "ridge=-1"):
-        with pytest.raises(BadRequest, match="negative"):
+        with pytest.raises(BadRequest, match="out of range; choose 0 to"):
             build_config(GraspConfig, {}, [pair])

@@ -79,5 +79,5 @@ def test_parts_are_the_nearest_that_add_up_to_the_images() -> None:
 
 @pytest.mark.parametrize("pair", ["low_rank=0", "sparse=-1"])
 def test_weights_must_be_positive(pair: str) -> None:
-    with pytest.raises(BadRequest, match="not positive"):
+    with pytest.raises(BadRequest, match="out of range; choose 1e-09 to"):
         build_config(LPlusSConfig, {}, [pair])
