@@ -158,7 +158,10 @@ def write_whole(path: Path, size: int = 0) -> Iterator[Path]:
         mask = os.umask(0)
         os.umask(mask)
         temporary.chmod(0o666 & ~mask)
-        temporary.replace(target)
+        try:
+            temporary.replace(target)
+        except OSError as error:
+            raise BadRequest(str(path), f"it cannot be replaced ({error.strerror})", "choose another name") from error
 
 
 @contextmanager

@@ -7,6 +7,8 @@ in a file and goes on from there. https://optuna.org
 
 import json
 import logging
+import math
+import os
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from hashlib import sha256
@@ -36,6 +38,7 @@ SPAN = 3.0
 DIGITS = 4  # of a setting, that are tried and written
 FIRST_AT_RANDOM = 5  # attempts before the sampler and the pruner learn from them
 PRUNE_FROM = 5  # tenths of a fit
+LOCK_S = 5  # after which the lock of a process that was killed is void: lines are written in milliseconds
 
 Watch = Callable[[Step], bool | None]
 
@@ -127,18 +130,41 @@ def _open(store: Path, scans: Sequence[Scan], config: DainrConfig) -> Any:
     for scan in scans:
         for array in (scan.kspace, scan.frame):
             identity.update(np.ascontiguousarray(array).tobytes())
-    lock = JournalFileOpenLock(str(store))
+    lock = JournalFileOpenLock(str(store), grace_period=LOCK_S)
     try:
-        if store.exists() and store.stat().st_size:
-            with store.open() as file:
-                json.loads(file.readline())["op_code"]
+        if store.exists():
+            lock.acquire()
+            try:
+                _mend(store)
+            finally:
+                lock.release()
         storage = optuna.storages.JournalStorage(JournalFileBackend(str(store), lock_obj=lock))
         study = optuna.create_study(study_name=identity.hexdigest()[:16], storage=storage, load_if_exists=True)
-    except (ValueError, KeyError, TypeError, UnicodeDecodeError) as error:
+        _check(study)
+    except (ValueError, LookupError, TypeError, AssertionError, optuna.exceptions.OptunaError) as error:
         raise BadRequest(str(store), f"it is not the study of a search ({error})", "move it away") from error
     study.sampler = optuna.samplers.TPESampler(seed=config.seed + len(study.trials), n_startup_trials=FIRST_AT_RANDOM)
     study.pruner = optuna.pruners.MedianPruner(n_startup_trials=FIRST_AT_RANDOM, n_warmup_steps=PRUNE_FROM)
     return study
+
+
+def _mend(store: Path) -> None:
+    """Take away the line that a killed process was writing. Raises ValueError, LookupError, TypeError: no study."""
+    lines = store.read_bytes().splitlines(keepends=True)
+    for line in lines if lines and lines[-1].endswith(b"\n") else lines[:-1]:
+        json.loads(line)["op_code"]
+    if lines and not lines[-1].endswith(b"\n"):
+        if len(lines) == 1 and not lines[0].startswith(b'{"op_code"'):
+            raise ValueError("it has no whole line")
+        os.truncate(store, sum(map(len, lines[:-1])))
+
+
+def _check(study: Any) -> None:
+    """Raises ValueError where an attempt holds what none can have written."""
+    for trial in study.trials:
+        told = [*trial.params.values(), *(trial.values or [])]
+        if not all(isinstance(value, int | float) and math.isfinite(value) for value in told):
+            raise ValueError(f"attempt {trial.number} holds {told}")
 
 
 def _errors(scans: Sequence[Scan], config: DainrConfig, trial: Any, observers: Sequence[Watch]) -> list[float]:

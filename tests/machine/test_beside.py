@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 
+from dainr.errors import BadRequest
 from dainr.io.hdf5 import write_whole
 from dainr.io.images.dicom import write_dicom
 from dainr.machine import beside as module
@@ -83,3 +84,17 @@ def test_without_locks_nothing_is_taken_away(tmp_path: Path, monkeypatch: pytest
     with beside(tmp_path / "file"):
         pass
     assert (tmp_path / name).exists()
+
+
+def test_what_may_not_be_replaced_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """As a file of another user in a folder like /tmp."""
+
+    def refuse(*_: object) -> None:
+        raise PermissionError(1, "Operation not permitted")
+
+    monkeypatch.setattr(Path, "replace", refuse)
+    (tmp_path / "theirs.npy").write_text("theirs")
+    with pytest.raises(BadRequest, match=r"theirs\.npy: it cannot be replaced"), write_whole(tmp_path / "theirs.npy"):
+        pass
+    assert (tmp_path / "theirs.npy").read_text() == "theirs"
+    assert len(list(tmp_path.iterdir())) == 1

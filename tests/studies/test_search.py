@@ -91,3 +91,31 @@ def test_a_file_that_is_no_study_is_refused(radial_scan: Scan, tmp_path: Path) -
     with pytest.raises(BadRequest, match="not the study"):
         list(search([radial_scan], CONFIG, 2, tmp_path / "a.study"))
     assert (tmp_path / "a.study").read_text() == "mine\n"
+
+
+def test_half_a_line_of_a_killed_process_is_taken_away(radial_scan: Scan, tmp_path: Path) -> None:
+    store = tmp_path / "a.study"
+    attempts = list(search([radial_scan], CONFIG, 2, store))
+    whole = store.read_bytes()
+    store.write_bytes(whole + b'{"op_code":4,"worker_id":"4d')
+    assert list(search([radial_scan], CONFIG, 2, store)) == attempts
+    assert store.read_bytes().startswith(whole + b'{"op_code":0,')  # of the second time it was opened
+
+
+@pytest.mark.parametrize(
+    ("old", "new"),
+    [
+        (b'"op_code":4', b'"op_code":44x'),
+        (b'"distribution"', b'"istribution"'),
+        (b'"param_value_internal":0', b'"param_value_internal":NaN, "x":0'),
+        (b'"values":[', b'"values":["a", '),
+    ],
+)
+def test_a_study_that_others_changed_is_refused(radial_scan: Scan, tmp_path: Path, old: bytes, new: bytes) -> None:
+    store = tmp_path / "a.study"
+    list(search([radial_scan], CONFIG, 1, store))
+    changed = store.read_bytes().replace(old, new)
+    store.write_bytes(changed)
+    with pytest.raises(BadRequest, match="not the study"):
+        list(search([radial_scan], CONFIG, 2, store))
+    assert store.read_bytes().startswith(changed)

@@ -40,10 +40,13 @@ def write_dicom(cine: Cine, path: Path, options: DicomOptions = DicomOptions()) 
         disk.check_room(target, cine.data.size * BYTES)
         with disk.room_for(target):
             write_images(cine, images, options.one_series_per_slice, options.like)
-        if target.is_dir() and not exchange(images, target):
-            target.rename(temporary / "replaced")
-        if not target.is_dir():
-            images.rename(target)
+        try:
+            if target.is_dir() and not exchange(images, target):
+                target.rename(temporary / "replaced")
+            if not target.is_dir():
+                images.rename(target)
+        except OSError as error:
+            raise BadRequest(str(path), f"it cannot be replaced ({error.strerror})", "choose another name") from error
 
 
 def holds_only_dicom(folder: Path) -> bool:
