@@ -74,18 +74,18 @@ def attacks() -> list[Attack]:
     batch = ("batch", "scans", "-o", "out", "--iterations", "3", *QUICK, "--export", ".nii.gz", "--export", "dicom")
     simulate = ("simulate", "simulated.h5", "--force", "--matrix", "24", "--frames", "4", "--coils", "2")
     return [
-        Attack("report", ("report", "run")),
-        Attack("tune", (*tune, "--budgets", "0.1s,0.2s"), weight=0.4),
-        Attack("tune --trials", search, passing=(r"tuned\..*journal.*", r"tuned\.log"), weight=0.4),
-        Attack("compare", compare, weight=0.4),
-        Attack("weights import", ("weights", "import", "mine.pt", "--force"), passing=(r"weights/manifest\.toml",)),
-        Attack("fit", ("fit", "scan.h5", "-o", "new", *FIT), "new", (f"new/{OF_A_RUN}",), 0.3),
-        Attack("fit --force", ("fit", "scan.h5", "-o", "run", "--force", *FIT), "run", (f"run/{OF_A_RUN}",), 0.3),
-        Attack("fit --resume", ("fit", "scan.h5", "-o", "half", "-q", "--resume"), "half", (f"half/{OF_A_RUN}",), 0.3),
-        Attack("batch", batch, passing=(rf"out/[ab]/{OF_A_RUN}", r"out/\.cases/.*\.json"), weight=0.1),
         *exports,
         *(Attack(f"convert {a} {b}", ("convert", a, b, "--force")) for a, b in CONVERSIONS),
         Attack("simulate --force", simulate),
+        Attack("report", ("report", "run")),
+        Attack("weights import", ("weights", "import", "mine.pt", "--force"), passing=(r"weights/manifest\.toml",)),
+        Attack("fit", ("fit", "scan.h5", "-o", "new", *FIT), "new", (f"new/{OF_A_RUN}",), 0.25),
+        Attack("fit --force", ("fit", "scan.h5", "-o", "run", "--force", *FIT), "run", (f"run/{OF_A_RUN}",), 0.25),
+        Attack("fit --resume", ("fit", "scan.h5", "-o", "half", "-q", "--resume"), "half", (f"half/{OF_A_RUN}",), 0.25),
+        Attack("batch", batch, passing=(rf"out/[ab]/{OF_A_RUN}", r"out/\.cases/.*\.json"), weight=0.1),
+        Attack("tune", (*tune, "--budgets", "0.1s,0.2s"), weight=0.15),
+        Attack("tune --trials", search, passing=(r"tuned\..*journal.*", r"tuned\.log"), weight=0.15),
+        Attack("compare", compare, weight=0.15),
     ]
 
 

@@ -21,6 +21,7 @@ from typing import Any
 
 from benchmarks.common import DAINR
 from dainr.io.scans.reader_process import idle_process
+from dainr.studies.batch.forking import NEEDED
 
 WRITES = os.O_WRONLY | os.O_RDWR | os.O_CREAT
 FAILED = 70  # the exit code of a command that raised
@@ -94,7 +95,7 @@ def started(arguments: Sequence[str], where: Path, kill: Kill = Kill()) -> Ended
 
 def warm(modules: Sequence[str]) -> None:
     """Import what a command has imported, for those that follow."""
-    for name in modules:
+    for name in (*NEEDED, *modules):
         with suppress(Exception):  # some are made, not imported
             importlib.import_module(name)
     assert len(list(Path("/proc/self/task").iterdir())) == 1, "threads would be lost in forked processes"

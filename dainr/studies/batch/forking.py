@@ -20,7 +20,9 @@ from pathlib import Path
 from typing import IO
 
 COMMANDS = "dainr.cli"  # runs a command; by name, for nothing here imports it
-NEEDED = (COMMANDS, "dainr.runs.run", "dainr.export", "dainr.methods.dainr.method", "finufft", "scipy.ndimage")
+# what commands import and wait for; it starts no thread, for a fork would lose it
+PROGRAM = (COMMANDS, "dainr.runs.run", "dainr.export", "dainr.methods.dainr.method", "dainr.kernels.ready")
+NEEDED = (*PROGRAM, "finufft", "scipy.ndimage", "scipy.linalg")
 SERVE = "import sys; sys.path[:] = sys.argv[1:]; from dainr.studies.batch.forking import serve; serve()"
 LONGEST = 2**16  # bytes of a question
 PARENT_DEATH_SIGNAL, NAME = 1, 15  # of prctl(2)
