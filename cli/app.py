@@ -14,7 +14,22 @@ from typer.core import TyperGroup
 from dainr import __version__
 from dainr.errors import BadRequest, DainrError, Interrupted, is_out_of_memory
 
-from . import batch, compare, convert, doctor, evaluate, export, fit, info, methods, report, simulate, tune, weights
+from . import (
+    batch,
+    compare,
+    convert,
+    doctor,
+    evaluate,
+    export,
+    fit,
+    info,
+    methods,
+    report,
+    simulate,
+    train,
+    tune,
+    weights,
+)
 from .command import Command
 from .progress import tell
 
@@ -84,6 +99,7 @@ COMMANDS: dict[str, Callable[..., None]] = {
     "fit": fit.fit,
     "batch": batch.batch,
     "tune": tune.tune,
+    "train": train.train,
     "export": export.export,
     "evaluate": evaluate.evaluate,
     "compare": compare.compare,

@@ -1,7 +1,6 @@
 """`dainr fit`: reconstruct a scan into a run folder."""
 
 import json
-import signal
 from contextlib import ExitStack
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -11,6 +10,7 @@ import typer
 from dainr.settings.presets import DEFAULT_METHOD, NONE
 
 from . import options
+from .interrupt import Interrupt
 from .progress import Progress
 from .resume import stored_reading, stored_run
 
@@ -101,7 +101,7 @@ def _run(folder: "RunFolder", scan: "Scan", request: "Request", config: Any, res
 
     progress.say(f"{request.scan}: {scan.n_frames} frames, {_in_words(request)}; Ctrl-C saves and stops")
     progress.show_log()
-    with _Interrupt() as interrupt:
+    with Interrupt() as interrupt:
         try:
             recon = reconstruct_into(folder, scan, request, config, [progress], resume, lambda: interrupt.requested)
         finally:
@@ -139,25 +139,3 @@ def _say_plan(scan: "Scan", request: "Request", config: Any, as_json: bool) -> N
         on_gpu = config.device.startswith("cuda")
         memory, whose = (costs.gpu_memory_mb, "the GPU's memory") if on_gpu else (costs.memory_mb, "memory")
         typer.echo(f"  Take {how_long} {costs.seconds:.0f} s and {memory / 1024:.1f} GB of {whose}.")
-
-
-class _Interrupt:
-    """Turns the first Ctrl-C or termination signal into a request; a second one stops at once."""
-
-    def __init__(self) -> None:
-        self.requested = False
-        self._previous: dict[int, Any] = {}
-
-    def __enter__(self) -> "_Interrupt":
-        for number in (signal.SIGINT, signal.SIGTERM):
-            self._previous[number] = signal.signal(number, self._handle)
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        for number, previous in self._previous.items():
-            signal.signal(number, previous)
-
-    def _handle(self, *_: object) -> None:
-        if self.requested:
-            raise KeyboardInterrupt
-        self.requested = True

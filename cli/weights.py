@@ -15,15 +15,16 @@ def weights(
     file: Annotated[
         Path | None,
         typer.Argument(
-            help="Checkpoint of the MDSR baseline: the official .pt, or .safetensors; or a part of DISTS's weights."
+            help="Weights of dainr train; a checkpoint of the MDSR baseline, the official .pt or .safetensors; or a"
+            " part of DISTS's weights."
         ),
     ] = None,
     licence: Annotated[str, typer.Option(help="The licence they come under, to be listed.")] = "not stated",
     force: Annotated[bool, typer.Option("--force", help="Replace weights of the same name.")] = False,
 ) -> None:
-    """List the weights that are installed, or install a checkpoint; a fit takes MDSR's by --set mdsr_weights=NAME.
+    """List the weights that are installed, or install a file of them, for --set weights=NAME or mdsr_weights=NAME.
 
-    Example: dainr weights import mdsr_baseline-a00cab12.pt
+    Example: dainr weights import weights.safetensors
     """
     from dainr.networks.dists import SHA256
     from dainr.networks.weights import RANDOM, import_weights, installed_weights, weights_folder
@@ -33,12 +34,17 @@ def weights(
             raise BadRequest("dainr weights import", "it names no file", "give the checkpoint to install")
         added = import_weights(file, licence, force)
         use = "dainr evaluate --metrics dists" if added.name in SHA256 else f"--set mdsr_weights={added.name}"
+        if added.method:
+            use = f"--method {added.method} --set weights={added.name}"
         typer.echo(f"{added.path}: installed; use it by {use}", err=True)
         return
     typer.echo(f"{RANDOM}: drawn from the seed of the fit")
     for name, entry in installed_weights().items():
         damage = "" if entry.whole() else f"; DAMAGED, run: {entry.repair}"
-        typer.echo(f"{name}: from {entry.source}; licence {entry.licence}; SHA-256 {entry.source_sha256}{damage}")
+        method = f"method {entry.method}; " if entry.method else ""
+        typer.echo(
+            f"{name}: {method}from {entry.source}; licence {entry.licence}; SHA-256 {entry.source_sha256}{damage}"
+        )
     try:
         typer.echo(f"folder: {weights_folder()}", err=True)
     except BadRequest as none:

@@ -10,6 +10,7 @@ Each stage of reconstruction has a scale of the multi-scale network, whose pre-p
 import argparse
 import csv
 import time
+import tomllib
 from collections.abc import Sequence
 from concurrent.futures import ProcessPoolExecutor
 from functools import partial
@@ -61,10 +62,12 @@ def main(arguments: Sequence[str] | None = None) -> None:
 
 
 def write_manifest(weights: Path, source: str) -> None:
-    """The manifest beside the weights: their checksum, how they were made, under which licence."""
+    """Their entry in the manifest beside them: their checksum, how they were made, under which licence."""
     checksum = file_sha256(weights)
     entry = {"source": source, "source_sha256": checksum, "licence": "MIT", "sha256": checksum}
-    weights.with_name(MANIFEST).write_text(tomli_w.dumps({weights.stem: entry}), encoding="utf-8")
+    manifest = weights.with_name(MANIFEST)
+    others = tomllib.loads(manifest.read_text("utf-8")) if manifest.is_file() else {}
+    manifest.write_text(tomli_w.dumps(others | {weights.stem: entry}), encoding="utf-8")
 
 
 def train(scenes: list[dict[str, np.ndarray]], steps: int, device: torch.device, work: Path) -> MDSR:

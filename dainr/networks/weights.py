@@ -1,6 +1,7 @@
-"""Weights of the MDSR baseline: drawn from a seed, shipped with dainr, installed under a name, or a checkpoint's.
+"""Weights by name: of the MDSR baseline, drawn from a seed, shipped, installed, or a checkpoint's; of networks.
 
-The two parts of DISTS's weights, known by their checksums, are installed under names of their own.
+Weights that `dainr train` made are installed as they are, and listed with their method. The two parts of DISTS's
+weights, known by their checksums, are installed under names of their own.
 
 Shipped weights lie in the package `dainr.pretrained`, installed ones in a folder of the user: safetensors files beside
 a manifest with a table for each name. A file is checked against its SHA-256 whenever it is used.
@@ -8,6 +9,7 @@ a manifest with a table for each name. A file is checked against its SHA-256 whe
 
 import os
 import re
+import shutil
 import tomllib
 from dataclasses import asdict, dataclass
 from importlib.resources import files
@@ -26,6 +28,7 @@ from dainr.machine.checksum import file_sha256
 from dainr.machine.lock import alone_in
 from dainr.networks.dists import SHA256, Dists, part_of, read_part
 from dainr.networks.mdsr import MDSR
+from dainr.networks.unrolled.file import is_network, read_network
 
 RANDOM = "random"
 FOLDER_VARIABLE = "DAINR_WEIGHTS"
@@ -44,6 +47,7 @@ class Weights:
     source_sha256: str
     licence: str
     sha256: str  # of the file installed
+    method: str = ""  # that they are of, where they are an unrolled network's
     shipped: bool = False
 
     @property
@@ -124,18 +128,23 @@ def _install(path: Path, stem: str, source_sha256: str, licence: str, replace: b
         raise BadRequest(f"weights {stem}", "that name belongs to dainr", "rename the file")
     if stem in known and not replace:
         raise BadRequest(f"weights {stem}", "there are weights of that name", "rename the file or add --force")
-    folder, (tensors, metadata) = weights_folder(), _contents(path, part)
+    folder, method = weights_folder(), read_network(path).method if is_network(path) else ""
+    contents = None if method else _contents(path, part)
     with write_whole(folder / f"{stem}.safetensors") as temporary:
-        save_file(tensors, temporary, metadata)
-        weights = Weights(stem, path.name, source_sha256, licence, file_sha256(temporary))
-    entries = {
-        w.name: {k: v for k, v in asdict(w).items() if k not in ("name", "shipped")}
-        for w in [*known.values(), weights]
-        if not w.shipped
-    }
+        if contents is None:
+            shutil.copyfile(path, temporary)
+        else:
+            save_file(contents[0], temporary, contents[1])
+        weights = Weights(stem, path.name, source_sha256, licence, file_sha256(temporary), method)
+    entries = {w.name: _entry(w) for w in [*known.values(), weights] if not w.shipped}
     with write_whole(folder / MANIFEST) as temporary:
         temporary.write_text(tomli_w.dumps(entries), encoding="utf-8")
     return weights
+
+
+def _entry(weights: Weights) -> dict[str, str]:
+    """What the manifest says of weights."""
+    return {k: v for k, v in asdict(weights).items() if k not in ("name", "shipped") and (v or k != "method")}
 
 
 def load_dists() -> Dists | None:
@@ -219,7 +228,7 @@ def _network(path: Path) -> MDSR:
         raise BadRequest(
             str(path),
             f"it is not a checkpoint of the MDSR baseline ({str(error).splitlines()[0]})",
-            "give the official mdsr_baseline file, a safetensors file with its names, or a part of DISTS's weights",
+            "give the official mdsr_baseline file or its tensors, weights of dainr train, or a part of DISTS's",
         ) from error
     return network
 

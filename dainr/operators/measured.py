@@ -80,12 +80,13 @@ class Measurements:
         centre: bool = False,
         shared_pattern: bool = False,
         occurrence: Float[Tensor, "frame group"] | None = None,
+        largest: float | None = None,
     ) -> None:
         """`group`: that of each sample, numbered anew in every frame; with `centre`, group 0 is calibration.
 
         `crowding`: how many samples there are around each, of those that are counted (operators/crowding.py).
         `occurrence`: in what share of frames places such as a group's are measured, where W does not make up for that;
-        None: it does.
+        None: it does. `largest`: eigenvalue of A^H W A before W is scaled, where it is known.
         """
         operator, device = data.operator, data.kspace.device
         assert isinstance(operator, Acquisition)
@@ -100,8 +101,10 @@ class Measurements:
         self.occurrence = torch.ones(self.n_frames, self.n_groups) if occurrence is None else occurrence
         self._place, self._energy, self._scale = place.to(device), data.kspace.abs().square().sum(0), 1.0
         self.weights = self._own_area(torch.ones_like(self._energy))
-        like = data.kspace.new_zeros(self.n_frames, *operator.maps.shape[1:])
-        self._scale = 1 / max(largest_eigenvalue(WeightedGram(operator, self.weights), like), 1.0)
+        if largest is None:
+            like = data.kspace.new_zeros(self.n_frames, *operator.maps.shape[1:])
+            largest = largest_eigenvalue(WeightedGram(operator, self.weights), like)
+        self.largest, self._scale = largest, 1 / max(largest, 1.0)
         self.weights = self._scale * self.weights
         self._all: Measured | None = None
 

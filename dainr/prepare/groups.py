@@ -18,10 +18,11 @@ CENTRE_LINES = 2  # from the k-space centre: lines as near are calibration, whic
 NEARBY = 9  # lines, or cells a side, whose occurrence is taken together
 
 
-def measurements(prepared: Prepared, data: FrameData, cyclic: bool) -> Measurements:
+def measurements(prepared: Prepared, data: FrameData, cyclic: bool, largest: float | None = None) -> Measurements:
     """The readouts of a prepared slice that are not held out, each a group of its own.
 
-    `data` are theirs. On the grid the lines at the k-space centre are one group together, the first of every frame.
+    `data` are theirs; `largest` is the largest eigenvalue of A^H W A, where it is known. On the grid the lines at the
+    k-space centre are one group together, the first of every frame.
     """
     order = readouts_in_order(prepared, ~prepared.held_out)
     trajectory, frame = prepared.trajectory[order], prepared.frame[order]
@@ -46,6 +47,7 @@ def measurements(prepared: Prepared, data: FrameData, cyclic: bool) -> Measureme
         centre=prepared.cartesian,
         shared_pattern=_is_shared(trajectory, frame),
         occurrence=occurrence,
+        largest=largest,
     )
 
 

@@ -25,7 +25,7 @@ def build_report(recon: Recon, config: dict[str, Any], record: dict[str, Any]) -
         fits=fits,
         iterations=[s["iterations"] for s in record["slices"] if "iterations" in s],
         prepared=[s["prepare"] for s in record["slices"]],
-        curves=[Markup(fit_curves(history)) for history in recon.histories],
+        curves=[Markup(fit_curves(history)) for history in recon.histories if history.losses],
         errors=[Markup(frame_error_bars(fit["frame_errors"])) for fit in fits if len(fit["frame_errors"]) > 2],
         aspect=round(record["scan"]["fov_mm"][1] / record["scan"]["fov_mm"][0], 4),
         error_maps=(maps := error_pictures(recon)),

@@ -74,6 +74,26 @@ def fit_curves(history: FitState) -> str:
         return _svg(figure)
 
 
+def training_curve(history: FitState) -> str:
+    """Loss of every step, smoothed, and error of the validation scans, as SVG."""
+    with _axes(2.9) as (figure, axis):
+        if history.losses:
+            smooth = _smoothed(np.array(history.losses))
+            axis.plot(np.arange(1, len(smooth) + 1), smooth, color=GREY, lw=1, label="loss of the step's scans")
+        percent = [100 * v.heldout for v in history.validations]
+        axis.set(xlabel="step", ylabel="loss")
+        axis.set_yscale("log")
+        other = axis.twinx()
+        other.spines["right"].set_visible(True)
+        other.set_ylabel("error of validation scans, %", color=BLUE)
+        steps = [v.step for v in history.validations]
+        other.plot(steps, percent, color=BLUE, lw=1.6, marker="o", ms=3, label="error of validation scans")
+        other.axvline(history.best_step, color=ORANGE, lw=1, ls="--", label=f"state kept (step {history.best_step})")
+        handles = [line for part in (axis, other) for line in part.get_legend_handles_labels()[0]]
+        other.legend(handles=handles, frameon=False, fontsize=8)
+        return _svg(figure)
+
+
 def frame_error_bars(errors: list[float]) -> str:
     """Residual of every frame relative to its data, as SVG."""
     with _axes(1.9) as (figure, axis):

@@ -31,6 +31,15 @@ def render(template: str, player: dict[str, Any], styles: tuple[str, ...] = (), 
     return page.replace(POLICY, policy_of(page), 1)
 
 
+def render_text(template: str, **context: Any) -> str:
+    """A text that is no page from a template and its facts: nothing in it is escaped."""
+    environment = jinja2.Environment(
+        loader=jinja2.FunctionLoader(_part), undefined=jinja2.StrictUndefined, trim_blocks=True, lstrip_blocks=True
+    )
+    text = environment.get_template(template).render(**context)
+    return text.encode("utf-8", "surrogateescape").decode("utf-8", "replace") + "\n"
+
+
 def policy_of(page: str) -> str:
     """The Content-Security-Policy of a page: its scripts are those that are in it by our templates, by their hashes.
 

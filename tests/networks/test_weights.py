@@ -10,6 +10,7 @@ from safetensors.torch import save_file
 
 from dainr.errors import BadRequest
 from dainr.networks.mdsr import MDSR
+from dainr.networks.unrolled.stored import StoredNetwork, load_network, save_network
 from dainr.networks.weights import (
     FOLDER_VARIABLE,
     MANIFEST,
@@ -238,3 +239,23 @@ def test_a_user_without_a_home_has_those_that_are_shipped(monkeypatch: pytest.Mo
     (tmp_path / "new.pt").write_bytes(b"")
     with pytest.raises(BadRequest, match=f"no home to keep them in; set {FOLDER_VARIABLE}"):
         import_weights(tmp_path / "new.pt")
+
+
+def test_weights_of_a_network_are_installed_as_they_are_under_their_method(folder: Path, tmp_path: Path) -> None:
+    path = tmp_path / "cine.safetensors"
+    save_network(path, StoredNetwork("crnn", {"channels": 2}, {"a": torch.ones(3)}, {"loss": "ssdu"}))
+    added = import_weights(path, "CC0")
+    assert (added.method, added.sha256, added.name) == ("crnn", added.source_sha256, "cine")
+    assert added.path.read_bytes() == path.read_bytes() and imported()["cine"] == added
+    assert load_network("cine", "crnn").facts == {"loss": "ssdu"}
+    added.path.write_bytes(b"other")
+    with pytest.raises(BadRequest, match="not the file that was installed"):
+        load_network("cine", "crnn")
+
+
+def test_damaged_weights_of_a_network_are_not_installed(folder: Path, tmp_path: Path) -> None:
+    path = tmp_path / "cine.safetensors"
+    save_network(path, StoredNetwork("crnn", {}, {"a": torch.full((3,), torch.nan)}))
+    with pytest.raises(BadRequest, match="not finite"):
+        import_weights(path)
+    assert imported() == {} and not folder.exists()

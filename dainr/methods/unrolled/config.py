@@ -2,7 +2,7 @@
 
 import dataclasses
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypeVar
 
 from dainr.errors import BadRequest
 from dainr.fit.config import FitConfig
@@ -32,13 +32,22 @@ class AdaptConfig(FitConfig):
 
 
 @dataclass(frozen=True)
-class UnrolledConfig(MethodConfig):
-    """Settings of every network; `network` are its own sizes, which weights bring with them."""
+class LearningConfig(MethodConfig):
+    """Settings of whatever learns with a network; `network` are its own sizes, which weights bring with them."""
 
     network: Any = None
     weights: str = FROM_NOTHING  # to start from: a name that dainr weights lists, or the path of a file of dainr train
     cyclic: Cyclic = "auto"  # whether the last frame leads to the first
     learning: LossConfig = dataclasses.field(default_factory=LossConfig)
+
+
+AnyLearning = TypeVar("AnyLearning", bound=LearningConfig)
+
+
+@dataclass(frozen=True)
+class UnrolledConfig(LearningConfig):
+    """Settings of every network as a method."""
+
     fit: AdaptConfig = dataclasses.field(default_factory=AdaptConfig)
 
     def __post_init__(self) -> None:

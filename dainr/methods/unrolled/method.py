@@ -22,7 +22,7 @@ from dainr.methods.common import resolve_common
 from dainr.methods.cycle import is_cyclic
 from dainr.methods.slices import Slice, SliceMethod, SliceResult
 from dainr.methods.summary import summary
-from dainr.methods.unrolled.config import FROM_NOTHING, UnrolledConfig
+from dainr.methods.unrolled.config import FROM_NOTHING, AnyLearning, LearningConfig, UnrolledConfig
 from dainr.methods.unrolled.model import LearningLoss, NetworkModel
 from dainr.networks.unrolled import ARCHITECTURES, UnrolledNetwork
 from dainr.networks.unrolled.stored import StoredNetwork, load_network
@@ -59,9 +59,8 @@ class NetworkMethod(SliceMethod):
     def resolve(self, scan: Scan, config: UnrolledConfig) -> tuple[UnrolledConfig, dict[str, Any]]:
         """Device and NUFFT backend decided; weights bring their sizes. Raises BadRequest for unusable weights."""
         config, record = resolve_common(scan, config)
-        if config.weights != FROM_NOTHING:
-            config = replace(config, network=self._sizes_of(load_network(config.weights, self.name)))
-        self._network(config)
+        config = self.with_sizes(config)
+        self.start(config)
         if scan.n_frames < 2:
             raise BadRequest(f"--method {self.name}", "the scan has a single frame", "choose another method")
         return config, record
@@ -73,7 +72,7 @@ class NetworkMethod(SliceMethod):
         prepared, device = part.prepared, torch.device(config.device)
         heldout = frame_data(prepared, prepared.held_out, config.nufft, device) if prepared.held_out.any() else None
         cyclic = is_cyclic(config.cyclic, prepared, part.gridded)
-        model = NetworkModel(self._network(config).to(device), measurements(prepared, part.data, cyclic))
+        model = NetworkModel(self.start(config).to(device), measurements(prepared, part.data, cyclic))
         prepare_seconds = time.perf_counter() - part.begun_at
         if begun is not None and begun.state.is_done:
             best, state = begun.tensors, begun.state
@@ -85,7 +84,7 @@ class NetworkMethod(SliceMethod):
             state = fit.run(observers)
             best = fit.best
         else:
-            best, state = {}, FitState()
+            best, state = {}, FitState(stopped="budget")  # of none
         if best:
             model.load_state_dict(best)
         model.zero_grad(set_to_none=True)
@@ -96,8 +95,8 @@ class NetworkMethod(SliceMethod):
         kept = {name: tensor.detach().cpu() for name, tensor in model.state_dict().items()}
         return SliceResult(images, state, record, seconds=seconds, kept=kept)
 
-    def _network(self, config: UnrolledConfig) -> nn.Module:
-        """The network as it starts. Raises BadRequest where weights do not fit it."""
+    def start(self, config: LearningConfig) -> nn.Module:
+        """The network as it starts, of sizes that are decided. Raises BadRequest where weights do not fit it."""
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(config.seed)
             network = self.build(config.network)
@@ -113,9 +112,14 @@ class NetworkMethod(SliceMethod):
             ) from error
         return network
 
-    def _sizes_of(self, stored: StoredNetwork) -> Any:
-        return build_config(ARCHITECTURES[self.name].Config, stored.sizes)
+    def with_sizes(self, config: AnyLearning) -> AnyLearning:
+        """The config with the sizes that its weights bring. Raises BadRequest for unusable weights."""
+        if config.weights == FROM_NOTHING:
+            return config
+        return replace(
+            config, network=build_config(ARCHITECTURES[self.name].Config, load_network(config.weights, self.name).sizes)
+        )
 
-    def stored(self, config: UnrolledConfig, network: nn.Module) -> StoredNetwork:
+    def stored(self, config: LearningConfig, network: nn.Module) -> StoredNetwork:
         """A network as weights to save."""
         return StoredNetwork(self.name, config_dict(config.network), network.state_dict())

@@ -9,6 +9,7 @@ from typing import Any
 from dainr.errors import BadRequest
 from dainr.io import ReadOptions
 from dainr.machine.checksum import file_sha256
+from dainr.methods.unrolled.config import FROM_NOTHING
 from dainr.networks.weights import RANDOM, installed_weights
 from dainr.settings.presets import read_preset
 
@@ -18,9 +19,10 @@ def checksum(method: str, preset: str, config: Any, reading: ReadOptions) -> str
 
     Raises BadRequest when there is no such preset, or a file cannot be read.
     """
-    weights = getattr(config, "mdsr_weights", RANDOM)
-    named = None if weights == RANDOM else installed_weights().get(weights)
-    files = _files(reading.files) + ([] if weights == RANDOM or named else _files([Path(weights)], needed=False))
+    weights = getattr(config, "mdsr_weights", getattr(config, "weights", RANDOM))
+    from_seed = weights in (RANDOM, FROM_NOTHING)
+    named = None if from_seed else installed_weights().get(weights)
+    files = _files(reading.files) + ([] if from_seed or named else _files([Path(weights)], needed=False))
     content = {"preset": read_preset(preset, method), "weights": named.sha256 if named else "", "files": files}
     return hashlib.sha256(json.dumps(content, sort_keys=True, default=str).encode()).hexdigest()
 

@@ -4,6 +4,7 @@ from pathlib import Path
 
 from dainr.io import ReadOptions
 from dainr.methods.dainr.config import DainrConfig
+from dainr.methods.unrolled.networks import CRNNMethodConfig
 from dainr.studies.batch.content import checksum
 
 
@@ -29,3 +30,12 @@ def test_weights_and_files_read_beside_a_scan_count_by_content(tmp_path: Path) -
             return checksum("dainr", "default", config, ReadOptions(coil_maps=maps))
 
         assert of(b"one") == of(b"one") != of(b"two"), name
+
+
+def test_weights_of_a_network_count_by_content(tmp_path: Path) -> None:
+    def of(content: bytes) -> str:
+        (tmp_path / "w.safetensors").write_bytes(content)
+        config = CRNNMethodConfig(weights=str(tmp_path / "w.safetensors"))
+        return checksum("crnn", "default", config, ReadOptions())
+
+    assert of(b"one") == of(b"one") != of(b"two")
