@@ -1,6 +1,7 @@
 """A whole run: reconstruct a scan into a run folder, finish it there, and read it back."""
 
 import logging
+import math
 import os
 import platform
 from collections.abc import Callable, Sequence
@@ -21,6 +22,7 @@ from dainr.errors import BadScan, Interrupted, LockedScan
 from dainr.fit.state import Checkpoint, Observer, Step, of_the_run
 from dainr.io.images.cine import is_finite, read_cine, run_of_cine, write_cine
 from dainr.machine.device import device_name, peak_memory_mb, reset_peak_memory
+from dainr.machine.disk import check_room
 from dainr.machine.threads import WAITING
 from dainr.methods import get_method
 from dainr.methods.recon import Recon
@@ -32,6 +34,7 @@ from dainr.settings.build import build_config, config_dict
 
 log = logging.getLogger(__name__)
 
+SERIES, COMPLEX_BYTES = 2, 8  # in the file of a cine: itself, and the gridded one
 PACKAGES = ("torch", "numpy", "finufft", "torchkbnufft", "numba", "scipy", "ismrmrd", "tinycudann", "cufinufft")
 
 
@@ -60,10 +63,11 @@ def reconstruct_into(
     """Run the method of the request on a binned scan and leave everything in the folder.
 
     Resuming goes on from the folder's state. Raises Interrupted once `stop_requested` and the state is saved, Diverged,
-    and OutOfMemory. A scan or request that turns out bad before the first step leaves no folder, and leaves a run that
-    was to be replaced as it was.
+    OutOfMemory, and NoRoom, at once where the cine has no room on the disk. A scan or request that turns out bad before
+    the first step leaves no folder, and leaves a run that was to be replaced as it was.
     """
     with folder.alone():
+        check_room(folder.file(CINE), SERIES * COMPLEX_BYTES * scan.n_slices * scan.n_frames * math.prod(scan.matrix))
         state = folder.state_to_resume() if resume else None
         request = replace(request, id=folder.run_id if resume else uuid4().hex)
         method = get_method(request.method)

@@ -25,5 +25,6 @@ def write_nifti(cine: Cine, path: Path) -> None:
     image.header.set_xyzt_units("mm", "sec")
     image.header["descrip"] = b"dainr"
     image.header["toffset"] = float(cine.times[0])
-    with write_whole(path) as temporary:
+    size = 0 if path.suffix == ".gz" else data.nbytes  # packed, it is not known before
+    with write_whole(path, size) as temporary:
         nibabel.loadsave.save(image, temporary)

@@ -55,11 +55,21 @@ def test_a_scan_leaves_nothing(radial_scan: Scan, tmp_path: Path) -> None:
     assert list(tmp_path.iterdir()) == []
 
 
-@pytest.mark.parametrize("name", ["cine.h5", "cine.npy", "cine.cfl", "cine.mrd", "dicom"])
+@pytest.mark.parametrize("name", ["cine.h5", "cine.npy", "cine.cfl", "cine.mrd", "cine.nii", "dicom"])
 def test_the_room_needed_is_known_before(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str) -> None:
     monkeypatch.setattr(disk.shutil, "disk_usage", lambda _: type("Usage", (), {"free": 1000}))
     with pytest.raises(NoRoom, match=r"it takes 0\.\d+ MB, 0\.001 MB are free"):
         export(some_cine(), tmp_path / name)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_fit_whose_cine_has_no_room_does_not_begin(
+    radial_scan: Scan, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(disk.shutil, "disk_usage", lambda _: type("Usage", (), {"free": 1000}))
+    config, request = build_config(DainrConfig, {}, [*TINY]), Request("dainr", "default", "scan.h5", "0" * 64)
+    with pytest.raises(NoRoom, match=r"run/cine\.h5: there is no room for it: it takes 0\.0983 MB"):
+        reconstruct_into(RunFolder(tmp_path / "run"), radial_scan, request, config)
     assert list(tmp_path.iterdir()) == []
 
 
