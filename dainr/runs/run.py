@@ -23,6 +23,7 @@ from dainr.fit.state import Checkpoint, Observer, Step, of_the_run
 from dainr.io.images.cine import is_finite, read_cine, run_of_cine, write_cine
 from dainr.machine.device import device_name, peak_memory_mb, reset_peak_memory
 from dainr.machine.disk import check_room
+from dainr.machine.shortage import memory_for
 from dainr.machine.threads import WAITING
 from dainr.methods import get_method
 from dainr.methods.recon import Recon
@@ -129,7 +130,7 @@ def load_run(path: Path) -> Recon:
     state = folder.load_state()
     if sorted(state.finished) != list(range(len(extra["scales"]))):
         raise BadScan(str(path), "its cine or its state is not that of the run", ANEW)
-    with of_the_run(str(folder.file(STATE))):
+    with memory_for("reading the fitted fields"), of_the_run(str(folder.file(STATE))):
         config = build_config(method.Config, content["config"])
         fields = method.restore(config, (ny, nx), state.finished, folder.load_features())
     histories = tuple(state.finished[i].state for i in sorted(state.finished))

@@ -17,7 +17,7 @@ from hypothesis import strategies as st
 from safetensors import safe_open
 from safetensors.numpy import save_file
 
-from dainr.errors import BadScan, DainrError
+from dainr.errors import BadScan, DainrError, OutOfMemory
 from dainr.methods.dainr.method import DainrConfig
 from dainr.report import build_report
 from dainr.runs.folder import CINE, CONFIG, RECORD, REPORT, STATE, RunFolder
@@ -215,3 +215,12 @@ def test_a_state_that_lacks_a_tensor_is_refused(status: str, tmp_path: Path) -> 
     (path / RECORD).write_text(json.dumps(record | {"status": status}))
     command = ("report", path) if status == "done" else ("fit", OLD_SCAN, "-o", path, "--resume", "-q")
     assert_one_error(invoke(*command), 3)
+
+
+def test_a_field_that_memory_is_too_small_for_is_one_sentence(run: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def large(*_: object) -> None:
+        raise RuntimeError("DefaultCPUAllocator: can't allocate memory: you tried to allocate 10 bytes.")
+
+    monkeypatch.setattr("dainr.methods.dainr.method.Dainr.restore", large)
+    with pytest.raises(OutOfMemory, match="reading the fitted fields"):
+        load_run(run)
