@@ -21,6 +21,7 @@ from dainr.methods import METHODS, get_method
 from dainr.methods.dainr.config import POINTWISE
 from dainr.settings.build import build_config, default_settings, list_settings
 from dainr.simulate import SimulationConfig, simulate_phantom
+from dainr.studies.train.config import config_kind
 from tests.runs.test_owned import OLD_RUN
 
 NUMBERS = ("nan", "inf", "-inf", "-1", "0", "1e30", "999999999999", "99999999999h")
@@ -103,7 +104,7 @@ def command_line(folder: Path, name: str, option: Any) -> list[str]:
         "simulate": [f"{out}.h5", "--matrix", "16", "--frames", "2", "--coils", "2"],
     }
     beside = ["--scenes", "2"] if (name, option.name) == ("simulate", "jobs") else BESIDE.get(option.name, [])
-    return [name, *map(str, lines.get(name, [])), *beside]
+    return [name, *map(str, lines[name]), *beside]
 
 
 @pytest.mark.parametrize(("name", "option"), OPTIONS, ids=[f"{n}{o.opts[-1]}" for n, o in OPTIONS])
@@ -123,16 +124,11 @@ def test_an_option_with_a_number_starts_or_is_refused(name: str, option: Any, fo
         assert sorted(folder.rglob("*")) == before, number
 
 
-def settings_of(method: str) -> list[str]:
-    kinds = list_settings(get_method(method).Config)
-    return [key for key, words in kinds.items() if words in ("a number", "a whole number")]
-
-
-@pytest.mark.parametrize("method", METHODS)
+@pytest.mark.parametrize("method", [*METHODS, "training"])
 def test_a_setting_with_a_number_is_taken_or_refused(method: str) -> None:
-    kind = get_method(method).Config
+    kind = config_kind("crnn") if method == "training" else get_method(method).Config
     defaults = default_settings(kind)
-    for key in settings_of(method):
+    for key in [key for key, words in list_settings(kind).items() if words in ("a number", "a whole number")]:
         field = ["field=pointwise"] if key.startswith(POINTWISE) else []
         build_config(kind, {}, [*field, f"{key}={defaults[key]}"])
         for number in NUMBERS:

@@ -11,7 +11,8 @@ from dainr.methods.unrolled.config import LearningConfig
 from dainr.methods.unrolled.method import NetworkMethod
 from dainr.networks.unrolled import ARCHITECTURES
 from dainr.prepare import PrepareConfig
-from dainr.settings.build import build_config
+from dainr.settings.bounds import check_bounds, within
+from dainr.settings.build import LONGEST_S, build_config
 from dainr.settings.presets import choose_preset, read_preset
 
 FOR_LONGER = ("training.iterations", "training.budget_s", "training.patience", "device", "checkpoint_every_s")
@@ -22,28 +23,26 @@ OF_A_PRESET = ("network", "learning", "prepare")  # what a training takes of it;
 class TrainingConfig:
     """Steps, their rate, and the scans that judge."""
 
-    iterations: int = 3000  # 0: the budget alone decides
-    budget_s: float = 0.0  # wall-clock for the steps; 0: iterations alone decide
-    scans_per_step: int = 1  # whose gradients are averaged
-    learning_rate: float = 1e-3
-    final_rate: float = 0.03  # share of the rate that is left at the end
-    weight_decay: float = 1e-4
-    decay_of_squares: float = 0.99  # AdamW's beta 2
-    warm_up: float = 0.03  # share of the steps in which the rate rises
-    largest_gradient: float = 1.0  # norm; longer ones are shortened; 0: as they are
-    validate_every: int = 100
-    validation_share: float = 0.1  # of the scans, at least one
-    validation_most: int = 16  # scans
-    patience: int = 0  # validations without a better one before it stops; 0: never
+    iterations: int = within(3000, 0, 100_000_000)  # 0: the budget alone decides
+    budget_s: float = within(0.0, 0, LONGEST_S)  # wall-clock for the steps; 0: iterations alone decide
+    scans_per_step: int = within(1, 1, 100_000)  # whose gradients are averaged
+    learning_rate: float = within(1e-3, 1e-9, 1e9)
+    final_rate: float = within(0.03, 0, 1)  # share of the rate that is left at the end
+    weight_decay: float = within(1e-4, 0, 100)
+    decay_of_squares: float = within(0.99, 0, 1)  # AdamW's beta 2
+    warm_up: float = within(0.03, 0, 1)  # share of the steps in which the rate rises
+    largest_gradient: float = within(1.0, 0, 1e9)  # norm; longer ones are shortened; 0: as they are
+    validate_every: int = within(100, 1, 100_000_000)
+    validation_share: float = within(0.1, 1e-9, 1)  # of the scans, at least one
+    validation_most: int = within(16, 1, 100_000)  # scans
+    patience: int = within(0, 0, 100_000_000)  # validations without a better one before it stops; 0: never
 
     def __post_init__(self) -> None:
-        if self.iterations < (0 if self.budget_s else 1) or min(self.scans_per_step, self.validate_every) < 1:
-            raise BadRequest("the training's settings", "a number of steps or scans is below 1", "choose at least 1")
-        if not (self.learning_rate > 0 and min(self.budget_s, self.weight_decay, self.largest_gradient) >= 0):
-            raise BadRequest("the training's settings", "a rate, budget or bound is negative", "choose positive values")
-        shares = 0 <= self.warm_up < 1 and 0 <= self.decay_of_squares < 1 and 0 <= self.final_rate <= 1
-        if not shares or not 0 < self.validation_share < 1 or self.validation_most < 1 or self.patience < 0:
-            raise BadRequest("the training's settings", "a share is out of range", "choose others")
+        check_bounds(self)
+        if not self.iterations and not self.budget_s:
+            raise BadRequest("iterations=0", "nothing else ends the training", "choose at least 1, or a budget")
+        if 1 in (self.warm_up, self.decay_of_squares, self.validation_share):
+            raise BadRequest("warm_up, decay_of_squares or validation_share", "it is 1", "choose less")
 
 
 @dataclass(frozen=True)

@@ -142,9 +142,9 @@ def test_references_are_in_the_units_of_the_fit_and_teach(train: Train, scans: P
     [
         ("grasp", [], "it is no network"),
         ("crnn", ["holdout=0"], "nothing judges"),
-        ("crnn", ["iterations=0"], "below 1"),
-        ("crnn", ["validation_share=1"], "out of range"),
-        ("crnn", ["learning_rate=-1"], "negative"),
+        ("crnn", ["iterations=0"], "nothing else ends"),
+        ("crnn", ["validation_share=1"], "it is 1"),
+        ("crnn", ["learning_rate=-1"], "out of range"),
         ("crnn", ["patience=-1"], "out of range"),
     ],
 )
