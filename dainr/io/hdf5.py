@@ -167,22 +167,32 @@ def write_whole(path: Path, size: int = 0) -> Iterator[Path]:
 @contextmanager
 def new_hdf5(path: Path) -> Iterator[h5py.File]:
     """A new HDF5 file to write to. What the disk refuses is raised in the end: HDF5 may crash where it is told."""
+    with new_sink(path) as sink, h5py.File(sink, "w") as file:
+        yield file
+        file.flush()
+
+
+@contextmanager
+def new_sink(path: Path) -> Iterator["Sink"]:
+    """The same for who opens the HDF5 file, as h5py does one that Python has open, and closes it before the end."""
     with path.open("w+b", buffering=0) as raw:
-        sink = _Sink(raw)
-        with h5py.File(sink, "w") as file:
-            yield file
-            file.flush()
-        if sink.refused is not None:
-            raise sink.refused
+        sink = Sink(raw)
+        yield sink
+        sink.check()
 
 
-class _Sink:
+class Sink:
     """A file that takes everything, and keeps the first error of the disk."""
 
     def __init__(self, raw: io.FileIO) -> None:
         self.raw = raw
         self.refused: OSError | None = None
         self.read, self.seek, self.tell = raw.read, raw.seek, raw.tell
+
+    def check(self) -> None:
+        """Raise what the disk has refused."""
+        if self.refused is not None:
+            raise self.refused
 
     def readinto(self, buffer: Any) -> int:
         """What was written; zeros where the disk refused it."""

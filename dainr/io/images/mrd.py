@@ -1,12 +1,13 @@
 """Writing a cine as ISMRMRD images: complex, each with its place, its slice and its frame in idx.phase."""
 
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from dainr.cine import Cine
-from dainr.io.hdf5 import write_whole
+from dainr.io.hdf5 import new_sink, write_whole
 from dainr.io.scans.patient_axes import placement
 
 GROUP, IMAGES = "dataset", "image_0"
@@ -17,15 +18,14 @@ def write_images(cine: Cine, path: Path) -> None:
     """Write a cine's images, slice by slice; times are physiology time stamps, in ms after the first frame."""
     import ismrmrd  # here, for it takes a while and few results are written in this format
 
-    with write_whole(path, cine.data.size * 8) as temporary:
-        temporary.unlink()
-        dataset = ismrmrd.Dataset(str(temporary), GROUP, create_if_needed=True)
-        try:
-            for index in range(len(cine.data)):
-                for frame in range(cine.data.shape[1]):
-                    dataset.append_image(IMAGES, _image(cine, index, frame))
-        finally:
-            dataset.close()
+    with (
+        write_whole(path, cine.data.size * 8) as temporary,
+        new_sink(temporary) as sink,
+        closing(ismrmrd.Dataset(sink, GROUP)) as dataset,
+    ):
+        for index in range(len(cine.data)):
+            for frame in range(cine.data.shape[1]):
+                dataset.append_image(IMAGES, _image(cine, index, frame))
 
 
 def _image(cine: Cine, index: int, frame: int) -> Any:

@@ -39,7 +39,9 @@ def write_movie(cine: Cine, path: Path) -> None:
     rate = frame_rate(cine)
     with write_whole(path) as temporary:
         if path.suffix == ".gif":
-            imageio.mimwrite(temporary, list(frames), format="GIF", duration=1000 / rate, loop=0, optimize=False)
+            playing = {"duration": 1000 / rate, "loop": 0, "optimize": False}
+            film = imageio.mimwrite("<bytes>", list(frames), format="GIF", **playing)  # on a full disk it would go on
+            temporary.write_bytes(film)
         else:
             even = frames[:, : frames.shape[1] // 2 * 2, : frames.shape[2] // 2 * 2]
             settings = {"codec": "libx264", "pixelformat": "yuv420p", "macro_block_size": 1, "quality": 9}

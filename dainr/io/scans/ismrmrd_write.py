@@ -5,6 +5,7 @@ arrays of those names. Readouts that are set aside are left out, and cardiac pha
 """
 
 from collections.abc import Iterator
+from contextlib import closing
 from itertools import islice
 from pathlib import Path
 from typing import Any
@@ -15,7 +16,7 @@ import numpy as np
 from ismrmrd.hdf5 import acquisition_dtype, acquisition_header_dtype
 
 from dainr.errors import BadScan
-from dainr.io.hdf5 import write_whole
+from dainr.io.hdf5 import new_sink, write_whole
 from dainr.io.scans.ismrmrd_build import BESIDE
 from dainr.io.scans.ismrmrd_header import ASSUMED
 from dainr.io.scans.ismrmrd_times import TICK_S
@@ -41,18 +42,15 @@ def write_ismrmrd(scan: Scan, path: Path, partitions: bool = False) -> None:
         raise BadScan(scan.name, f"its reference has shape {scan.reference.shape}", f"store it as {wanted}")
     if partitions:
         scan = scan.changed(kspace=_along_kz(scan.kspace))
-    with write_whole(path) as temporary:
-        temporary.unlink()
-        dataset = ismrmrd.Dataset(str(temporary), GROUP, create_if_needed=True)
-        try:
+    with write_whole(path, scan.kspace.nbytes) as temporary, new_sink(temporary) as sink:
+        with closing(ismrmrd.Dataset(sink, GROUP)) as dataset:
             dataset.write_xml_header(ismrmrd.xsd.ToXML(_header(scan, partitions)))
             for name in BESIDE:
                 array = getattr(scan, name)
                 if array is not None and (name not in OF_READOUTS or scan.used.all()):
                     dataset.append_array(name, np.ascontiguousarray(array))
-        finally:
-            dataset.close()
-        with h5py.File(temporary, "r+") as file:
+        sink.check()
+        with h5py.File(sink, "r+") as file:
             stored = file[GROUP].create_dataset("data", (0,), maxshape=(None,), dtype=acquisition_dtype)
             acquisitions = _acquisitions(scan, partitions)
             while rows := [_row(a) for a in islice(acquisitions, WRITTEN_AT_A_TIME)]:

@@ -13,6 +13,7 @@ from dainr.errors import NoRoom
 from dainr.export import export
 from dainr.fit.state import Step
 from dainr.io.scans import native
+from dainr.io.scans.ismrmrd_write import write_ismrmrd
 from dainr.machine import disk
 from dainr.methods.dainr.method import DainrConfig
 from dainr.runs.folder import RunFolder
@@ -40,7 +41,7 @@ def full() -> Iterator[None]:
     signal.signal(signal.SIGXFSZ, handler)
 
 
-@pytest.mark.parametrize("name", ["cine.h5", "cine.nii.gz", "cine.png"])
+@pytest.mark.parametrize("name", ["cine.h5", "cine.nii.gz", "cine.png", "cine.gif", "cine.mrd"])
 @pytest.mark.usefixtures("full")
 def test_an_export_leaves_nothing(tmp_path: Path, name: str) -> None:
     with pytest.raises(NoRoom, match=name):
@@ -52,6 +53,14 @@ def test_an_export_leaves_nothing(tmp_path: Path, name: str) -> None:
 def test_a_scan_leaves_nothing(radial_scan: Scan, tmp_path: Path) -> None:
     with pytest.raises(NoRoom, match=r"scan\.h5"):
         native.write(radial_scan, tmp_path / "scan.h5")
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.usefixtures("full")
+def test_an_ismrmrd_scan_leaves_nothing(radial_scan: Scan, tmp_path: Path) -> None:
+    """HDF5 would crash where it is told that a disk is full."""
+    with pytest.raises(NoRoom, match=r"scan\.mrd"):
+        write_ismrmrd(radial_scan, tmp_path / "scan.mrd")
     assert list(tmp_path.iterdir()) == []
 
 
