@@ -56,9 +56,19 @@ def pad_to_multiple(x: Float[Tensor, "frame channel y x"], multiple: int) -> Flo
     return functional.pad(x, (0, -x.shape[3] % multiple, 0, -x.shape[2] % multiple))
 
 
-def conv(n_in: int, n_out: int, size: int, dilation: int = 1) -> nn.Conv2d:
+class Pointwise(nn.Conv2d):
+    """A 1 x 1 convolution as a matrix product over the channels: on one processor torch's own goes a slow way."""
+
+    def forward(self, x: Float[Tensor, "frame input y x"]) -> Float[Tensor, "frame output y x"]:
+        """Of the size of the input."""
+        return functional.linear(x.permute(0, 2, 3, 1), self.weight.flatten(1), self.bias).permute(0, 3, 1, 2)
+
+
+def conv(n_in: int, n_out: int, size: int, dilation: int = 1, bias: bool = True) -> nn.Conv2d:
     """A convolution of each frame which keeps its size."""
-    return nn.Conv2d(n_in, n_out, size, padding=size // 2 * dilation, dilation=dilation)
+    if size == 1:
+        return Pointwise(n_in, n_out, 1, bias=bias)
+    return nn.Conv2d(n_in, n_out, size, padding=size // 2 * dilation, dilation=dilation, bias=bias)
 
 
 def neighbour(x: Float[Tensor, "frame ..."], offset: int, cyclic: bool) -> Float[Tensor, "frame ..."]:
@@ -87,7 +97,7 @@ class SpaceTimeConv(nn.Module):
 
     def __init__(self, n_in: int, n_out: int, size: int, dilation: int = 1) -> None:
         super().__init__()
-        self.taps = nn.Conv2d(n_in, 3 * n_out, size, padding=size // 2 * dilation, dilation=dilation, bias=False)
+        self.taps = conv(n_in, 3 * n_out, size, dilation, bias=False)
         self.bias = nn.Parameter(torch.zeros(n_out))
 
     def forward(self, x: Float[Tensor, "frame input y x"], cyclic: bool) -> Float[Tensor, "frame output y x"]:

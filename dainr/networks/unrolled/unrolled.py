@@ -4,7 +4,7 @@ Images stay complex but inside the regularisers, which see real and imaginary pa
 of unit mean square, so that the network does not depend on how bright a scan is.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
 from typing import Any, Literal
@@ -45,6 +45,8 @@ class UnrolledNetwork(nn.Module):
     ) -> None:
         super().__init__()
         self.start = start
+        self.room = 0  # bytes that the activations of a pass may take; a cascade beyond it computes its own again
+        self._sizes: dict[torch.Size, int] = {}  # of a cascade's activations, by the shape of the images
         if len(regularisers) not in (1, cascades):
             raise ValueError(f"{len(regularisers)} regularisers for {cascades} cascades")
         self.cascades = cascades
@@ -52,18 +54,39 @@ class UnrolledNetwork(nn.Module):
         self.consistencies = nn.ModuleList(make_consistency(consistency) for _ in regularisers)
 
     def forward(self, measured: Measured) -> Complex[Tensor, "frame y x"]:
-        """The images of a measurement. While gradients are asked for, one cascade's activations are in memory."""
+        """The images of a measurement.
+
+        While gradients are asked for, the activations of one cascade are in memory, and of as many as there is `room`.
+        """
         start = measured.rhs if self.start == "gridded" else _around_average(measured)
         brightness = start.abs().square().mean().sqrt().clamp(min=torch.finfo().tiny)
         measured = measured.scaled(1 / brightness)
         x, state = start / brightness, None
         for number in range(self.cascades):
-            cascade = partial(self._cascade, number % len(self.regularisers), measured)
-            if torch.is_grad_enabled():
-                x, state = checkpoint(cascade, x, state, use_reentrant=False, preserve_rng_state=False)
-            else:
+            cascade, size = partial(self._cascade, number % len(self.regularisers), measured), self._sizes.get(x.shape)
+            if not torch.is_grad_enabled() or (size is not None and (number + 1) * size <= self.room):
                 x, state = cascade(x, state)
+            elif size is None and self.room:
+                x, state = self._measured_cascade(cascade, x, state)
+            else:
+                x, state = checkpoint(cascade, x, state, use_reentrant=False, preserve_rng_state=False)
         return brightness * x
+
+    def _measured_cascade(
+        self, cascade: Callable[..., tuple[Tensor, Any]], x: Tensor, state: Any
+    ) -> tuple[Tensor, Any]:
+        """A cascade, the first for images of this shape: how many bytes it keeps for its gradients is noted."""
+        kept: dict[int, int] = {}
+
+        def count(tensor: Tensor) -> Tensor:
+            storage = tensor.untyped_storage()
+            kept[storage.data_ptr()] = storage.nbytes()
+            return tensor
+
+        with torch.autograd.graph.saved_tensors_hooks(count, lambda tensor: tensor):
+            result = cascade(x, state)
+        self._sizes[x.shape] = sum(kept.values())
+        return result
 
     def _cascade(self, number: int, measured: Measured, x: Tensor, state: Any) -> tuple[Tensor, Any]:
         parts = torch.view_as_real(x).permute(0, 3, 1, 2)

@@ -18,11 +18,14 @@ from dainr.fit.adamw import AdamW, parameter_groups
 from dainr.fit.state import Checkpoint, FitState, Observer, Step, Validation, of_the_run
 from dainr.losses import relative_error
 from dainr.losses.learning import make_loss
+from dainr.machine.device import memory_bytes
 from dainr.machine.shortage import memory_for
 from dainr.methods.unrolled.model import NetworkModel
+from dainr.networks.unrolled import UnrolledNetwork
 from dainr.studies.train.cohort import Cohort
 from dainr.studies.train.config import TrainConfig, TrainingConfig
 
+ROOM, PASSES = 0.25, 3  # share of the memory for activations, of the passes that a loss makes at most
 FIX = "start anew with --force and a lower --set learning_rate=..."
 
 
@@ -45,6 +48,8 @@ class Training:
     def __init__(self, network: nn.Module, training: Cohort, validating: Cohort, config: TrainConfig) -> None:
         self.network, self.training, self.validating = network, training, validating
         self.config, self.limits = config, config.training
+        if isinstance(network, UnrolledNetwork):
+            network.room = int(ROOM * memory_bytes(training.device)) // PASSES
         groups = parameter_groups(network, self.limits.learning_rate, self.limits.weight_decay)
         self.optimiser = AdamW(groups, (0.9, self.limits.decay_of_squares))
         self.state = FitState()

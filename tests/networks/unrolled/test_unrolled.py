@@ -70,3 +70,23 @@ def test_a_start_around_the_average_is_right_where_nothing_moves() -> None:
     gridded = UnrolledNetwork([Nothing()], 1, "gradient", "gridded")
     with torch.no_grad():
         assert relative_l2(around(seen), still) < 0.5 * relative_l2(gridded(seen), still)
+
+
+@pytest.mark.parametrize("kept", [0, 1, 2, 3])
+def test_gradients_are_the_same_however_many_activations_are_kept(kept: int) -> None:
+    (measured, _), unrolled, calls = on_the_grid(4), network(), list[int]()
+    unrolled.room = 1
+    unrolled(measured)  # notes what a cascade takes
+    size = max(unrolled._sizes.values())
+    assert size >= 2 * measured.rhs.numel() * 4
+    for regulariser in unrolled.regularisers:
+        regulariser.register_forward_hook(lambda *_: calls.append(1))
+    gradients = []
+    for room in (0, kept * size):
+        unrolled.room = room
+        unrolled.zero_grad()
+        calls.clear()
+        unrolled(measured).abs().square().sum().backward()
+        gradients.append([p.grad.clone() for p in unrolled.parameters() if p.grad is not None])
+    assert all(torch.equal(a, b) for a, b in zip(*gradients, strict=True))
+    assert len(calls) == 3 + 3 - kept  # once each, and once more those that were not kept
