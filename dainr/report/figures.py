@@ -90,7 +90,7 @@ def training_curve(history: FitState) -> str:
         other.plot(steps, percent, color=BLUE, lw=1.6, marker="o", ms=3, label="error of validation scans")
         other.axvline(history.best_step, color=ORANGE, lw=1, ls="--", label=f"state kept (step {history.best_step})")
         handles = [line for part in (axis, other) for line in part.get_legend_handles_labels()[0]]
-        other.legend(handles=handles, frameon=False, fontsize=8)
+        other.legend(handles=handles, frameon=False, fontsize=8, ncols=3, loc="lower center", bbox_to_anchor=(0.5, 1.0))
         return _svg(figure)
 
 

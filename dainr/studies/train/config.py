@@ -28,6 +28,7 @@ class TrainingConfig:
     scans_per_step: int = within(1, 1, 100_000)  # whose gradients are averaged
     learning_rate: float = within(1e-3, 1e-9, 1e9)
     final_rate: float = within(0.03, 0, 1)  # share of the rate that is left at the end
+    balanced: bool = True  # the logarithm of a scan's loss counts: else those whose samples say most of noise rule
     weight_decay: float = within(1e-4, 0, 100)
     decay_of_squares: float = within(0.99, 0, 1)  # AdamW's beta 2
     warm_up: float = within(0.03, 0, 1)  # share of the steps in which the rate rises

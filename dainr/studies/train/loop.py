@@ -25,6 +25,7 @@ from dainr.networks.unrolled import UnrolledNetwork
 from dainr.studies.train.cohort import Cohort
 from dainr.studies.train.config import TrainConfig, TrainingConfig
 
+SMALLEST = 1e-4  # loss that counts by its logarithm; SURE may be less, and less than nothing
 ROOM, PASSES = 0.25, 3  # share of the memory for activations, of the passes that a loss makes at most
 FIX = "start anew with --force and a lower --set learning_rate=..."
 
@@ -152,7 +153,8 @@ class Training:
         generator = torch.Generator().manual_seed((self.config.seed * 1_000_003 + draw) % 2**63)
         with memory_for(f"a step with {name}"):
             loss = loss_of(self.network, scan.measurements, generator)
-            (loss / self.limits.scans_per_step).backward()
+            unit = loss.detach().abs().clamp(min=SMALLEST) if self.limits.balanced else 1.0
+            (loss / (unit * self.limits.scans_per_step)).backward()  # where balanced, the gradient of its logarithm
         return float(loss.detach())
 
     @torch.no_grad()

@@ -72,6 +72,14 @@ class Trained:
         }
 
     @property
+    def time(self) -> str:
+        """How long the steps took, in words."""
+        seconds = self.state.seconds
+        parts = [("h", 3600), ("min", 60), ("s", 1)]
+        unit, size = next((part for part in parts if seconds >= 2 * part[1]), parts[-1])
+        return f"{seconds / size:.3g} {unit}"
+
+    @property
     def settings(self) -> str:
         """Every setting, as TOML."""
         return tomli_w.dumps(config_dict(self.config))
