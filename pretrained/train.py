@@ -26,6 +26,7 @@ from torch.nn import functional
 from dainr.machine.checksum import file_sha256
 from dainr.networks.mdsr import MDSR, STAGES
 from dainr.networks.restorer import restore_triples
+from dainr.networks.unrolled.file import is_network, read_network
 from dainr.networks.weights import MANIFEST, RESTORES_FRAMES, SUPER_RESOLUTION
 
 from .pairs import make_pairs
@@ -65,6 +66,8 @@ def write_manifest(weights: Path, source: str) -> None:
     """Their entry in the manifest beside them: their checksum, how they were made, under which licence."""
     checksum = file_sha256(weights)
     entry = {"source": source, "source_sha256": checksum, "licence": "MIT", "sha256": checksum}
+    if is_network(weights):
+        entry["method"] = read_network(weights).method
     manifest = weights.with_name(MANIFEST)
     others = tomllib.loads(manifest.read_text("utf-8")) if manifest.is_file() else {}
     manifest.write_text(tomli_w.dumps(others | {weights.stem: entry}), encoding="utf-8")

@@ -74,7 +74,7 @@ def test_a_training_is_replaced_by_force_alone(scans: Path, tmp_path: Path) -> N
 @pytest.mark.slow
 @pytest.mark.parametrize("how", [signal.SIGINT, signal.SIGKILL])
 def test_a_killed_training_goes_on_bit_for_bit(scans: Path, tmp_path: Path, how: signal.Signals) -> None:
-    arguments = ("train", scans, *SMALL, "--set", "validate_every=20", "--set", "holdout=0.2", "--iterations", 120)
+    arguments = ("train", scans, *SMALL, "--set", "validate_every=20", "--set", "holdout=0.2", "--iterations", 60)
     whole, parts = tmp_path / "whole.safetensors", tmp_path / "parts.safetensors"
     succeed(*arguments, "-o", whole, "-q")
     process = start(*arguments, "-o", parts, "--set", "checkpoint_every_s=0")

@@ -21,6 +21,7 @@ from dainr.networks.weights import (
     load_mdsr,
     shipped_folder,
 )
+from dainr.pretrained.train import write_manifest
 
 
 @pytest.fixture(scope="module")
@@ -182,10 +183,11 @@ def test_damaged_weights_are_noticed_with_the_command_that_repairs_them(damage: 
 
 def test_weights_are_shipped_whole() -> None:
     shipped = {name: weights for name, weights in installed_weights().items() if weights.shipped}
-    assert list(shipped) == ["mdsr_cine"]
-    weights = shipped["mdsr_cine"]
-    assert weights.whole() and weights.licence == "MIT"
-    assert weights.path.stat().st_size < 8e6
+    assert "mdsr_cine" in shipped
+    for weights in shipped.values():
+        assert weights.whole() and weights.licence == "MIT"
+        assert weights.path.stat().st_size < 8e6
+        assert not weights.method or load_network(weights.name, weights.method).tensors
     assert load_mdsr("mdsr_cine", 0).restores_frames
     assert not load_mdsr("mdsr_cine", 0).head[0].weight.isnan().any()
 
@@ -259,3 +261,21 @@ def test_damaged_weights_of_a_network_are_not_installed(folder: Path, tmp_path: 
     with pytest.raises(BadRequest, match="not finite"):
         import_weights(path)
     assert imported() == {} and not folder.exists()
+
+
+def test_weights_of_a_network_can_be_shipped(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    package = tmp_path / "package"
+    package.mkdir()
+    for path in (installed_weights()["mdsr_cine"].path, shipped_folder() / MANIFEST):
+        shutil.copy(path, package)
+    save_network(package / "cine.safetensors", StoredNetwork("crunet", {}, {"a": torch.ones(3)}))
+    write_manifest(package / "cine.safetensors", "dainr train scans -o cine.safetensors")
+    monkeypatch.setattr("dainr.networks.weights.shipped_folder", lambda: package)
+    assert {name: weights.method for name, weights in installed_weights().items()} == {
+        "mdsr_cine": "",
+        "cine": "crunet",
+    }
+    assert load_network("cine", "crunet").tensors["a"].sum() == 3
+    assert load_mdsr("mdsr_cine", 0).restores_frames
+    with pytest.raises(BadRequest, match="they are of method crunet"):
+        load_network("cine", "crnn")
