@@ -20,7 +20,7 @@ from dainr.runs.folder import RunFolder
 from dainr.runs.run import Request, load_run, reconstruct_into
 from dainr.scan import Scan
 
-COMMON = ("nufft=finufft", "device=cpu", "iterations=3", "validate_every=2")
+COMMON = ("nufft=compiled", "device=cpu", "iterations=3", "validate_every=2")
 QUICK = (*COMMON, "channels=4", "cascades=2")
 SMALL = ("crunet", "crnn")
 

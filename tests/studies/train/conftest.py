@@ -15,7 +15,7 @@ from dainr.studies.train.folder import Request, TrainingFolder
 from dainr.studies.train.result import Trained
 from dainr.studies.train.train import Outputs, Task, train_into
 
-QUICK = ("nufft=finufft", "device=cpu", "iterations=4", "channels=2", "cascades=2", "validate_every=2", "holdout=0.2")
+QUICK = ("nufft=compiled", "device=cpu", "iterations=4", "channels=2", "cascades=2", "validate_every=2", "holdout=0.2")
 
 
 @pytest.fixture(scope="session")
