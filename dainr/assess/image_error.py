@@ -1,21 +1,26 @@
 """The error of the images of a fit, relative to the images, from readouts it never saw; no reference is needed.
 
 Coil maps have unit norm over the coils, so that by Parseval the energy of an error in k-space, summed over the coils,
-is that of the image. It is taken band by band of k-space radius:
+is that of the image. It is taken band by band of k-space radius, from what an image can put into the residuals (see
+image_part.py):
 
-1. In a band, held-out samples are off by more than their noise: |Ax - y|^2 - C sigma^2 is the error where a frame was
-   not measured. Where it was, a fit follows its samples, and with them a share h of their noise: residuals it saw are
+1. While a frame was measured, what moves went on. Readouts are compared with the images at their own times, by the
+   change from frame to frame, and those at which much changed count less: this is no error of the frame.
+2. In a band, held-out samples are off by more than their noise: |Ax - y|^2 - sigma^2 is the error where a frame was not
+   measured. Where it was, a fit follows its samples, and with them a share h of their noise: residuals it saw are
    1 - h times those it did not, as if it were linear (Allen, Technometrics 1974;16:125), and its error is (1 - h)^2
    that of unseen samples and h^2 that of the noise. Where nothing is held out, as at the centre of lines, the residuals
-   it saw, with the h of the nearest band, stand for both.
-2. Of lines, what stands still in the residuals and no image can explain through these coil maps (tissue beyond the
-   edges of the field of view) is an error of the maps, not of the image, and is taken off.
-3. A band with few held-out samples says little. It is averaged, by the inverse of the variances, with the error that
-   fits have as a rule at the band's signal-to-noise ratio; an error far above the rule is believed.
-4. The corners of k-space that no readout reaches lack their signal: by a power law from the bands below.
+   it saw, with the h of the nearest band, stand for both; all frames count alike, those not measured there like their
+   neighbours.
+   No readouts are fitted better than those it saw. Held-out residuals below the noise and the rule (3) say that the
+   noise is overestimated.
+3. Held-out samples say little of an error far below the noise. What they say is weighed against the error that fits
+   have as a rule (Bayes): the geometric mean of what moves, of the noise and, with half their weights, of the signal,
+   over the share of k-space that is measured.
+4. The corners of k-space that no readout reaches lack their signal: by a power law from the bands below, or as much as
+   the fit makes up there.
 
-The constants are the best for the phantoms of `python -m benchmarks.trust --seed 1`, and for 20 more of 3 to 5 spokes
-or 7 to 10 times fewer lines, SNR 5 to 30 and 1 to 4 coils (seed 77).
+The constants are the best for the phantoms of `python -m benchmarks.trust --no-disturbed`, `--seed 6` to 8.
 """
 
 import math
@@ -25,18 +30,21 @@ from typing import Any
 import numpy as np
 from jaxtyping import Bool, Complex, Float, Int
 
+from dainr.assess.image_part import ImagePart
+
 LOW_EDGES = (0.0, 1.5, 3.0, 6.0, 12.0)  # of the bands, in samples from the centre
 BAND = 0.06  # cycles per pixel, at most, of the bands above
 ENOUGH = 20  # held-out samples in a band, for it to speak for itself
-# of the error's energy to the signal's, as a rule: floor + 1 / (1 + gain sqrt(SNR))
-RULE_FLOOR, RULE_GAIN = 0.004, 17.0
-RULE_SPREAD, RULE_TAIL = 0.25, 0.6  # of the rule, relative; and of what exceeds it
+RULE_LINES, RULE_OTHERS = 0.095, 0.058  # of the geometric mean
+RULE_MOTION, RULE_SIGNAL = 0.4, 0.2  # exponents in it; the noise has the rest
+RULE_SPREAD, RULE_FREEDOM = 0.7, 3  # of the rule's logarithm, and of Student's t: an error far above is believed
+FARTHEST, GRID = 12.0, 241  # such spreads from the rule that an error may be, and values between
 NOISE_KNOWN = 0.05  # to this share the noise is known
-GUESSED = 0.3  # of an error found without held-out samples, its standard deviation
-SEEN_TWICE = 0.6  # share of the noise left in the mean over time, at most, to tell what stands still
+LEAST_NOISE = 0.6  # of what was told
+GUESSED, GUESSED_NOISE = 0.2, 0.3  # standard deviation without held-out samples, of the error found and of the noise
 SLOPES = -6.0, -1.0  # of the spectrum's energy
-MAGNITUDE = 0.8  # energy of the magnitude's error over what is found here
-SCATTER = 0.24  # of the logarithm of the error found, beyond what the held-out readouts explain
+MAGNITUDE = 0.73  # energy of the magnitude's error over what is found here
+SCATTER = 0.08  # of the logarithm of the error found, beyond what the held-out readouts explain
 Z80 = 1.2816  # standard deviations to either side that hold 80 %
 
 
@@ -47,16 +55,13 @@ class Residuals:
     samples: Complex[np.ndarray, "coil readout sample"]
     trajectory: Float[np.ndarray, "readout sample 2"]  # cycles per pixel
     density: Float[np.ndarray, "readout sample"]
+    frame: Int[np.ndarray, " readout"]
+    change: Complex[np.ndarray, "coil readout sample"] | None = None  # of the prediction, from its frame's middle on
 
     @property
-    def radius(self) -> Float[np.ndarray, " point"]:
+    def radius(self) -> Float[np.ndarray, "readout sample"]:
         """Distance of the samples from the centre of k-space."""
-        return np.hypot(self.trajectory[..., 0], self.trajectory[..., 1]).ravel()
-
-    @property
-    def energy(self) -> Float[np.ndarray, " point"]:
-        """Of the samples, summed over the coils."""
-        return (np.abs(self.samples.astype(np.complex128)) ** 2).sum(0).ravel()
+        return np.hypot(self.trajectory[..., 0], self.trajectory[..., 1])
 
 
 @dataclass(frozen=True, eq=False)
@@ -76,35 +81,42 @@ class Fitted:
 
 @dataclass(frozen=True, eq=False)
 class Bands:
-    """Means per sample or cell of the k-space grid, summed over the coils, in every band of k-space radius."""
+    """Means per sample or cell of the k-space grid, over all coils, in every band of k-space radius."""
 
     edges: np.ndarray
     cells: np.ndarray  # of all frames
     signal: np.ndarray  # energy of the images in a cell
+    motion: np.ndarray  # of the images less their mean over time
     seen: np.ndarray  # energy of the residual
     unseen: np.ndarray
     seen_share: np.ndarray  # of the cells
     n_unseen: np.ndarray  # samples held out
+    n_told: np.ndarray  # of these, as many as are independent
 
     @property
     def measured(self) -> Bool[np.ndarray, " band"]:
         """Where there are samples at all."""
         return self.seen_share > 0
 
+    @property
+    def spoken(self) -> Bool[np.ndarray, " band"]:
+        """Where enough samples are held out; of a small scan, any."""
+        enough = self.n_unseen >= ENOUGH
+        return enough if enough.any() else self.n_unseen > 0
+
 
 def image_error(fitted: Fitted, seen: Residuals, heldout: Residuals) -> dict[str, Any]:
     """Expected error of the images relative to them, the range that holds 80 %, and what every band has of it."""
-    bands = _bands(fitted, seen, heldout)
-    noise = len(fitted.coil_maps) * fitted.noise_std**2
-    beside = _beside_the_image(fitted, seen, heldout, bands) if fitted.cartesian else np.zeros_like(bands.seen)
-    n_readouts, n_coils = heldout.trajectory.shape[0], len(fitted.coil_maps)
-    excess, deviation = _excess(bands, beside, noise, n_readouts, n_coils)
-    error, variance = _with_the_rule(bands, excess, deviation, noise / n_coils)
-    energy = np.where(bands.measured, bands.cells * error, bands.cells * _continued(bands))
-    signal = float((bands.cells * bands.signal).sum())
-    total = float(energy.sum())
-    if not signal > 0:
+    if not np.abs(fitted.images).max() > 0:
         return {}
+    part = ImagePart(fitted.images, fitted.coil_maps)
+    told = part.noise(heldout.trajectory) * fitted.noise_std**2
+    bands = _bands(fitted, part, seen, heldout, told)
+    rule = _rule(bands, fitted)
+    noise = _checked_noise(bands, rule, told)
+    error, variance = _with_the_rule(rule, *_excess(bands, rule, noise), len(heldout.trajectory))
+    energy = bands.cells * np.where(bands.measured, error, _made_up(bands))
+    signal, total = float((bands.cells * bands.signal).sum()), float(energy.sum())
     spread = math.sqrt((bands.cells[bands.measured] ** 2 * variance[bands.measured]).sum()) / max(total, 1e-30) / 2
     found = math.sqrt(MAGNITUDE * max(total, 0.0) / signal)
     width = math.exp(Z80 * min(math.hypot(SCATTER, spread), 1.0))
@@ -127,29 +139,67 @@ def band_edges(matrix: tuple[int, int]) -> Float[np.ndarray, " edge"]:
     return np.array([*low[:-1], *np.linspace(low[-1], 0.5 + 1e-6, steps + 1), 0.75])
 
 
-def _bands(fitted: Fitted, seen: Residuals, heldout: Residuals) -> Bands:
+def _bands(fitted: Fitted, part: ImagePart, seen: Residuals, heldout: Residuals, noise: float) -> Bands:
     edges, cell = band_edges(fitted.matrix), _cell_radius(fitted.matrix)
     count, n_frames = len(edges) - 1, len(fitted.images)
-    spectrum = (np.abs(np.fft.fft2(fitted.images, norm="ortho")) ** 2).sum(0)
 
-    def totals(radius: np.ndarray, values: np.ndarray) -> np.ndarray:
+    def of_bands(radius: np.ndarray, values: np.ndarray) -> np.ndarray:
         return np.bincount(np.digitize(radius.ravel(), edges) - 1, values.ravel(), count)[:count]
 
-    def mean(of: Residuals) -> np.ndarray:
-        density = np.maximum(of.density.ravel(), 1e-12)
-        return totals(of.radius, density * of.energy) / np.maximum(totals(of.radius, density), 1e-12)
+    def spectrum(images: np.ndarray) -> np.ndarray:
+        energy = (np.abs(np.fft.fft2(images, norm="ortho")) ** 2).sum(0)
+        return of_bands(cell, np.fft.fftshift(energy)) / np.maximum(cells, 1)
 
-    cells = n_frames * totals(cell, np.ones_like(cell))
-    samples = totals(seen.radius, np.ones(seen.radius.shape))
+    cells = n_frames * of_bands(cell, np.ones_like(cell))
+    step = _step(seen.trajectory, fitted.matrix)
+    of_seen, of_unseen = (_of_frames(part, r, edges, n_frames, noise) for r in (seen, heldout))
+    mean_seen, mean_unseen = _mean_over_frames(*of_seen), of_unseen[0].sum(0) / np.maximum(of_unseen[1].sum(0), 1e-30)
+    n_unseen = of_bands(heldout.radius, np.ones(heldout.radius.shape)).astype(int)
     return Bands(
         edges=edges,
         cells=cells,
-        signal=totals(cell, np.fft.fftshift(spectrum)) / np.maximum(cells, 1),
-        seen=mean(seen),
-        unseen=mean(heldout),
-        seen_share=np.clip(samples * _step(seen.trajectory, fitted.matrix) / np.maximum(cells, 1), 0, 1),
-        n_unseen=totals(heldout.radius, np.ones(heldout.radius.shape)).astype(int),
+        signal=spectrum(fitted.images),
+        motion=spectrum(fitted.images - fitted.images.mean(0)),
+        seen=mean_seen,
+        unseen=np.where(n_unseen > 0, np.maximum(mean_unseen, mean_seen), 0),
+        seen_share=np.clip(of_bands(seen.radius, np.ones(seen.radius.shape)) * step / np.maximum(cells, 1), 0, 1),
+        n_unseen=n_unseen,
+        n_told=n_unseen * min(step, 1.0),
     )
+
+
+def _of_frames(
+    part: ImagePart, residuals: Residuals, edges: np.ndarray, n_frames: int, noise: float
+) -> tuple[Float[np.ndarray, "frame band"], Float[np.ndarray, "frame band"]]:
+    """Energies of the residuals at the times of the readouts, weighted, and the weights, summed in frames and bands."""
+    count = len(edges) - 1
+    band = np.clip(np.digitize(residuals.radius, edges) - 1, 0, count - 1)
+    of_readout = (np.arange(len(band))[:, None] * count + band).ravel()
+
+    def of_readouts(values: np.ndarray) -> np.ndarray:
+        return np.bincount(of_readout, values.ravel(), len(band) * count).reshape(-1, count)
+
+    weight, samples, counts = of_readouts(residuals.density), residuals.samples, 1.0
+    if residuals.change is not None:
+        changing = of_readouts(part.energy(residuals.change, residuals.trajectory) * residuals.density)
+        counts = 1 / (1 + changing / np.maximum(weight, 1e-12) / max(noise, 1e-30))
+        samples = samples + residuals.change
+    energy = counts * of_readouts(part.energy(samples, residuals.trajectory) * residuals.density)
+    sums = np.zeros((2, n_frames, count))
+    np.add.at(sums[0], residuals.frame, energy)
+    np.add.at(sums[1], residuals.frame, counts * weight)
+    return sums[0], sums[1]
+
+
+def _mean_over_frames(
+    energy: Float[np.ndarray, "frame band"], weight: Float[np.ndarray, "frame band"]
+) -> Float[np.ndarray, " band"]:
+    """All frames alike; one without samples in a band like those before and after."""
+    mean = np.zeros(energy.shape[1])
+    for band in np.flatnonzero(weight.sum(0) > 0):
+        there = np.flatnonzero(weight[:, band] > 0)
+        mean[band] = np.interp(np.arange(len(energy)), there, energy[there, band] / weight[there, band]).mean()
+    return mean
 
 
 def _step(trajectory: Float[np.ndarray, "readout sample 2"], matrix: tuple[int, int]) -> float:
@@ -164,23 +214,40 @@ def _cell_radius(matrix: tuple[int, int]) -> Float[np.ndarray, "y x"]:
     return np.hypot(ky[:, None], kx[None])
 
 
+def _rule(bands: Bands, fitted: Fitted) -> Float[np.ndarray, " band"]:
+    """The error of a cell that fits have as a rule."""
+    noise = max(fitted.noise_std**2, 1e-30)  # of the images: their coils are combined
+    moves, signal = np.maximum(bands.motion, 1e-30), np.maximum(bands.signal, 1e-30)
+    mean = moves**RULE_MOTION * signal**RULE_SIGNAL * noise ** (1 - RULE_MOTION - RULE_SIGNAL)
+    return (RULE_LINES if fitted.cartesian else RULE_OTHERS) * mean / np.maximum(bands.seen_share, 1e-3)
+
+
+def _checked_noise(bands: Bands, rule: np.ndarray, told: float) -> float:
+    """The noise of a sample; less than was told where held-out residuals are smaller than it and the rule's error."""
+    counted = np.where(bands.spoken, bands.n_unseen, 0)
+    if counted.sum() == 0:
+        return told
+    left = float((counted * (bands.unseen - rule)).sum() / counted.sum()) / max(told, 1e-30)
+    by_chance = 1 / math.sqrt(float((counted / np.maximum(bands.n_unseen, 1) * bands.n_told).sum()))
+    return told * min(max(left + by_chance, LEAST_NOISE), 1.0)
+
+
 def _excess(
-    bands: Bands, beside: np.ndarray, noise: float, n_readouts: int, n_coils: int
+    bands: Bands, rule: np.ndarray, noise: float
 ) -> tuple[Float[np.ndarray, " band"], Float[np.ndarray, " band"]]:
     """Error of a cell in every band as the samples tell it, and the standard deviation of that."""
-    spoken = bands.n_unseen >= ENOUGH
-    beside = np.minimum(beside, np.maximum(bands.seen - 0.8 * noise, 0))  # which the fit cannot follow: seen as well
-    seen = bands.seen - beside
-    unseen = np.maximum(bands.unseen - np.minimum(beside, np.maximum(bands.unseen - noise, 0)), seen)
-    kept = np.clip(seen / np.maximum(unseen, 1e-30), 0.05, 1)[_nearest(spoken if spoken.any() else bands.measured)]
+    spoken = bands.spoken
+    left = np.clip(bands.seen / np.maximum(bands.unseen, 1e-30), 0.05, 1)
+    kept = left[_nearest(spoken)] if spoken.any() else np.ones_like(left)
     followed = 1 - np.sqrt(kept)  # h
-    where_not = np.where(spoken, unseen, seen / kept) - noise
-    where_seen = kept * where_not + followed**2 * noise
-    excess = bands.seen_share * where_seen + (1 - bands.seen_share) * where_not
-    by_chance = unseen / np.sqrt(np.maximum(bands.n_unseen * n_coils, 1))
-    of_readouts = np.maximum(where_not, 0) / math.sqrt(max(n_readouts, 1))
-    told = np.sqrt(by_chance**2 + of_readouts**2 + (NOISE_KNOWN * noise) ** 2)
-    return excess, np.where(spoken, told, GUESSED * np.abs(where_not) + 0.1 * noise)
+    where_not = np.where(spoken, bands.unseen - noise, bands.seen / kept - noise)
+    excess = bands.seen_share * (kept * where_not + followed**2 * noise) + (1 - bands.seen_share) * where_not
+    by_chance = bands.unseen / np.sqrt(np.maximum(bands.n_told, 1))
+    told = np.hypot(by_chance, NOISE_KNOWN * noise)
+    guessed = GUESSED * np.abs(where_not) + GUESSED_NOISE * noise
+    reach = np.maximum(1 - bands.seen_share * (1 - kept), 0.2)  # of what is told, that counts
+    blind = np.where(spoken, 0, (1 - bands.seen_share) * rule)  # frames of which nothing is seen there
+    return excess, np.hypot(np.where(spoken, told, guessed) * reach, blind)
 
 
 def _nearest(chosen: Bool[np.ndarray, " band"]) -> Int[np.ndarray, " band"]:
@@ -190,49 +257,29 @@ def _nearest(chosen: Bool[np.ndarray, " band"]) -> Int[np.ndarray, " band"]:
 
 
 def _with_the_rule(
-    bands: Bands, excess: np.ndarray, deviation: np.ndarray, noise: float
+    rule: np.ndarray, excess: np.ndarray, deviation: np.ndarray, n_readouts: int
 ) -> tuple[Float[np.ndarray, " band"], Float[np.ndarray, " band"]]:
-    """The error of a cell and its variance, from the samples and from what is the rule at this signal and noise."""
-    measured_snr = bands.seen_share * bands.signal / max(noise, 1e-30)
-    rule = np.maximum(bands.signal, 1e-30) * (RULE_FLOOR + 1 / (1 + RULE_GAIN * np.sqrt(measured_snr)))
-    beyond = RULE_TAIL * np.maximum(excess - rule - deviation, 0)
-    of_rule, of_samples = 1 / ((RULE_SPREAD * rule) ** 2 + beyond**2), 1 / np.maximum(deviation, 1e-30) ** 2
-    return (excess * of_samples + rule * of_rule) / (of_samples + of_rule), 1 / (of_samples + of_rule)
+    """The error of a cell to expect, and its variance: the rule is the prior, the excess its measurement.
+
+    From readout to readout the error itself differs as much as it is large, which many of them average.
+    """
+    spreads = np.linspace(-FARTHEST, FARTHEST, GRID)[:, None]
+    error = rule * np.exp(RULE_SPREAD * spreads)
+    variance = deviation**2 + error**2 / n_readouts
+    prior = (RULE_FREEDOM + 1) * np.log1p(spreads**2 / RULE_FREEDOM)
+    likelihood = -0.5 * ((excess - error) ** 2 / variance + np.log(variance) + prior)
+    weight = np.exp(likelihood - likelihood.max(0))
+    weight /= weight.sum(0)
+    mean = (weight * error).sum(0)
+    return mean, (weight * (error - mean) ** 2).sum(0)
 
 
-def _continued(bands: Bands) -> Float[np.ndarray, " band"]:
-    """Signal of a cell where nothing was measured, by the power law of the bands that were."""
+def _made_up(bands: Bands) -> Float[np.ndarray, " band"]:
+    """Error of a cell where nothing was measured: its signal, by the power law of bands that were, or what is there."""
     middle = 0.5 * (bands.edges[1:] + bands.edges[:-1])
     fit = bands.measured & (middle > 0.2) & (bands.signal > 0)
     if fit.sum() < 2:
-        return np.where(bands.measured, 0.0, bands.signal)
+        return bands.signal
     slope = np.clip(np.polyfit(np.log(middle[fit]), np.log(bands.signal[fit]), 1)[0], *SLOPES)
     last = np.flatnonzero(fit)[-1]
-    return bands.signal[last] * (middle / middle[last]) ** slope
-
-
-def _beside_the_image(fitted: Fitted, seen: Residuals, heldout: Residuals, bands: Bands) -> Float[np.ndarray, " band"]:
-    """Energy of a sample that stands still and that no image explains through the coil maps; of lines."""
-    matrix, maps = fitted.matrix, fitted.coil_maps.astype(np.complex128)
-    size, n_coils = matrix[0] * matrix[1], len(maps)
-    samples = np.concatenate([r.samples.reshape(n_coils, -1) for r in (seen, heldout)], 1).astype(np.complex128)
-    points = np.concatenate([r.trajectory.reshape(-1, 2) for r in (seen, heldout)])
-    place = (np.rint(points * np.array(matrix)).astype(int) + np.array(matrix) // 2) % np.array(matrix)
-    flat = place[:, 0] * matrix[1] + place[:, 1]
-    visits = np.bincount(flat, minlength=size)
-    sums = [np.bincount(flat, c.real, size) + 1j * np.bincount(flat, c.imag, size) for c in samples]
-    still = (np.stack(sums) / np.maximum(visits, 1)).reshape(n_coils, *matrix)
-    images = np.fft.fftshift(np.fft.ifft2(np.fft.ifftshift(still, axes=(1, 2))), axes=(1, 2))
-    explained = (maps.conj() * images).sum(0) / np.maximum((np.abs(maps) ** 2).sum(0), 1e-6)
-    other = np.fft.fftshift(np.fft.fft2(np.fft.ifftshift(images - maps * explained, axes=(1, 2))), axes=(1, 2))
-    visited, which = visits > 0, np.digitize(_cell_radius(matrix), bands.edges).ravel() - 1
-
-    def mean(values: np.ndarray) -> np.ndarray:
-        total = np.bincount(which[visited], values.ravel()[visited], len(bands.cells))
-        return total / np.maximum(np.bincount(which[visited], minlength=len(bands.cells)), 1)
-
-    all_still, beside = (mean((np.abs(k) ** 2).sum(0)) for k in (still, other))
-    left = np.minimum(mean(1 / np.maximum(visits, 1)), 1)  # of the noise
-    steady = np.maximum(all_still - bands.seen * left, 0) / np.maximum(1 - left, 0.4)
-    of_noise = (n_coils - 1) / n_coils * np.maximum(bands.seen - steady, 0) * left
-    return np.where(left < SEEN_TWICE, np.maximum(beside - of_noise, 0), 0)
+    return np.maximum(bands.signal[last] * (middle / middle[last]) ** slope, bands.signal)

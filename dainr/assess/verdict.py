@@ -14,7 +14,7 @@ from dainr.scan import K_MAX, LOW_REACH
 
 Level = Literal["good", "caution", "poor"]
 
-GOOD_ERROR, POOR_ERROR = 0.10, 0.14  # expected error of the images, relative to them
+GOOD_ERROR, POOR_ERROR = 0.10, 0.13  # expected error of the images, relative to them
 GOOD_EXCESS, POOR_EXCESS = 0.15, 0.30  # of the signal, held-out error beyond the noise
 OVERFIT_RATIO = 1.5  # of held-out to in-sample error, each in units of its readouts' noise
 BELOW_NOISE = 0.9  # of the noise: a held-out error as small was measured against too much of it

@@ -65,7 +65,7 @@ def summary(
         noise = float(heldout.density.sum()) * len(heldout.kspace) * prepared.noise_std**2
         found["heldout_error"] = math.sqrt(error.sum() / signal.sum())
         found["heldout_noise_error"] = math.sqrt(noise / signal.sum())
-        found |= _image_error(model, images, seen, unseen, prepared, subframes)
+        found |= _image_error(model, images, (data, seen), (heldout, unseen), prepared, subframes, at_once)
     return found
 
 
@@ -77,16 +77,44 @@ def _largest_displacement(model: DynamicField, prepared: Prepared) -> float:
 
 
 def _image_error(
-    model: FrameModel, images: Tensor, seen: Tensor, unseen: Tensor, prepared: Prepared, subframes: int
+    model: FrameModel,
+    images: Tensor,
+    seen: tuple[FrameData, Tensor],
+    unseen: tuple[FrameData, Tensor],
+    prepared: Prepared,
+    subframes: int,
+    at_once: int,
 ) -> dict[str, Any]:
     """The expected error of the images; see dainr/assess/image_error.py."""
     maps = model.coil_maps().cpu().numpy() if isinstance(model, RefinesCoilMaps) else prepared.coil_maps
     fitted = Fitted(images.cpu().numpy(), maps, prepared.noise_std, prepared.cartesian)
 
-    def residuals(samples: Tensor, readouts: np.ndarray) -> Residuals:
+    def of_readouts(data: FrameData, samples: Tensor, readouts: np.ndarray) -> Residuals:
         chosen = readouts_in_order(prepared, readouts, subframes)
         trajectory = prepared.trajectory[chosen]
-        by_readout = samples.cpu().numpy().reshape(-1, *trajectory.shape[:2])
-        return Residuals(by_readout, trajectory, prepared.density[chosen])
+        n_coils, shape = len(prepared.kspace), trajectory.shape[:2]
+        change = None
+        if prepared.frame_position is not None:
+            number = np.repeat(data.frames, np.diff(data.starts) // shape[1])  # at which each readout was predicted
+            since = (prepared.frame_position[chosen] - number).astype(np.float32)
+            rate = _change(model, images, data, prepared, at_once)
+            change = rate.cpu().numpy().reshape(n_coils, *shape) * since[:, None]
+        by_readout = samples.cpu().numpy().reshape(n_coils, *shape)
+        return Residuals(by_readout, trajectory, prepared.density[chosen], prepared.frame[chosen], change)
 
-    return image_error(fitted, residuals(seen, ~prepared.held_out), residuals(unseen, prepared.held_out))
+    return image_error(fitted, of_readouts(*seen, ~prepared.held_out), of_readouts(*unseen, prepared.held_out))
+
+
+def _change(
+    model: FrameModel, images: Tensor, data: FrameData, prepared: Prepared, at_once: int
+) -> Complex[Tensor, "coil point"]:
+    """By how much the samples of the data change in a frame's time, from the frames before and after."""
+    around = (images.roll(-1, 0) - images.roll(1, 0)) / 2
+    rate = around if prepared.cyclic else torch.gradient(images, dim=0)[0]
+    size, parts = at_once or len(data.frames), []
+    for first in range(0, len(data.frames), size):
+        batch = data.batch(range(first, min(first + size, len(data.frames))))
+        operator = batch.operator.with_maps(model.coil_maps()) if isinstance(model, RefinesCoilMaps) else batch.operator
+        nearest = np.clip(np.rint(batch.frames), 0, len(images) - 1).astype(int)
+        parts.append(operator(rate[nearest.tolist()]))
+    return torch.cat(parts, 1)

@@ -12,7 +12,7 @@
    the image's edges sit in, median over root mean square of the gradient, counts with `FEW`; `GAIN` does the rest.
 
 The constants are the best for the phantoms of `python -m benchmarks.error_map --seed 1 --scans 32` and `--seed 11
---scans 16 --matrix 128 --frames 20`.
+--scans 16 --matrix 128 --frames 20`; `GAIN` for those of `python -m benchmarks.trust --no-disturbed`, seeds 6 and 7.
 """
 
 import math
@@ -39,7 +39,7 @@ BLUR = (1.0, 1.5, 1.5)  # standard deviations: frames, pixels
 FLOOR = 0.05  # of the root mean square over the image: no pixel's refits spread less, and no gradient is smaller
 OBJECT = 0.05  # of the peak
 EDGES, TRUST, FEW = 0.25, 0.75, 0.3
-GAIN = 2.28
+GAIN = 2.12
 USUAL = 1.7  # error of the image over the spread of the refits, where nothing was held out
 
 
