@@ -77,7 +77,9 @@ def search(
         study.enqueue_trial(start)
     before = [_attempt(trial) for trial in study.trials if trial.state.is_finished()]
     yield from before
-    for _ in range(len(before), attempts):
+    for number in range(len(before), attempts):
+        # anew for each, so that attempts killed on the way change nothing of those after them
+        study.sampler = optuna.samplers.TPESampler(seed=config.seed + number, n_startup_trials=FIRST_AT_RANDOM)
         trial = study.ask(spread)
         try:
             errors = _errors(scans, build_config(DainrConfig, _with(config, trial.params)), trial, observers)
@@ -143,7 +145,6 @@ def _open(store: Path, scans: Sequence[Scan], config: DainrConfig) -> Any:
         _check(study)
     except (ValueError, LookupError, TypeError, AssertionError, optuna.exceptions.OptunaError) as error:
         raise BadRequest(str(store), f"it is not the study of a search ({error})", "move it away") from error
-    study.sampler = optuna.samplers.TPESampler(seed=config.seed + len(study.trials), n_startup_trials=FIRST_AT_RANDOM)
     study.pruner = optuna.pruners.MedianPruner(n_startup_trials=FIRST_AT_RANDOM, n_warmup_steps=PRUNE_FROM)
     return study
 

@@ -71,6 +71,26 @@ def test_a_search_that_was_killed_begins_its_start_again(radial_scan: Scan, tmp_
     assert attempts[0].score == 1.0 and len(attempts) == 2
 
 
+@pytest.mark.parametrize("attempt", [0, 1])
+def test_a_search_that_was_killed_tries_what_it_would_have_tried(
+    radial_scan: Scan, tmp_path: Path, attempt: int
+) -> None:
+    begun = 0
+
+    def killed(step: Step) -> None:
+        nonlocal begun
+        begun += step.step == 1
+        if begun > attempt:
+            raise KeyboardInterrupt
+
+    undisturbed = list(search([radial_scan], CONFIG, 3, tmp_path / "whole.study"))
+    with pytest.raises(KeyboardInterrupt):
+        list(search([radial_scan], CONFIG, 3, tmp_path / "a.study", [killed]))
+    again = list(search([radial_scan], CONFIG, 3, tmp_path / "a.study"))
+    assert [a.settings for a in again] == [a.settings for a in undisturbed]
+    assert [a.score for a in again] == [a.score for a in undisturbed]
+
+
 def test_a_start_that_diverges_is_said(radial_scan: Scan, tmp_path: Path) -> None:
     wild = build_config(DainrConfig, config_dict(CONFIG), ["learning_rate=1e9"])
     with pytest.raises(Diverged):
