@@ -17,6 +17,7 @@ from dainr.assess.scores import evaluate
 from dainr.fit.adamw import AdamW, parameter_groups
 from dainr.losses.learning import LossConfig, make_loss
 from dainr.networks.unrolled import ARCHITECTURES
+from dainr.networks.unrolled.unrolled import UnrolledNetwork
 from dainr.operators.measured import Measurements
 from dainr.prepare import PrepareConfig, prepare_slice
 from dainr.prepare.frame_data import frame_data
@@ -32,6 +33,7 @@ from dainr.simulate.simulate import simulate_cine
 SNR, FOLD, SPOKES, CALIBRATION = 40.0, 8.0, 8, 4
 DENSE_FOLD = 4.0  # of lines of variable density, for one coil
 FIRST_TEST = 10_000  # number of the first scene that no network learns from
+ROOM = 2**30  # bytes for the activations of a step, which are not computed twice then
 WARM_UP, FLOOR = 0.05, 0.01  # of the steps, in which the rate rises; of the rate, at the end
 
 
@@ -150,6 +152,8 @@ def train(
     network: nn.Module, cases: Sequence[Case], loss: LossConfig, steps: int, rate: float, seed: int
 ) -> list[float]:
     """So many steps of AdamW, each by one scene; the losses. Every scene is seen once a round, in random order."""
+    if isinstance(network, UnrolledNetwork):
+        network.room = ROOM
     optimiser = AdamW(parameter_groups(network, rate, 0.0), (0.9, 0.999))
     generator, losses, order = torch.Generator().manual_seed(seed), list[float](), list[int]()
     for step in range(steps):
