@@ -13,7 +13,7 @@ from dainr.simulate import SimulationConfig, simulate_phantom
 
 from . import assert_one_error, invoke, start, succeed
 
-SMALL = ("--device", "cpu", "--method", "crnn", "--set", "nufft=finufft", "--set", "channels=2", "--set", "cascades=2")
+SMALL = ("--device", "cpu", "--method", "crnn", "--set", "nufft=compiled", "--set", "channels=2", "--set", "cascades=2")
 QUICK = (*SMALL, "--set", "validate_every=2", "--set", "holdout=0.2")
 
 

@@ -45,6 +45,7 @@ class UnrolledNetwork(nn.Module):
     ) -> None:
         super().__init__()
         self.start = start
+        self.mixed = False  # whether regularisers compute in bfloat16 while gradients are asked for
         self.room = 0  # bytes that the activations of a pass may take; a cascade beyond it computes its own again
         self._sizes: dict[torch.Size, int] = {}  # of a cascade's activations, by the shape of the images
         if len(regularisers) not in (1, cascades):
@@ -90,8 +91,9 @@ class UnrolledNetwork(nn.Module):
 
     def _cascade(self, number: int, measured: Measured, x: Tensor, state: Any) -> tuple[Tensor, Any]:
         parts = torch.view_as_real(x).permute(0, 3, 1, 2)
-        parts, state = self.regularisers[number](parts, state, measured.cyclic)
-        x = torch.view_as_complex(parts.permute(0, 2, 3, 1).contiguous())
+        with torch.autocast(x.device.type, torch.bfloat16, enabled=self.mixed and torch.is_grad_enabled()):
+            parts, state = self.regularisers[number](parts, state, measured.cyclic)
+        x = torch.view_as_complex(parts.float().permute(0, 2, 3, 1).contiguous())
         return self.consistencies[number](x, measured), state
 
 

@@ -4,6 +4,7 @@ import dataclasses
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from functools import partial
+from typing import Literal
 
 from dainr.errors import BadRequest
 from dainr.methods import METHODS, get_method
@@ -29,6 +30,7 @@ class TrainingConfig:
     learning_rate: float = within(1e-3, 1e-9, 1e9)
     final_rate: float = within(0.03, 0, 1)  # share of the rate that is left at the end
     balanced: bool = True  # the logarithm of a scan's loss counts: else those whose samples say most of noise rule
+    precision: Literal["single", "mixed"] = "single"  # mixed: what is learned computes steps in bfloat16
     weight_decay: float = within(1e-4, 0, 100)
     decay_of_squares: float = within(0.99, 0, 1)  # AdamW's beta 2
     warm_up: float = within(0.03, 0, 1)  # share of the steps in which the rate rises

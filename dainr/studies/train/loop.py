@@ -50,6 +50,7 @@ class Training:
         self.network, self.training, self.validating = network, training, validating
         self.config, self.limits = config, config.training
         if isinstance(network, UnrolledNetwork):
+            network.mixed = self.limits.precision == "mixed"
             network.room = int(ROOM * memory_bytes(training.device)) // PASSES
         groups = parameter_groups(network, self.limits.learning_rate, self.limits.weight_decay)
         self.optimiser = AdamW(groups, (0.9, self.limits.decay_of_squares))

@@ -90,3 +90,16 @@ def test_gradients_are_the_same_however_many_activations_are_kept(kept: int) -> 
         gradients.append([p.grad.clone() for p in unrolled.parameters() if p.grad is not None])
     assert all(torch.equal(a, b) for a, b in zip(*gradients, strict=True))
     assert len(calls) == 3 + 3 - kept  # once each, and once more those that were not kept
+
+
+def test_mixed_precision_is_of_steps_alone_and_near() -> None:
+    (measured, _), unrolled, found = on_the_grid(4), network(), []
+    for mixed in (False, True):
+        unrolled.mixed = mixed
+        unrolled.zero_grad()
+        unrolled(measured).abs().square().sum().backward()
+        gradients = torch.cat([p.grad.flatten() for p in unrolled.parameters() if p.grad is not None])
+        with torch.no_grad():
+            found.append((gradients, unrolled(measured)))
+    assert 1e-6 < relative_l2(found[1][0], found[0][0]) < 2e-2
+    assert torch.equal(found[0][1], found[1][1])
