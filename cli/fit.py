@@ -1,5 +1,6 @@
 """`dainr fit`: reconstruct a scan into a run folder."""
 
+import gc
 import json
 from contextlib import ExitStack
 from pathlib import Path
@@ -101,6 +102,7 @@ def _run(folder: "RunFolder", scan: "Scan", request: "Request", config: Any, res
 
     progress.say(f"{request.scan}: {scan.n_frames} frames, {_in_words(request)}; Ctrl-C saves and stops")
     progress.show_log()
+    gc.freeze()  # every slice ends with a collection of garbage, which need not look at what is loaded
     with Interrupt() as interrupt:
         try:
             recon = reconstruct_into(folder, scan, request, config, [progress], resume, lambda: interrupt.requested)

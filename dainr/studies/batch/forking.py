@@ -5,6 +5,7 @@ that is forked talks with the batch by a pair of sockets that nobody else has, a
 """
 
 import ctypes
+import gc
 import os
 import pickle
 import select
@@ -150,6 +151,7 @@ def serve() -> None:
     os.dup2(os.open(os.devnull, os.O_RDONLY), 0)
     for module in NEEDED:
         import_module(module)
+    gc.freeze()  # every slice ends with a collection of garbage, which need not look at what is loaded
     while True:
         question, files, *_ = socket.recv_fds(questions, LONGEST, 1)
         if not question:
