@@ -4,15 +4,18 @@ import importlib
 import importlib.util
 import re
 import tomllib
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import pytest
+import torch
 import typer
 import yaml
 
 from dainr.assess.verdict import GOOD_ERROR, POOR_ERROR
 from dainr.cli import app
+from dainr.networks.unrolled import layers, unrolled
 from tests.test_layering import MODULES, ORDER
 
 ROOT = Path(__file__).parents[1]
@@ -208,3 +211,14 @@ def test_the_hooks_run_what_make_lint_and_make_types_run() -> None:
     commands = [line.strip().replace("$(BIN)", ".venv/bin") for recipe in recipes for line in recipe.splitlines()]
     hooks = re.findall(r"^ +entry: (.*)$", text_of(ROOT / ".pre-commit-config.yaml"), re.MULTILINE)
     assert sorted(hooks) == sorted(commands) and len(hooks) == 3
+
+
+def test_the_network_in_one_file_runs() -> None:
+    section = text_of(ROOT / "docs" / "extending.md").partition("## A network in one file")[2].partition("\n## ")[0]
+    code = "\n".join(line[4:] for line in section.splitlines() if line.startswith("    ") or not line)
+    names = {"dataclass": dataclass, "torch": torch, "Tensor": torch.Tensor} | vars(layers) | vars(unrolled)
+    exec(code, names)
+    network = names["build"](names["PlainConfig"](channels=4))
+    assert len(network.regularisers) == network.cascades == 3
+    x, state = network.regularisers[0](torch.randn(3, 2, 9, 8), None, True)
+    assert x.shape == (3, 2, 9, 8) and state is None
