@@ -38,6 +38,16 @@ def test_it_is_the_sum_over_pixels(without: None, n_coils: int, tolerance: float
     assert np.vdot(back, images) == pytest.approx(np.vdot(samples, expected), rel=10 * off)
 
 
+@pytest.mark.skipif(coils.finufft is None, reason="finufft is not installed")
+@pytest.mark.parametrize("n_coils", [1, 2, 3])
+def test_sums_have_one_order_however_many_threads_there_are(n_coils: int, two_threads: None) -> None:
+    angle, radius = np.arange(60)[:, None] * 0.7, np.linspace(-0.5, 0.49, 64)
+    points = np.stack([radius * np.sin(angle), radius * np.cos(angle)], -1).reshape(-1, 2)
+    transform, samples = coils.CoilNufft(points, (32, 32), n_coils), random_complex(n_coils, len(points))
+    first = transform.adjoint(samples)
+    assert all(np.array_equal(transform.adjoint(samples), first) for _ in range(30))
+
+
 WITHOUT = """
 import sys
 sys.modules["finufft"] = None

@@ -6,6 +6,7 @@ x_hat[c, j] = sum_r x[c, r] exp(-2 pi i k_j . r), and its adjoint; no factor mak
 from typing import Any
 
 import numpy as np
+import torch
 from jaxtyping import Complex, Float
 
 from dainr.operators.nufft.gridded import GriddedNufft
@@ -14,6 +15,13 @@ try:
     import finufft
 except (ImportError, OSError):  # it has no wheel for every platform
     finufft = None
+
+ONE_COIL_A_THREAD = 2  # finufft's spread_thread
+
+
+def threads_for(n_coils: int) -> int:
+    """As many threads as share the coils evenly: those that share a coil would add up in the order they come."""
+    return max(n for n in range(1, torch.get_num_threads() + 1) if n_coils % n == 0)
 
 
 class CoilNufft:
@@ -36,7 +44,8 @@ class CoilNufft:
         if finufft is not None:
             self._angles = np.ascontiguousarray(2 * np.pi * points.T.astype(self.dtype.type().real.dtype))
             kinds = ((2, -1), (1, 1))
-            self._plans = [finufft.Plan(kind, shape, n_coils, tolerance, sign, dtype) for kind, sign in kinds]
+            how = {"spread_thread": ONE_COIL_A_THREAD, "nthreads": threads_for(n_coils)}
+            self._plans = [finufft.Plan(kind, shape, n_coils, tolerance, sign, dtype, **how) for kind, sign in kinds]
             for plan in self._plans:
                 plan.setpts(*self._angles)
 

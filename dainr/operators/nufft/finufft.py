@@ -15,10 +15,10 @@ from torch import Tensor
 
 from dainr.kernels.compiling import as_array
 from dainr.operators.fourier import FourierOperator
+from dainr.operators.nufft.coils import ONE_COIL_A_THREAD, threads_for
 
 TOLERANCE = 5e-5
 UPSAMPLING = 1.25
-ONE_COIL_A_THREAD = 2  # finufft's spread_thread
 
 
 class FinufftOperator(FourierOperator):
@@ -39,7 +39,7 @@ class FinufftOperator(FourierOperator):
             dtype="complex64",
             upsampfac=UPSAMPLING,
             modeord=0,  # centred at n // 2
-            nthreads=max(n for n in range(1, torch.get_num_threads() + 1) if n_coils % n == 0),
+            nthreads=threads_for(n_coils),
             spread_thread=ONE_COIL_A_THREAD,
         )
         plan.setpts(*coordinates)
