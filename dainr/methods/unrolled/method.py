@@ -26,6 +26,7 @@ from dainr.methods.unrolled.config import FROM_NOTHING, AnyLearning, LearningCon
 from dainr.methods.unrolled.model import LearningLoss, NetworkModel
 from dainr.networks.unrolled import ARCHITECTURES, UnrolledNetwork
 from dainr.networks.unrolled.stored import StoredNetwork, load_network
+from dainr.networks.unrolled.unrolled import room_of_a_pass
 from dainr.prepare.frame_data import frame_data
 from dainr.prepare.groups import measurements
 from dainr.scan import Scan
@@ -72,7 +73,9 @@ class NetworkMethod(SliceMethod):
         prepared, device = part.prepared, torch.device(config.device)
         heldout = frame_data(prepared, prepared.held_out, config.nufft, device) if prepared.held_out.any() else None
         cyclic = is_cyclic(config.cyclic, prepared, part.gridded)
-        model = NetworkModel(self.start(config).to(device), measurements(prepared, part.data, cyclic))
+        network = self.start(config).to(device)
+        network.room = room_of_a_pass(device)
+        model = NetworkModel(network, measurements(prepared, part.data, cyclic))
         prepare_seconds = time.perf_counter() - part.begun_at
         if begun is not None and begun.state.is_done:
             best, state = begun.tensors, begun.state
@@ -95,7 +98,7 @@ class NetworkMethod(SliceMethod):
         kept = {name: tensor.detach().cpu() for name, tensor in model.state_dict().items()}
         return SliceResult(images, state, record, seconds=seconds, kept=kept)
 
-    def start(self, config: LearningConfig) -> nn.Module:
+    def start(self, config: LearningConfig) -> UnrolledNetwork:
         """The network as it starts, of sizes that are decided. Raises BadRequest where weights do not fit it."""
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(config.seed)

@@ -14,8 +14,11 @@ from jaxtyping import Complex, Float
 from torch import Tensor, nn
 from torch.utils.checkpoint import checkpoint
 
+from dainr.machine.device import memory_bytes
 from dainr.networks.unrolled.consistency import Kind, make_consistency
 from dainr.operators.measured import Measured
+
+ROOM, PASSES = 0.25, 3  # share of the memory for activations, of the passes that a loss makes at most
 
 Start = Literal["average", "gridded"]
 
@@ -95,6 +98,11 @@ class UnrolledNetwork(nn.Module):
             parts, state = self.regularisers[number](parts, state, measured.cyclic)
         x = torch.view_as_complex(parts.float().permute(0, 2, 3, 1).contiguous())
         return self.consistencies[number](x, measured), state
+
+
+def room_of_a_pass(device: torch.device) -> int:
+    """Bytes that the activations of a pass may take, where a loss makes no more passes than the losses here do."""
+    return int(ROOM * memory_bytes(device)) // PASSES
 
 
 def _around_average(measured: Measured) -> Complex[Tensor, "frame y x"]:

@@ -18,15 +18,14 @@ from dainr.fit.adamw import AdamW, parameter_groups
 from dainr.fit.state import Checkpoint, FitState, Observer, Step, Validation, of_the_run
 from dainr.losses import relative_error
 from dainr.losses.learning import make_loss
-from dainr.machine.device import memory_bytes
 from dainr.machine.shortage import memory_for
 from dainr.methods.unrolled.model import NetworkModel
 from dainr.networks.unrolled import UnrolledNetwork
+from dainr.networks.unrolled.unrolled import room_of_a_pass
 from dainr.studies.train.cohort import Cohort
 from dainr.studies.train.config import TrainConfig, TrainingConfig
 
 SMALLEST = 1e-4  # loss that counts by its logarithm; SURE may be less, and less than nothing
-ROOM, PASSES = 0.25, 3  # share of the memory for activations, of the passes that a loss makes at most
 FIX = "start anew with --force and a lower --set learning_rate=..."
 
 
@@ -51,7 +50,7 @@ class Training:
         self.config, self.limits = config, config.training
         if isinstance(network, UnrolledNetwork):
             network.mixed = self.limits.precision == "mixed"
-            network.room = int(ROOM * memory_bytes(training.device)) // PASSES
+            network.room = room_of_a_pass(training.device)
         groups = parameter_groups(network, self.limits.learning_rate, self.limits.weight_decay)
         self.optimiser = AdamW(groups, (0.9, self.limits.decay_of_squares))
         self.state = FitState()
