@@ -22,16 +22,17 @@ def checkpoint(tmp_path: Path) -> Path:
 
 def test_without_imports_there_are_random_and_shipped_weights(folder: Path) -> None:
     shown = succeed("weights")
-    first, second = shown.stdout.splitlines()
+    first, second, third = shown.stdout.splitlines()
     assert first == "random: drawn from the seed of the fit"
     assert second.startswith("mdsr_cine: from pretrained/train.py ") and "licence MIT" in second
+    assert third.startswith("crunet_cine: method crunet; from dainr train ") and "licence MIT" in third
     assert shown.stderr == f"folder: {folder}\n"
 
 
 def test_imported_weights_are_listed_with_their_licence_and_checksum(checkpoint: Path) -> None:
     said = succeed("weights", "import", checkpoint, "--licence", "CC0").stderr
     assert said.endswith("mine.safetensors: installed; use it by --set mdsr_weights=mine\n")
-    line = succeed("weights").stdout.splitlines()[2]
+    line = succeed("weights").stdout.splitlines()[-1]
     assert line.startswith("mine: from mine.safetensors; licence CC0; SHA-256 ")
     assert "DAMAGED" not in line
 
@@ -39,7 +40,7 @@ def test_imported_weights_are_listed_with_their_licence_and_checksum(checkpoint:
 def test_damaged_weights_are_listed_as_damaged(checkpoint: Path, folder: Path) -> None:
     succeed("weights", "import", checkpoint)
     (folder / "mine.safetensors").write_bytes(b"")
-    line = succeed("weights").stdout.splitlines()[2]
+    line = succeed("weights").stdout.splitlines()[-1]
     assert line.endswith("DAMAGED, run: dainr weights import mine.safetensors --force")
 
 

@@ -38,7 +38,7 @@ log = logging.getLogger(__name__)
 class NetworkMethod(SliceMethod):
     """A network, fitted slice by slice; subclasses name it."""
 
-    presets = ("default", "paper")
+    presets: tuple[str, ...] = ("default", "paper")
     Config: type[Any] = UnrolledConfig
 
     def build(self, sizes: Any) -> UnrolledNetwork:

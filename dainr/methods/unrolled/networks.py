@@ -22,6 +22,7 @@ class CRUNet(NetworkMethod):
     """CRUNet-MR."""
 
     name = "crunet"
+    presets = ("default", "paper", "trained")
     Config = CRUNetMethodConfig
     about = "unrolled recurrent U-Net, forward and backward in time (CRUNet-MR)"
     cited_as = (

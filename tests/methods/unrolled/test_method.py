@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 import torch
 
+from dainr.assess.scores import evaluate
 from dainr.errors import BadRequest
 from dainr.fit.state import RunState, Step
 from dainr.methods import configure, get_method
@@ -19,6 +20,7 @@ from dainr.report import build_report
 from dainr.runs.folder import RunFolder
 from dainr.runs.run import Request, load_run, reconstruct_into
 from dainr.scan import Scan
+from dainr.simulate import SimulationConfig, simulate_phantom
 
 COMMON = ("nufft=compiled", "device=cpu", "iterations=3", "validate_every=2")
 QUICK = (*COMMON, "channels=4", "cascades=2")
@@ -55,6 +57,16 @@ def test_presets_are_the_sizes_for_a_laptop_and_those_that_were_published(name: 
     architecture = ARCHITECTURES[name]
     assert configure(name, None)[1].network == configure(name, "default")[1].network == architecture.Config()
     assert configure(name, "paper")[1].network == architecture.paper
+
+
+@pytest.mark.parametrize("sampling", [{"spokes": 9}, {"pattern": "vista", "acceleration": 6}], ids=str)
+def test_the_weights_that_ship_are_better_than_where_they_start(sampling: dict[str, Any]) -> None:
+    scan = simulate_phantom(SimulationConfig(**sampling, coils=4, frames=8, matrix=72))
+    (_, config), method = configure("crunet", "trained", ["nufft=compiled", "device=cpu"]), get_method("crunet")
+    found = method(scan, method.resolve(scan, config)[0])
+    start = run(scan, "crunet", "iterations=1", "learning_rate=1e-9")
+    score, before = (evaluate(recon.cine.data, scan.reference) for recon in (found, start))
+    assert score.whole.psnr > before.whole.psnr + 1 and score.dynamic.psnr > before.dynamic.psnr
 
 
 @pytest.mark.parametrize("name", sorted(ARCHITECTURES.keys() - set(SMALL)))
