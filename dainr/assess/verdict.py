@@ -151,6 +151,11 @@ def _overfit(fit: Mapping[str, Any], where: str) -> list[Finding]:
 
 def _convergence(fit: Mapping[str, Any], where: str) -> list[Finding]:
     validations = fit["validations"]
+    if not fit["steps"]:
+        text = (
+            "The network was applied as it is, and learned nothing from this scan: what it shows may be of other scans."
+        )
+        return [Finding("caution", f"{where}{text}")]
     if fit["stopped"] == "interrupted":
         return [Finding("caution", f"{where}It was interrupted after {fit['steps']} steps: resume it to finish.")]
     if fit["stopped"] == "converged":

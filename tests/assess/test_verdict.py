@@ -111,6 +111,12 @@ def test_an_interrupted_fit_is_told_to_resume() -> None:
     assert the_one(findings(fit(stopped="interrupted")), "after 100 steps: resume it").level == "caution"
 
 
+def test_a_network_that_was_only_applied_is_told_from_one_that_learned() -> None:
+    found = findings(fit(steps=0, stopped="", validations=[]))
+    assert the_one(found, "learned nothing from this scan").level == "caution"
+    assert not any("budget" in f.text for f in found)
+
+
 def test_a_converged_fit_names_the_state_kept() -> None:
     assert the_one(findings(fit()), "It converged: the state kept is that of step 80 of 100").level == "good"
 
