@@ -61,7 +61,7 @@ def toeplitz_kernel(
     return torch.fft.fft2(response).real
 
 
-def _waves(k: Float[Tensor, " point"], n: int) -> Complex[Tensor, "point 2n"]:
+def _waves(k: Float[Tensor, " point"], n: int) -> Complex[Tensor, "point distance"]:
     """exp(2 pi i k d) for the distances 0 .. n - 1, -n .. -1."""
     distance = torch.arange(2 * n, device=k.device, dtype=torch.float64)
     distance[n:] -= 2 * n

@@ -98,7 +98,7 @@ def test_a_changed_part_is_refused(parts: list[Path], tmp_path: Path) -> None:
 
 def test_another_vgg16_is_not_installed(parts: list[Path], tmp_path: Path) -> None:
     torch.save(dists.Dists().state_dict(), tmp_path / "vgg16.pth")
-    with pytest.raises(BadRequest, match="a part of DISTS's weights"):
+    with pytest.raises(BadRequest, match="a part of DISTS's"):
         import_weights(tmp_path / "vgg16.pth")
     assert not (tmp_path / "weights").exists()
 

@@ -234,7 +234,6 @@ def test_two_batches_in_one_folder_do_not_meet(scans: Path, tmp_path: Path) -> N
     "options",
     [
         ("--export", ".doc"),
-        ("--jobs", -1),
         ("--resume",),
         ("--jobs", 2, "--scheduler", "tcp://127.0.0.1:1"),
         ("--scheduler", "tcp://127.0.0.1:1"),

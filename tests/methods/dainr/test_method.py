@@ -274,7 +274,7 @@ def test_saved_fields_are_restored_bit_by_bit(radial_scan: Scan, form: str, pair
     assert torch.equal(restored[0].displacement([1.5], (32, 32)), field.displacement([1.5], (32, 32)))
 
 
-@pytest.mark.parametrize("rate", ["1e6", "1e30"])
+@pytest.mark.parametrize("rate", ["1e6", "1e9"])
 @both
 def test_a_fit_that_runs_away_is_an_error_and_not_a_black_cine(radial_scan: Scan, form: str, rate: str) -> None:
     with pytest.raises(Diverged, match=r"lower .*learning_rate"):
