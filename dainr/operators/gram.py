@@ -47,6 +47,17 @@ class KernelGram(SelfAdjoint):
         return out
 
 
+def grid_kernel(
+    points: Float[Tensor, "point 2"], weights: Float[Tensor, " point"], matrix: tuple[int, int]
+) -> Float[Tensor, "ky kx"]:
+    """K of `KernelGram` for the samples of one frame that lie on the grid, each on a place of its own."""
+    size = torch.tensor(matrix, device=points.device)
+    y, x = ((points * size).round().long() % size).unbind(1)
+    kernel = weights.new_zeros(matrix)
+    kernel[y, x] = weights
+    return kernel
+
+
 def toeplitz_kernel(
     points: Float[Tensor, "point 2"], weights: Float[Tensor, " point"], matrix: tuple[int, int]
 ) -> Float[Tensor, "ky kx"]:
