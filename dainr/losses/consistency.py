@@ -7,7 +7,7 @@ squared error over the energy of what was measured, 0 for images that explain it
 from collections.abc import Callable
 
 import torch
-from jaxtyping import Bool, Complex, Float
+from jaxtyping import Complex, Float
 from torch import Tensor
 
 from dainr.operators.measured import Measured, Measurements
@@ -26,15 +26,7 @@ def energy_per_pixel(measured: Measured, images: Complex[Tensor, "frame y x"]) -
     return (measured.energy.detach() / images.numel()).clamp(min=torch.finfo(torch.float32).tiny)
 
 
-def mc(
-    network: Network,
-    measurements: Measurements,
-    generator: torch.Generator,
-    available: Bool[Tensor, "frame group"] | None = None,
-) -> Float[Tensor, ""]:
-    """The misfit of f(y) to the same y: nothing says what lies between the samples but the network itself.
-
-    `available`: the groups of readouts that count; None: all.
-    """
-    measured = measurements.of(available)
+def mc(network: Network, measurements: Measurements, generator: torch.Generator) -> Float[Tensor, ""]:
+    """The misfit of f(y) to the same y: nothing says what lies between the samples but the network itself."""
+    measured = measurements.of()
     return relative_misfit(measured, network(measured))

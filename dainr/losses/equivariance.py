@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 import torch
-from jaxtyping import Bool, Complex, Float
+from jaxtyping import Complex, Float
 from torch import Tensor
 
 from dainr.losses.consistency import Network, energy_per_pixel, relative_misfit
@@ -41,16 +41,15 @@ def ddei(
     measurements: Measurements,
     generator: torch.Generator,
     config: EquivarianceConfig = EquivarianceConfig(),
-    available: Bool[Tensor, "frame group"] | None = None,
 ) -> Float[Tensor, ""]:
     """The loss of a step with a transform drawn for it; two passes of the network, three with `data_term=sure`.
 
-    `available`: the groups of readouts that count; None: all. Raises BadRequest where all transforms are off.
+    Raises BadRequest where all transforms are off.
     """
-    measured = measurements.of(available)
+    measured = measurements.of()
     images = network(measured)
     if config.data_term == "sure":
-        data = risk(network, images, measurements, generator, available)
+        data = risk(network, images, measurements, generator)
     else:
         data = relative_misfit(measured, images)
     matrix = (images.shape[1], images.shape[2])

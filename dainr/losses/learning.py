@@ -4,7 +4,7 @@ from dataclasses import dataclass, field
 from functools import partial
 from typing import Literal
 
-from jaxtyping import Bool, Complex
+from jaxtyping import Complex
 from torch import Tensor
 
 from dainr.errors import BadRequest
@@ -29,21 +29,20 @@ class LossConfig:
 
 def make_loss(
     config: LossConfig,
-    available: Bool[Tensor, "frame group"] | None = None,
     reference: Complex[Tensor, "frame y x"] | None = None,
 ) -> NetworkLoss:
     """The loss of a network on one slice; a loss of measurements alone uses no `reference`.
 
-    `available`: the groups of readouts it may use; None: all. Raises BadRequest for `supervised` without a reference.
+    Raises BadRequest for `supervised` without a reference.
     """
     if config.loss == "ssdu":
-        return partial(ssdu, config=config.splitting, available=available)
+        return partial(ssdu, config=config.splitting)
     if config.loss == "ddei":
-        return partial(ddei, config=config.equivariance, available=available)
+        return partial(ddei, config=config.equivariance)
     if config.loss == "sure":
-        return partial(sure, available=available)
+        return sure
     if config.loss == "mc":
-        return partial(mc, available=available)
+        return mc
     if reference is None:
         raise BadRequest("loss=supervised", "the scan has no reference", "choose loss=ssdu or loss=ddei")
     return partial(supervised, reference=reference, config=config.supervised)

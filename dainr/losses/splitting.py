@@ -1,8 +1,8 @@
 """SSDU: a network sees some of a frame's readouts and is judged by the others (Yaman et al., MRM 2020;84:3172).
 
 Every step and every frame have a split of their own. The centre of k-space, where a frame has calibration lines, is
-in both sets. The zero-shot form (Yaman et al., ICLR 2022, arXiv 2102.07737) keeps a third set, `third_set`, that tells
-when to stop, and gives the losses the others as `available`.
+in both sets. The third set of the zero-shot form (Yaman et al., ICLR 2022, arXiv 2102.07737), by which a fit is judged,
+are the readouts that every fit holds out: no loss has them.
 
 The weighted form divides by the density with which places of k-space judge, so that the loss stands for all of k-space
 and not for its centre alone (after Millard & Chiew, IEEE Trans Comput Imaging 2023;9:707): by the share of frames that
@@ -37,13 +37,12 @@ def ssdu(
     measurements: Measurements,
     generator: torch.Generator,
     config: SplittingConfig = SplittingConfig(),
-    available: Bool[Tensor, "frame group"] | None = None,
 ) -> Float[Tensor, ""]:
     """The relative misfit of f(readouts of one set) to those of the other.
 
-    `available`: the groups of readouts to split; None: all. Raises BadRequest where there are too few.
+    Raises BadRequest where there are too few.
     """
-    seen, judging = split(measurements, config.ratio, generator, available)
+    seen, judging = split(measurements, config.ratio, generator)
     images = network(measurements.of(seen))
     if not config.weighted:
         return relative_misfit(measurements.of(judging), images)
@@ -55,14 +54,13 @@ def split(
     measurements: Measurements,
     ratio: float,
     generator: torch.Generator,
-    available: Bool[Tensor, "frame group"] | None = None,
 ) -> tuple[Bool[Tensor, "frame group"], Bool[Tensor, "frame group"]]:
     """Groups that a network sees, and groups that judge it; on the CPU.
 
     In every frame each group but the centre judges with a chance of exactly `ratio`, as evenly as that goes: of 5
     with 0.4 always 2, of 4 one or two. Raises BadRequest where the whole series has less than two groups to split.
     """
-    filled = measurements.filled.cpu() if available is None else measurements.filled.cpu() & available.cpu()
+    filled = measurements.filled.cpu()
     centre = torch.zeros_like(filled)
     centre[:, 0] = filled[:, 0] & measurements.centre
     free = filled & ~centre
@@ -79,12 +77,3 @@ def split(
     elif not (free & ~judging).any():
         judging &= score < score[free].max()
     return filled & ~judging, judging | centre
-
-
-def third_set(measurements: Measurements, ratio: float, generator: torch.Generator) -> Bool[Tensor, "frame group"]:
-    """Groups to keep from every loss, `available=~third_set`: their misfit tells when a network learns noise by heart.
-
-    A share of each frame's groups, without the centre; on the CPU.
-    """
-    seen, _ = split(measurements, ratio, generator)
-    return measurements.filled.cpu() & ~seen

@@ -9,7 +9,7 @@ noise gains nothing here, unlike with plain consistency.
 from dataclasses import replace
 
 import torch
-from jaxtyping import Bool, Complex, Float
+from jaxtyping import Complex, Float
 from torch import Tensor
 
 from dainr.losses.consistency import Network, energy_per_pixel
@@ -18,17 +18,9 @@ from dainr.operators.measured import Measurements
 NOISE_STEP = 0.1  # tau, in standard deviations of the noise
 
 
-def sure(
-    network: Network,
-    measurements: Measurements,
-    generator: torch.Generator,
-    available: Bool[Tensor, "frame group"] | None = None,
-) -> Float[Tensor, ""]:
-    """The estimate relative to the energy of what was measured; two passes of the network.
-
-    `available`: the groups of readouts that count; None: all.
-    """
-    return risk(network, network(measurements.of(available)), measurements, generator, available)
+def sure(network: Network, measurements: Measurements, generator: torch.Generator) -> Float[Tensor, ""]:
+    """The estimate relative to the energy of what was measured; two passes of the network."""
+    return risk(network, network(measurements.of()), measurements, generator)
 
 
 def risk(
@@ -36,13 +28,12 @@ def risk(
     images: Complex[Tensor, "frame y x"],
     measurements: Measurements,
     generator: torch.Generator,
-    available: Bool[Tensor, "frame group"] | None,
 ) -> Float[Tensor, ""]:
     """The same for a network whose images are known already."""
-    measured, sigma = measurements.of(available), measurements.noise_std
+    measured, sigma = measurements.of(), measurements.noise_std
     energy = measured.misfit(images)
     if sigma > 0:
-        n = measurements.noise(generator, available)  # A^H W n
+        n = measurements.noise(generator)  # A^H W n
         tau = NOISE_STEP * sigma
         change = network(replace(measured, rhs=measured.rhs + tau * n)) - images
         divergence = (n.conj() * change).real.sum() / tau

@@ -118,13 +118,10 @@ class Measurements:
             return self._all
         return self._measured(self._weights(chosen))
 
-    def noise(
-        self, generator: torch.Generator, chosen: Bool[Tensor, "frame group"] | None = None
-    ) -> Complex[Tensor, "frame y x"]:
+    def noise(self, generator: torch.Generator) -> Complex[Tensor, "frame y x"]:
         """A^H W n of white complex noise n of unit variance."""
         drawn = torch.randn(self.kspace.shape, dtype=self.kspace.dtype, generator=generator)
-        weights = self.weights if chosen is None else self._weights(chosen)
-        return self.operator.adjoint(weights * drawn.to(self.kspace.device))
+        return self.operator.adjoint(self.weights * drawn.to(self.kspace.device))
 
     def _measured(self, weights: Float[Tensor, " point"]) -> Measured:
         return Measured(

@@ -73,19 +73,6 @@ def test_losses_of_measurements_are_one_of_black_images_and_zero_of_the_truth(na
     assert abs(float(loss(lambda measured: truth, scan, generator()))) < 1e-5
 
 
-@pytest.mark.parametrize("name", ["mc", "ddei", "sure"])
-def test_groups_that_are_not_available_do_not_count(name: LossName) -> None:
-    scan = some_scan()
-    available = torch.arange(scan.n_groups).expand(4, -1) < 3
-    loss = make_loss(LossConfig(loss=name), available)
-
-    def network(measured: Measured) -> Tensor:
-        torch.testing.assert_close(measured.weight, scan.of(available).weight)
-        return measured.rhs
-
-    loss(network, scan, generator())
-
-
 def test_equivariance_is_zero_of_a_network_that_is_equivariant_and_perfect() -> None:
     scan = lines_scan(random_complex(4, *MATRIX), ALL)  # all lines, one coil: G is the identity
     for seed in range(12):

@@ -4,7 +4,7 @@ import pytest
 import torch
 
 from dainr.errors import BadRequest
-from dainr.losses.splitting import SplittingConfig, split, ssdu, third_set
+from dainr.losses.splitting import SplittingConfig, split, ssdu
 from dainr.operators.measured import Measured
 from tests.helper import random_complex
 from tests.losses.lines import MATRIX, lines_scan, some_scan
@@ -61,16 +61,6 @@ def test_too_few_readouts_are_refused() -> None:
 def test_a_ratio_that_is_none_is_refused(ratio: float) -> None:
     with pytest.raises(BadRequest, match="ratio"):
         SplittingConfig(ratio=ratio)
-
-
-def test_a_third_set_stays_out_of_both() -> None:
-    scan = some_scan()
-    third = third_set(scan, 0.25, generator())
-    assert third.sum(1).tolist() == [1, 1, 1, 1]
-    assert not third[:, 0].any()
-    seen, judging = split(scan, 0.4, generator(1), ~third)
-    assert not ((seen | judging) & third).any()
-    assert torch.equal(seen | judging | third, scan.filled)
 
 
 def test_the_loss_is_the_relative_misfit_of_one_set_to_the_other() -> None:
