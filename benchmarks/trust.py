@@ -41,7 +41,7 @@ from dainr.simulate import PHANTOMS, SimulationConfig, simulate_cine
 SPOKES, ACCELERATION, SNR = (3.0, 34.0), (2.0, 10.0), (10.0, 100.0)  # from, to; drawn evenly in the logarithm
 COILS = (1, 2, 4, 8, 16, 32)
 PATTERNS = ("radial", "radial", "vista", "uniform")  # as often as they are named
-SUBJECTS = ("beating", "beating", *PHANTOMS)
+SUBJECTS = ("beating", "beating", "beating", "bolus", "decay", "breath", "extra-beat")  # as often as they are named
 CROPPED, UNMEASURED_NOISE = 0.25, 0.3  # shares of the scans
 REMEASURED = 3  # times each reference
 WITHIN = (0.7, 1.5)  # said over true

@@ -52,7 +52,8 @@ def simulate(
         typer.Option(
             PHANTOM,
             metavar="[NAME]",
-            help="Measure a phantom, analytically: beating, bolus, decay, breath or extra-beat.  [default: beating]",
+            help="Measure a phantom, analytically: beating, bolus, decay, breath, extra-beat or textured."
+            "  [default: beating]",
         ),
     ] = None,
     spokes: Annotated[int | None, typer.Option(help="Spokes, or spirals, per frame.  [default: 13]")] = None,
@@ -100,7 +101,7 @@ def simulate(
     if jobs is not None:
         raise BadRequest("--jobs", "a single scan is made at once", "add --scenes, or leave it out")
     from dainr.io.scans import native
-    from dainr.simulate import PHANTOMS, SimulationConfig, simulate_phantom
+    from dainr.simulate import PHANTOMS, SimulationConfig, simulate_phantom, true_displacement
     from dainr.simulate.simulate import STACK
 
     if out.exists() and not force:
@@ -118,7 +119,7 @@ def simulate(
 
         write_ismrmrd(scan, out, partitions=True)
     else:
-        native.write(scan, out)
+        native.write(scan, out, None if cine is not None else true_displacement(config))
     ny, nx = scan.matrix
     if not quiet:
         typer.echo(

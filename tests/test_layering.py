@@ -16,6 +16,7 @@ ORDER = [
     ["dainr.settings"],
     ["dainr.operators"],
     ["dainr.cine"],
+    ["dainr.motion"],
     ["dainr.scan_checks", "dainr.scan"],
     ["dainr.losses"],
     ["dainr.simulate"],

@@ -33,6 +33,11 @@ class DynamicField(nn.Module, ABC):
         Times before the first or after the last fitted frame show that frame.
         """
 
+    @property
+    def deforms(self) -> bool:
+        """Whether it carries anything: a field may have been fitted without a deformation."""
+        return True
+
     @abstractmethod
     def displacement(self, frames: Sequence[float], matrix: tuple[int, int]) -> Float[Tensor, "frame 2 y x"]:
         """From every pixel of a frame to its place in canonical space, (x, y) in pixels of the matrix.

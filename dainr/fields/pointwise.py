@@ -55,6 +55,11 @@ class PointwiseField(DynamicField):
         """
         return torch.stack([self._render_frame(frame_number(self.times, time), matrix) for time in times])
 
+    @property
+    def deforms(self) -> bool:
+        """Not with `deformation.encoding=none`."""
+        return self.deformation is not None
+
     def displacement(self, frames: Sequence[float], matrix: tuple[int, int]) -> Float[Tensor, "frame 2 y x"]:
         """From every pixel of a frame to its place in canonical space, (x, y) in pixels of the matrix."""
         pixels, _, encoded = self._encodings(matrix)

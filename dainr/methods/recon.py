@@ -14,9 +14,10 @@ from dainr.cine import Cine, resample_affine
 from dainr.errors import BadRequest, OutOfMemory
 from dainr.fields.field import DynamicField
 from dainr.fit.state import FitState
-from dainr.kernels.coordinates import even_times
+from dainr.kernels.coordinates import even_times, frame_number
 from dainr.machine import disk
 from dainr.machine.device import memory_bytes
+from dainr.motion import Kind, Motion, PullBack, displacement_between
 from dainr.scan import LARGEST_MATRIX
 
 log = logging.getLogger(__name__)
@@ -69,6 +70,53 @@ class Recon:
         )
         return replace(self.cine, data=data, times=np.array(new_times), affine=affine, planes=planes)
 
+    def displacement(
+        self,
+        times: Sequence[float] | None = None,
+        matrix: tuple[int, int] | None = None,
+        reference: float | None = None,
+        kind: Kind = "lagrangian",
+        n_frames: int | None = None,
+    ) -> Motion:
+        """How tissue moves between a reference and other times (s; or `n_frames` evenly spaced ones), on any matrix.
+
+        `reference` is a time in s, or None for canonical space. `kind="lagrangian"` is at the points of the reference,
+        to where their tissue is at each time; `"eulerian"` at the points of each time, back to the reference. Where the
+        tissue folds, how often is logged. Raises BadRequest when the method fitted no deformation, and for sizes or
+        times that are not positive, not finite or not of the scan.
+        """
+        if not self.fields or not all(field.deforms for field in self.fields):
+            raise BadRequest(
+                "the motion", f"method {self.method} fitted no deformation", "fit the scan with --method dainr"
+            )
+        old = self.cine.data.shape[2], self.cine.data.shape[3]
+        new_matrix, new_times = matrix or old, self._times(n_frames, times)
+        _check_matrix(new_matrix)
+        _check_memory(len(new_times), new_matrix)
+        if reference is not None:
+            self._times(None, [reference])
+        slices = [
+            displacement_between(_pull_back(field, new_matrix), new_times, reference, kind) for field in self.fields
+        ]
+        affine, planes = (
+            None if affines is None else resample_affine(affines, old, new_matrix)
+            for affines in (self.cine.affine, self.cine.planes)
+        )
+        motion = Motion(
+            displacement=np.stack([found for found, _ in slices]),
+            found=np.stack([sure for _, sure in slices]),
+            kind=kind,
+            reference=reference,
+            times=np.array(new_times),
+            fov_mm=self.cine.fov_mm,
+            slice_thickness_mm=self.cine.slice_thickness_mm,
+            affine=affine,
+            planes=planes,
+            assumed=self.cine.assumed,
+        )
+        motion.say_folding()
+        return motion
+
     @property
     def error_cine(self) -> Cine:
         """The error map in place of the images. Raises BadRequest when the run has none."""
@@ -95,6 +143,16 @@ class Recon:
         if not 1 <= n_frames <= MOST_FRAMES:
             raise BadRequest(f"--frames {n_frames}", "that is no number of frames", f"choose 1 to {MOST_FRAMES}")
         return even_times(known, n_frames)
+
+
+def _pull_back(field: DynamicField, matrix: tuple[int, int]) -> PullBack:
+    """From the pixels of the image at a time to canonical space."""
+
+    @torch.no_grad()
+    def pull_back(time: float) -> np.ndarray:
+        return field.displacement([frame_number(field.times, time)], matrix)[0].cpu().numpy().astype(np.float64)
+
+    return pull_back
 
 
 def put_away(model: nn.Module) -> None:

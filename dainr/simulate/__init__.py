@@ -2,7 +2,7 @@
 
 from dainr.simulate.phantoms import DEFAULT_PHANTOM, PHANTOMS
 from dainr.simulate.scene_scans import SceneConfig, simulate_scene
-from dainr.simulate.simulate import SimulationConfig, simulate_cine, simulate_phantom
+from dainr.simulate.simulate import SimulationConfig, simulate_cine, simulate_phantom, true_displacement
 
 __all__ = [
     "DEFAULT_PHANTOM",
@@ -12,4 +12,5 @@ __all__ = [
     "simulate_cine",
     "simulate_phantom",
     "simulate_scene",
+    "true_displacement",
 ]

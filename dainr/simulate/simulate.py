@@ -18,6 +18,7 @@ from dainr.simulate.phantom import Ellipse, ellipse_image, ellipse_kspace
 from dainr.simulate.phantoms import DEFAULT_PHANTOM, PHANTOMS, frame_centres, readout_times
 from dainr.simulate.sampling import LINES, cartesian, radial, spiral
 from dainr.simulate.stack import cut_at
+from dainr.simulate.true_motion import displacement
 
 STACK = "stack-of-stars"  # spokes in each of several partitions along kz
 PATTERNS = ("radial", "spiral", *LINES, STACK)
@@ -103,6 +104,22 @@ def simulate_phantom(config: SimulationConfig, beside: Sequence[Ellipse] = ()) -
         phase=scan.phase if phantom.is_heartbeat else None,
         cyclic=None if phantom.is_heartbeat else False,
     )
+
+
+def true_displacement(config: SimulationConfig) -> Float[np.ndarray, "1 frame 2 y x"] | None:
+    """How the tissue of the phantom moves: from each pixel's tissue in the first frame to where it is in every frame.
+
+    (x, y) in pixels, in closed form; not a number where it is not known (blood, what the heart covers and uncovers,
+    air). None of phantoms whose motion is not known: bolus and decay, and a stack of stars.
+    """
+    phantom = PHANTOMS[config.phantom]
+    if phantom.motion is None or config.pattern == STACK:
+        return None
+    matrix = (config.matrix, config.matrix)
+    whole = whole_size(matrix) if config.crop else matrix
+    found = displacement(phantom.motion(phantom.ellipses()), frame_centres(config.frames).tolist(), whole)
+    (top, left) = (n // 2 - m // 2 for n, m in zip(whole, matrix, strict=True))
+    return found[None, :, :, top : top + matrix[0], left : left + matrix[1]]
 
 
 def simulate_cine(series: Inexact[np.ndarray, "frame y x"], config: SimulationConfig) -> Scan:

@@ -108,7 +108,7 @@ def test_an_unknown_phantom_is_refused_by_name(tmp_path: Path, words: tuple[str,
     for order in ((tmp_path / "scan.h5", *words), (*words, tmp_path / "scan.h5")):
         result = invoke("simulate", *order)
         assert_one_error(result, 2)
-        assert "beating, bolus, decay, breath or extra-beat" in result.stderr
+        assert "beating, bolus, decay, breath, extra-beat or textured" in result.stderr
     assert list(tmp_path.iterdir()) == []
 
 

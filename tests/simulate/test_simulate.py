@@ -108,7 +108,7 @@ def test_a_fully_sampled_cine_transforms_back_to_its_magnitudes():
         ({"snr": float("nan")}, "--snr"),
         ({"acceleration": 0.5}, "--acceleration"),
         ({"pattern": "rosette"}, "--pattern rosette"),
-        ({"phantom": "dancing"}, "--phantom dancing.*choose beating, bolus, decay, breath or extra-beat"),
+        ({"phantom": "dancing"}, "--phantom dancing.*choose beating, bolus, decay, breath, extra-beat or textured"),
     ],
 )
 def test_settings_out_of_range_are_refused(changes, words):

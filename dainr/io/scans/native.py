@@ -17,6 +17,7 @@ SCHEMA, VERSION = "dainr-scan", 1
 REQUIRED = ("kspace", "trajectory", "times")
 OPTIONAL: tuple[str, ...] = ("frame", "phase", "density", "coil_maps", "noise", "reference")
 OPTIONAL += ("calibration", "calibration_trajectory")
+DISPLACEMENT = "displacement"  # what only `read_displacement` reads
 ATTRIBUTES = ("matrix", "fov_mm", "slice_thickness_mm", "affine", "planes")
 TAKES: frozenset[str] = frozenset()
 # axes, where they are the same for all slices
@@ -60,9 +61,27 @@ def read(path: Path, options: ReadOptions = ReadOptions()) -> Scan:
     return Scan(**cast, **_geometry(attributes, where), cyclic=cyclic, assumed=_left_open(assumed), name=where)
 
 
-def write(scan: Scan, path: Path) -> None:
-    """Write a scan as a native file; the file appears only once it is complete."""
+def read_displacement(path: Path) -> np.ndarray:
+    """The true displacement `slice frame 2 y x` that `dainr simulate` stored beside the scan.
+
+    (x, y) in pixels, from each pixel of the first frame to where its tissue is in every frame; elsewhere nan. Raises
+    BadScan when the file has none.
+    """
+    with open_hdf5(path) as file:
+        found = read_array(file, DISPLACEMENT, str(path))
+    if found is None:
+        raise BadScan(str(path), "it stores no true displacement", "simulate one of the phantoms beating or textured")
+    return found
+
+
+def write(scan: Scan, path: Path, displacement: np.ndarray | None = None) -> None:
+    """Write a scan as a native file; the file appears only once it is complete.
+
+    `displacement`: the true one, as `read_displacement` gives it. No fit reads it.
+    """
     with write_whole(path) as temporary, new_hdf5(temporary) as file:
+        if displacement is not None:
+            file.create_dataset(DISPLACEMENT, data=displacement.astype(np.float32), compression="gzip")
         for name in (*REQUIRED, *OPTIONAL):
             array = getattr(scan, name)
             if array is not None:
