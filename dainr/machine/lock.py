@@ -33,6 +33,23 @@ def alone_in(folder: Path, who: str, wait: bool = False) -> Iterator[None]:
         os.close(handle)
 
 
+class OwnLock:
+    """The lock of a file by itself, which may be taken again and again; nothing else lies beside it for that."""
+
+    def __init__(self, path: Path) -> None:
+        self.path, self._handle = path, -1
+
+    def acquire(self) -> None:
+        """Wait for the lock and take it; on a file system without locks there is nothing to wait for."""
+        self._handle = os.open(self.path, os.O_RDWR | os.O_CREAT, 0o666)
+        with suppress(OSError):
+            fcntl.flock(self._handle, fcntl.LOCK_EX)
+
+    def release(self) -> None:
+        """Let it go."""
+        os.close(self._handle)
+
+
 def _locked(path: Path, who: str, wait: bool) -> int:
     """The open lock file of this path, locked."""
     while True:

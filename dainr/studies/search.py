@@ -20,6 +20,7 @@ import numpy as np
 
 from dainr.errors import BadRequest, Diverged
 from dainr.fit.state import Step
+from dainr.machine.lock import OwnLock
 from dainr.methods.dainr.config import DainrConfig
 from dainr.methods.dainr.method import Dainr
 from dainr.scan import Scan
@@ -38,7 +39,6 @@ SPAN = 3.0
 DIGITS = 4  # of a setting, that are tried and written
 FIRST_AT_RANDOM = 5  # attempts before the sampler and the pruner learn from them
 PRUNE_FROM = 5  # tenths of a fit
-LOCK_S = 5  # after which the lock of a process that was killed is void: lines are written in milliseconds
 
 Watch = Callable[[Step], bool | None]
 
@@ -75,7 +75,7 @@ def search(
     study, state = _open(store, scans, config), optuna.trial.TrialState
     if not any(trial.state in (state.COMPLETE, state.WAITING) for trial in study.trials):
         study.enqueue_trial(start)
-    before = [_attempt(trial) for trial in study.trials if trial.state.is_finished()]
+    before = [_attempt(place, trial) for place, trial in enumerate(t for t in study.trials if t.state.is_finished())]
     yield from before
     for number in range(len(before), attempts):
         # anew for each, so that attempts killed on the way change nothing of those after them
@@ -87,12 +87,12 @@ def search(
             study.tell(trial, state=state.PRUNED)
             if trial.params == start:
                 raise
-            log.info("attempt %d stopped: %s", trial.number, stopped)
+            log.info("attempt %d stopped: %s", number, stopped)
         else:
             trial.set_user_attr("errors", errors)
             first = next((t.user_attrs["errors"] for t in study.trials if "errors" in t.user_attrs), errors)
             study.tell(trial, median(e / max(f, 1e-12) for e, f in zip(errors, first, strict=True)))
-        yield _attempt(study.trials[trial.number])
+        yield _attempt(number, study.trials[trial.number])
 
 
 def choose(attempts: Sequence[Attempt]) -> Attempt:
@@ -125,14 +125,14 @@ def _start(config: DainrConfig) -> dict[str, float]:
 
 def _open(store: Path, scans: Sequence[Scan], config: DainrConfig) -> Any:
     import optuna
-    from optuna.storages.journal import JournalFileBackend, JournalFileOpenLock
+    from optuna.storages.journal import JournalFileBackend
 
     optuna.logging.set_verbosity(optuna.logging.ERROR)
     identity = sha256(json.dumps([config_dict(config), SEARCHED], sort_keys=True).encode())
     for scan in scans:
         for array in (scan.kspace, scan.frame):
             identity.update(np.ascontiguousarray(array).tobytes())
-    lock = JournalFileOpenLock(str(store), grace_period=LOCK_S)
+    lock: Any = OwnLock(store)  # optuna's own outlive a process that is killed
     try:
         if store.exists():
             lock.acquire()
@@ -196,6 +196,7 @@ class _Pruner:
         return not self.hopeless
 
 
-def _attempt(trial: Any) -> Attempt:
+def _attempt(number: int, trial: Any) -> Attempt:
+    """A trial by its place among those that ended: the study also counts those that were killed."""
     settings = {name: float(f"{value:.{DIGITS}g}") for name, value in trial.params.items()}
-    return Attempt(trial.number, settings, trial.value if trial.state.name == "COMPLETE" else None)
+    return Attempt(number, settings, trial.value if trial.state.name == "COMPLETE" else None)

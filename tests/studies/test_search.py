@@ -87,8 +87,17 @@ def test_a_search_that_was_killed_tries_what_it_would_have_tried(
     with pytest.raises(KeyboardInterrupt):
         list(search([radial_scan], CONFIG, 3, tmp_path / "a.study", [killed]))
     again = list(search([radial_scan], CONFIG, 3, tmp_path / "a.study"))
-    assert [a.settings for a in again] == [a.settings for a in undisturbed]
-    assert [a.score for a in again] == [a.score for a in undisturbed]
+    assert again == undisturbed
+    assert list(search([radial_scan], CONFIG, 3, tmp_path / "a.study")) == undisturbed
+
+
+def test_nothing_lies_beside_the_study_that_a_kill_could_leave(
+    radial_scan: Scan, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    there = set[str]()
+    monkeypatch.setattr("os.fsync", lambda _: there.update(path.name for path in tmp_path.iterdir()))
+    list(search([radial_scan], CONFIG, 2, tmp_path / "a.study"))
+    assert there == {"a.study"}
 
 
 def test_a_start_that_diverges_is_said(radial_scan: Scan, tmp_path: Path) -> None:
