@@ -112,6 +112,11 @@ class TrainingFolder(OwnedFolder):
         """Whether all prepared scans are there."""
         return all(self.file(sample.file).is_file() for sample in index.samples)
 
+    @property
+    def has_prepared_scans(self) -> bool:
+        """Whether one of them is there: they go once the training has written what it came to."""
+        return any(self.file(name).is_file() for name in self.owned() if name.startswith(PREFIX))
+
     def checkpoint(self, step: Step) -> None:
         """Observer: the state every few seconds and in the end."""
         if step.stopped or time.monotonic() - self._saved_at > self.checkpoint_every_s:

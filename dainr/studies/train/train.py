@@ -96,9 +96,18 @@ def _for_longer(config: TrainConfig, wanted: TrainConfig, named: set[str]) -> Tr
 
 
 def is_complete(folder: TrainingFolder, outputs: Outputs, config: TrainConfig) -> bool:
-    """Whether a training has taken all its steps, and its weights are there."""
+    """Whether a training has taken all its steps, and all that it writes is there and its own.
+
+    The prepared scans go last: while one is there, weights, card or page may still be those of a training before.
+    """
     state = folder.load()
-    return state is not None and bool(why_ended(state.state, config.training)) and outputs.weights.is_file()
+    written = all(path.is_file() for path in (outputs.weights, outputs.card, outputs.page))
+    return (
+        state is not None
+        and bool(why_ended(state.state, config.training))
+        and written
+        and not folder.has_prepared_scans
+    )
 
 
 def train_into(

@@ -17,7 +17,7 @@ from dainr.methods import configure, get_method
 from dainr.networks.unrolled.stored import load_network
 from dainr.studies.train.config import configure_training
 from dainr.studies.train.folder import Request, TrainingFolder
-from dainr.studies.train.train import Outputs, stored_request
+from dainr.studies.train.train import Outputs, is_complete, stored_request
 
 from .conftest import QUICK, Train
 
@@ -70,6 +70,28 @@ def test_a_stopped_training_goes_on_bit_for_bit(train: Train, tmp_path: Path, pa
     assert same(tmp_path / "whole.safetensors", tmp_path / "parts.safetensors")
     assert same(tmp_path / "whole_training/state.safetensors", tmp_path / "parts_training/state.safetensors")
     assert found.state.step == 6 and [v.step for v in found.state.validations] == [0, 2, 4, 6]
+
+
+@pytest.mark.parametrize("last", ["save_network", "build_card", "build_page"])
+def test_a_training_killed_as_it_writes_what_it_came_to_is_not_complete(
+    train: Train, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, last: str
+) -> None:
+    def killed(*_: object) -> str:
+        raise KeyboardInterrupt
+
+    train("seed=1")  # the one that is replaced
+    train(name="whole")
+    outputs = Outputs(tmp_path / "w.safetensors")
+    with monkeypatch.context() as patched, pytest.raises(KeyboardInterrupt):
+        patched.setattr(f"dainr.studies.train.train.{last}", killed)
+        train()
+    config = configure_training("crnn", None, QUICK)[1]
+    assert not is_complete(TrainingFolder(outputs.work), outputs, config)
+    train(resume=True)
+    assert same(tmp_path / "whole.safetensors", outputs.weights)
+    assert is_complete(TrainingFolder(outputs.work), outputs, config)
+    outputs.page.unlink()
+    assert not is_complete(TrainingFolder(outputs.work), outputs, config)
 
 
 def test_what_was_stopped_while_it_prepared_is_not_prepared_again(train: Train, tmp_path: Path) -> None:
