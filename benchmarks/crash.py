@@ -21,75 +21,20 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from statistics import median
 
-import torch
-
 from benchmarks.common import Report, heading, say, table, write_phantom
+from benchmarks.crash_attacks import SMALL, Attack, attacks, prepare
 from benchmarks.crash_content import Expected, content
 from benchmarks.crash_forked import Ended, Kill, forked, started, warm
-from dainr.networks.weights import FOLDER_VARIABLE, load_mdsr
-from dainr.simulate import SimulationConfig
+from dainr.networks.weights import FOLDER_VARIABLE
 
 BATCH_KILLS = 5
 CASE_S = 2.0  # what a case of the batch takes, about: kills are spread over the time of all
 STARTED = 0.02  # of the kills hit a Python of its own, as a user starts it
 IMPORT_S = 3.0  # which takes so much longer
-SMALL = SimulationConfig(matrix=24, frames=4, coils=2)
 Run = Callable[[Sequence[str], Path, Kill], Ended]
-OF_A_RUN = r"(cine\.h5|report\.html|run\.json|log\.jsonl|dainr\.json|config\.toml|(state|features).*\.safetensors)"
-QUICK = ("-q", "--device", "cpu", "--set", "nufft=compiled", "--set", "prior=none", "--set", "checkpoint_every_s=0")
-FIT = ("--iterations", "8", *QUICK)
-EXPORTS = (".h5", ".npy", ".nii.gz", ".mp4", ".gif", ".png", ".cfl", ".mrd", "_dicom")
-
-
-@dataclass(frozen=True)
-class Attack:
-    """A command, run where `prepare` has been; `begun` is a folder whose fit goes on with --resume once it has begun.
-
-    `passing`: patterns of files that may be gone or others while it is under way; at its end they may not.
-    """
-
-    name: str
-    command: tuple[str, ...]
-    begun: str = ""
-    passing: tuple[str, ...] = ()
-    weight: float = 1.0  # of its share of the kills
-
-    def again(self, work: Path) -> tuple[str, ...]:
-        """How it is run once more."""
-        if self.begun and (work / self.begun / "config.toml").is_file() and "--force" not in self.command:
-            return ("fit", self.command[1], "-o", self.begun, "-q", "--resume")
-        return self.command
-
-
-def attacks() -> list[Attack]:
-    """Every command that writes, where results lie already."""
-    exports = [Attack(f"export {s}", ("export", "run", f"cine{s}", "--force")) for s in EXPORTS]
-    tune = ("tune", "scan.h5", "-o", "tuned.toml", "--force", *QUICK)
-    search = (*tune, "--trials", "2", "--set", "fit.iterations=5")
-    compare = ("compare", "scan.h5", "-o", "page.html", "--force", "-q", "--methods", "gridding,cg-sense")
-    batch = ("batch", "scans", "-o", "out", "--iterations", "3", *QUICK, "--export", ".nii.gz", "--export", "dicom")
-    simulate = ("simulate", "simulated.h5", "--force", "--matrix", "24", "--frames", "4", "--coils", "2")
-    return [
-        *exports,
-        *(Attack(f"convert {a} {b}", ("convert", a, b, "--force")) for a, b in CONVERSIONS),
-        Attack("simulate --force", simulate),
-        Attack("report", ("report", "run")),
-        Attack("weights import", ("weights", "import", "mine.pt", "--force"), passing=(r"weights/manifest\.toml",)),
-        Attack("fit", ("fit", "scan.h5", "-o", "new", *FIT), "new", (f"new/{OF_A_RUN}",), 0.25),
-        Attack("fit --force", ("fit", "scan.h5", "-o", "run", "--force", *FIT), "run", (f"run/{OF_A_RUN}",), 0.25),
-        Attack("fit --resume", ("fit", "scan.h5", "-o", "half", "-q", "--resume"), "half", (f"half/{OF_A_RUN}",), 0.25),
-        Attack("batch", batch, passing=(rf"out/[ab]/{OF_A_RUN}", r"out/\.cases/.*\.json"), weight=0.1),
-        Attack("tune", (*tune, "--budgets", "0.1s,0.2s"), weight=0.15),
-        Attack("tune --trials", search, passing=(r"tuned\..*journal.*", r"tuned\.log"), weight=0.15),
-        Attack("compare", compare, weight=0.15),
-    ]
-
-
-CONVERSIONS = (("scan.h5", "converted.h5"), ("scan.h5", "converted.mrd"), ("bart_ksp.cfl", "converted.h5"))
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
@@ -118,52 +63,6 @@ def main(arguments: Sequence[str] | None = None) -> None:
         say(fault)
     if faults:
         raise SystemExit(1)
-
-
-def prepare(folder: Path) -> Path:
-    """Scans, runs and results of other settings than the commands', with files of the user's among them."""
-    prepared = folder / "prepared"
-    (prepared / "scans").mkdir(parents=True)
-    scan = write_phantom(prepared, "scan", SMALL)
-    for name in "ab":
-        shutil.copy(scan, prepared / "scans" / f"{name}.h5")
-    _bart(prepared)
-    other = ("--seed", "1", "--matrix", "24", "--frames", "5", "--coils", "2")
-    commands = [
-        ("fit", "scan.h5", "-o", "run", *FIT, "--set", "seed=1"),
-        ("batch", "scans", "-o", "out", "--iterations", "2", *QUICK, "--export", ".nii.gz", "--export", "dicom"),
-        *(("export", "run", f"cine{suffix}", "--frames", "3") for suffix in EXPORTS),
-        *(("simulate", name, *other) for name in ("simulated.h5", "converted.h5", "converted.mrd")),
-        ("tune", "scan.h5", "-o", "tuned.toml", *QUICK, "--budgets", "0.05s,0.1s"),
-        ("compare", "scan.h5", "-o", "page.html", "-q", "--methods", "gridding"),
-        ("weights", "import", "mine.pt"),
-    ]
-    torch.save(load_mdsr("random", 1).state_dict(), prepared / "mine.pt")
-    for command in commands:
-        if (ended := forked(command, prepared)).code:
-            raise SystemExit(f"{' '.join(command)}: {ended}")
-        warm(ended.modules)
-    torch.save(load_mdsr("random", 0).state_dict(), prepared / "mine.pt")
-    (prepared / "run" / "report.html").write_text("<html>an old report</html>")
-    half = ("fit", "scan.h5", "-o", "half", *FIT)
-    count = forked(half, prepared).changes
-    shutil.rmtree(prepared / "half")
-    forked(half, prepared, Kill(at_change=count // 2))
-    for place in ("", "scans", "run", "out", "half", "weights"):
-        (prepared / place / "notes.txt").write_text(f"the user's, in {place}")
-    return prepared
-
-
-def _bart(folder: Path) -> None:
-    """Cartesian k-space in BART's files."""
-    import numpy as np
-
-    from dainr.io.scans.bart import write_cfl
-
-    draw = np.random.default_rng(0).normal
-    kspace = np.zeros((16, 16, 1, 2, *[1] * 6, 4), np.complex64)
-    kspace[:, ::2] = draw(size=kspace[:, ::2].shape) + 1j * draw(size=kspace[:, ::2].shape)
-    write_cfl(folder / "bart_ksp", kspace)
 
 
 def kill_often(attack: Attack, prepared: Path, kills: int, chance: random.Random, faults: list[str]) -> list[str]:

@@ -16,6 +16,7 @@ from safetensors import safe_open
 
 Content = dict[str, str]  # checksum, or what is wrong, by path
 WRONG = "cannot be read: "
+SET, ENDED, HOW_ENDED = 5, 6, (1, 2)  # of the lines of an optuna study
 OF_THE_DAY = "second|memory|version|_s$|^id$"  # of one run alone
 
 
@@ -78,7 +79,8 @@ def _hdf5(path: Path) -> list[Any]:
 
 def _tensors(path: Path) -> list[Any]:
     with safe_open(path, "np") as file:
-        states = json.loads((file.metadata() or {}).get("dainr", "null"))
+        told = file.metadata() or {}
+        states = json.loads(told.get("dainr", told.get("state", "null")))
         return [_lasting(states), *((key, _array(file.get_tensor(key))) for key in file.keys())]  # noqa: SIM118
 
 
@@ -106,11 +108,35 @@ def _page(path: Path) -> str:
     text = path.read_text(encoding="utf-8")
     if not text.rstrip().endswith("</html>"):
         raise ValueError("it has no end")
-    return re.sub(r"[\d.,:]+", "#", re.sub(r"data:[^\"' )]+|sha256-[^']+", "", text))
+    return _words(re.sub(r"data:[^\"' )]+|sha256-[^']+", "", text))
+
+
+def _words(text: str) -> str:
+    return re.sub(r"[\d.,:]+", "#", text)
 
 
 def _json(path: Path) -> Any:
     return _lasting(json.loads(path.read_text(encoding="utf-8")))
+
+
+def _lines(path: Path) -> list[Any]:
+    """A log: every line must be whole, and be there once."""
+    return [_lasting(json.loads(line)) for line in path.read_text(encoding="utf-8").splitlines()]
+
+
+def _study(path: Path) -> list[Any]:
+    """Settings and scores of the attempts of a search that ended; those that were killed do not count."""
+    whole = [line for line in path.read_text(encoding="utf-8").splitlines(keepends=True) if line.endswith("\n")]
+    done = [json.loads(line) for line in whole]
+    ended = [one for one in done if one["op_code"] == ENDED and one["state"] in HOW_ENDED]
+    return [
+        (one["state"], one["values"], [o["param_value_internal"] for o in done if _is_setting(o, one["trial_id"])])
+        for one in ended
+    ]
+
+
+def _is_setting(operation: dict[str, Any], trial: int) -> bool:
+    return operation["op_code"] == SET and operation["trial_id"] == trial
 
 
 def _lasting(thing: Any) -> Any:
@@ -129,7 +155,10 @@ READERS: dict[str, Callable[[Path], Any]] = {
     ".npy": lambda path: _array(np.load(path)),
     ".safetensors": _tensors,
     ".html": _page,
+    ".md": lambda path: _words(path.read_text(encoding="utf-8")),
     ".json": _json,
+    ".jsonl": _lines,
+    ".study": _study,
     ".toml": lambda path: _lasting(tomllib.loads(path.read_text(encoding="utf-8"))),
 }
 

@@ -43,3 +43,25 @@ def test_what_is_neither_old_nor_new_is_told(tmp_path: Path) -> None:
     os.truncate(tmp_path / "old" / "cine.h5", 100)
     assert any("cannot be read" in fault for fault in expected.faults_after_kill(content(tmp_path / "old")))
     assert Expected(old, new, old).varying == ["cine.h5", "page.html", "run.json"]
+
+
+def test_a_log_that_lost_a_line_or_has_it_twice_is_another(tmp_path: Path) -> None:
+    def log(name: str, steps: list[int], seconds: float = 0.1) -> str:
+        lines = [json.dumps({"step": step, "seconds": seconds * step}) for step in steps]
+        (tmp_path / f"{name}.jsonl").write_text("".join(line + "\n" for line in lines))
+        return content(tmp_path)[f"{name}.jsonl"]
+
+    assert log("whole", [1, 2, 3]) == log("later", [1, 2, 3], 0.7)
+    assert len({log("whole", [1, 2, 3]), log("lost", [1, 3]), log("twice", [1, 2, 2, 3])}) == 3
+
+
+def test_of_a_study_the_attempts_that_ended_count(tmp_path: Path) -> None:
+    def study(name: str, killed: int, score: float) -> str:
+        lines: list[dict] = [{"op_code": 4}] * (killed + 1)
+        lines += [{"op_code": 5, "trial_id": n, "param_value_internal": 0.5} for n in range(killed + 1)]
+        lines += [{"op_code": 6, "trial_id": killed, "state": 1, "values": [score]}]
+        half = '{"op_code":4,"wor'
+        (tmp_path / f"{name}.study").write_text("".join(json.dumps(line) + "\n" for line in lines) + half)
+        return content(tmp_path)[f"{name}.study"]
+
+    assert study("whole", 0, 1.0) == study("killed", 1, 1.0) != study("other", 0, 2.0)
