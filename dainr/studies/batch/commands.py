@@ -1,5 +1,6 @@
 """The commands that cases of a batch run, so that all can be asked to end."""
 
+import signal
 import subprocess
 import sys
 import threading
@@ -42,7 +43,7 @@ class Commands:
                 )
             self._running.add(process)
             if self.stopping.is_set():
-                process.terminate()
+                _end(process)
         return process
 
     def ended(self, process: Command) -> None:
@@ -74,7 +75,7 @@ class Commands:
         with self._lock:
             self.stopping.set()
             for process in self._running:
-                process.terminate()
+                _end(process)
             for forker in self._forkers:
                 forker.end_if_idle()
 
@@ -89,3 +90,10 @@ class Commands:
             forker = self._of_thread.forker = Forker(environment)
             self._forkers.append(forker)
         return forker
+
+
+def _end(process: Command) -> None:
+    """Ask it to end, also where somebody has stopped it."""
+    process.terminate()
+    if isinstance(process, subprocess.Popen):
+        process.send_signal(signal.SIGCONT)

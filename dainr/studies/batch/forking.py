@@ -14,7 +14,7 @@ import socket
 import subprocess
 import sys
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from importlib import import_module
 from pathlib import Path
@@ -66,7 +66,7 @@ class Forker:
             os.close(theirs)
         if begun == BEGUN:
             self.is_busy = True
-            return ForkedCommand(self._questions, os.fdopen(said, "rb", buffering=0))
+            return ForkedCommand(self._questions, os.fdopen(said, "rb", buffering=0), self.wake)
         os.close(said)
         return None
 
@@ -75,14 +75,20 @@ class Forker:
         """Whether it has not ended."""
         return self._process.poll() is None
 
+    def wake(self) -> None:
+        """Let the process go on where somebody has stopped it: it would hear nothing."""
+        self._process.send_signal(signal.SIGCONT)
+
     def end_if_idle(self) -> None:
         """End the process unless it has a command running, which would not be waited for."""
         if not self.is_busy:
             self._process.terminate()
+            self.wake()
 
     def close(self) -> None:
         """End the process, and the command it runs: as by SIGTERM, for it ends with its parent."""
         self._process.terminate()
+        self.wake()
         self._process.wait()
         self._questions.close()
 
@@ -93,8 +99,8 @@ BEGUN = b"begun"
 class ForkedCommand:
     """A command of a forked process; as `subprocess.Popen` where its user looks."""
 
-    def __init__(self, process: socket.socket, said: IO[bytes]) -> None:
-        self._process, self._said = process, said
+    def __init__(self, process: socket.socket, said: IO[bytes], wake: Callable[[], None]) -> None:
+        self._process, self._said, self._wake = process, said, wake
         self.returncode: int | None = None
 
     def __enter__(self) -> "ForkedCommand":
@@ -135,6 +141,7 @@ class ForkedCommand:
     def _signal(self, number: int) -> None:
         with suppress(OSError):  # it has ended
             self._process.send(str(int(number)).encode())
+        self._wake()
 
     def _wait(self) -> None:
         try:
@@ -177,6 +184,7 @@ def _attend(process: int, questions: socket.socket) -> None:
             break
         told = questions.recv(LONGEST)
         os.kill(process, int(told) if told else signal.SIGTERM)
+        os.kill(process, signal.SIGCONT)  # where somebody has stopped it, it would not end
         if not told:  # the batch is gone
             os.waitpid(process, 0)
             return

@@ -62,6 +62,15 @@ def ended(commands: Commands, *words: str, limit_s: float | None = 20.0) -> tupl
     return process.returncode, said.decode()
 
 
+def sleeper(folder: Path) -> psutil.Process:
+    """A command that sleeps, once it does."""
+    deadline = time.monotonic() + 20
+    while not (folder / "pid").is_file() or not (folder / "pid").read_text():
+        assert time.monotonic() < deadline
+        time.sleep(0.01)
+    return psutil.Process(int((folder / "pid").read_text()))
+
+
 def test_what_it_says_and_how_it_ends(commands: Commands, tmp_path: Path) -> None:
     assert ended(commands, "say:a", "exit:3") == (3, f"dainr: {'a' * 70000}\n")
     assert ended(commands, "show:CUDA_VISIBLE_DEVICES") == (0, f"GPU-8f {tmp_path}\n")
@@ -90,16 +99,42 @@ def test_all_end_with_the_batch(commands: Commands, tmp_path: Path) -> None:
     forker = Forker(dict(os.environ))
     command = forker.start(["sleep:60"], {})
     assert command is not None
-    deadline = time.monotonic() + 20
-    while not (tmp_path / "pid").is_file() or not (tmp_path / "pid").read_text():
-        assert time.monotonic() < deadline
-        time.sleep(0.01)
-    sleeping = psutil.Process(int((tmp_path / "pid").read_text()))
+    sleeping = sleeper(tmp_path)
     assert sleeping.name().startswith("dainr sleep")
     with command:
         forker.close()
     sleeping.wait(10)
     assert not sleeping.is_running()
+
+
+@pytest.mark.parametrize("who", ["command", "forker"])
+def test_what_was_stopped_goes_on(commands: Commands, tmp_path: Path, who: str) -> None:
+    process = commands.start(["sleep:0.3 exit:3"], dict(os.environ))
+    stopped = sleeper(tmp_path) if who == "command" else psutil.Process(commands._forkers[0]._process.pid)
+    stopped.suspend()
+    with process:
+        with pytest.raises(subprocess.TimeoutExpired):
+            process.communicate(timeout=1)
+        stopped.resume()
+        process.communicate(timeout=20)
+    commands.ended(process)
+    assert process.returncode == 3
+
+
+@pytest.mark.parametrize("who", ["command", "forker"])
+def test_what_was_stopped_ends_with_its_limit_and_with_the_batch(commands: Commands, tmp_path: Path, who: str) -> None:
+    process = commands.start(["sleep:60"], dict(os.environ))
+    stopped = sleeper(tmp_path) if who == "command" else psutil.Process(commands._forkers[0]._process.pid)
+    stopped.suspend()
+    if who == "command":
+        commands.stop()
+    else:
+        process.kill()
+    with process:
+        process.communicate(timeout=20)
+    commands.ended(process)
+    assert process.returncode == (-signal.SIGTERM if who == "command" else -signal.SIGKILL)
+    psutil.Process(commands._forkers[0]._process.pid).suspend()  # and the batch ends
 
 
 @pytest.mark.slow
