@@ -13,10 +13,12 @@ from dainr.errors import BadRequest
 from dainr.io.hdf5 import write_whole
 from dainr.io.images import dicom, mrd
 from dainr.io.images.cine import write_cine
+from dainr.io.images.displacement import write_displacement
 from dainr.io.images.nifti import write_nifti
 from dainr.io.images.video import write_movie, write_sheet
 from dainr.io.scans import bart
 from dainr.io.scans.formats import READERS
+from dainr.motion import Motion
 
 log = logging.getLogger(__name__)
 
@@ -46,7 +48,15 @@ def targets(cine: Cine, path: Path) -> list[Path]:
 
     Views are numbered from 1: cine_view1.nii.gz.
     """
-    count = len(cine.volumes())
+    return _of_views(path, len(cine.volumes()))
+
+
+def motion_targets(motion: Motion, path: Path) -> list[Path]:
+    """The files that an export of motion writes, numbered as those of a cine."""
+    return _of_views(path, len(motion.volumes()))
+
+
+def _of_views(path: Path, count: int) -> list[Path]:
     if count == 1 or not path.name.endswith(OF_ONE_VOLUME):
         return [path]
     suffix = next(suffix for suffix in OF_ONE_VOLUME if path.name.endswith(suffix))
@@ -105,6 +115,22 @@ def export(
     if magnitude:
         cine = replace(cine, data=np.abs(cine.data).astype(np.complex64))
     WRITERS[next(suffix for suffix in WRITERS if path.name.endswith(suffix))](cine, path)
+
+
+def export_motion(motion: Motion, path: Path) -> None:
+    """Write motion as a NIfTI displacement field (mm, LPS), .h5 or .npy (float32 `slice frame 2 y x`, (x, y) in mm).
+
+    Where nobody said how large pixels are, a warning is logged.
+    """
+    if "pixel_mm" in motion.assumed:
+        log.warning(
+            "%s: the size of pixels is assumed, for the scan file does not hold it, and so are all lengths in mm: fit"
+            " with --pixel-mm",
+            path,
+        )
+    files = motion_targets(motion, path)
+    for view, target in zip(motion.volumes() if len(files) > 1 else [motion], files, strict=True):
+        write_displacement(view, target)
 
 
 def _warn_of_assumed(cine: Cine, path: Path) -> None:

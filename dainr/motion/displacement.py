@@ -2,14 +2,14 @@
 
 import logging
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
 
 import numpy as np
 from jaxtyping import Bool, Float
 from scipy.ndimage import map_coordinates
 
-from dainr.cine import Cine
+from dainr.cine import Cine, stack_affine, stacks
 from dainr.motion.inverse import inverted
 from dainr.motion.jacobian import determinant
 from dainr.motion.sampling import Displacement, composed, places
@@ -73,6 +73,26 @@ class Motion:
             log.warning("the deformation folds in %d of %d pixels: do not trust it there", folds, self.folded.size)
         if lost := int((~self.found).sum()):
             log.warning("%d of %d displacements are not found to 0.05 pixel", lost, self.found.size)
+
+    def orientation(self) -> Float[np.ndarray, "4 4"]:
+        """(x, y, slice) index -> RAS mm, as that of the cine."""
+        return self.cine(np.broadcast_to(np.float32(0), self.found.shape)).orientation()
+
+    def volumes(self) -> list["Motion"]:
+        """The slices that are stacks, each with an affine of its own; itself, where all are one."""
+        if self.planes is None:
+            return [self]
+        groups = stacks(self.planes)
+        return [
+            replace(
+                self,
+                displacement=self.displacement[group],
+                found=self.found[group],
+                affine=stack_affine(self.planes[group]),
+                planes=None,
+            )
+            for group in groups
+        ]
 
     def cine(self, maps: Float[np.ndarray, "slice frame y x"]) -> Cine:
         """Real maps on the same pixels and times, as a series that can be written."""
