@@ -61,7 +61,7 @@ def _slices(recon: Recon) -> Iterator[dict[str, Any]]:
 
 def fit_curves(history: FitState) -> str:
     """Loss of every step and held-out error of every validation, as SVG."""
-    with _axes(2.7) as (figure, axis):
+    with axes(2.7) as (figure, axis):
         smooth = _smoothed(np.array(history.losses))
         axis.plot(
             np.arange(1, len(smooth) + 1), smooth / smooth[0], color=GREY, lw=1, label="loss, relative to the start"
@@ -71,12 +71,12 @@ def fit_curves(history: FitState) -> str:
         axis.axvline(history.best_step, color=ORANGE, lw=1, ls="--", label=f"state kept (step {history.best_step})")
         axis.set(xlabel="step", ylim=(0, None))
         axis.legend(frameon=False, fontsize=8)
-        return _svg(figure)
+        return svg(figure)
 
 
 def training_curve(history: FitState) -> str:
     """Loss of every step, smoothed, and error of the validation scans, as SVG."""
-    with _axes(2.9) as (figure, axis):
+    with axes(2.9) as (figure, axis):
         if history.losses:
             smooth = _smoothed(np.array(history.losses))
             axis.plot(np.arange(1, len(smooth) + 1), smooth, color=GREY, lw=1, label="loss of the step's scans")
@@ -91,17 +91,17 @@ def training_curve(history: FitState) -> str:
         other.axvline(history.best_step, color=ORANGE, lw=1, ls="--", label=f"state kept (step {history.best_step})")
         handles = [line for part in (axis, other) for line in part.get_legend_handles_labels()[0]]
         other.legend(handles=handles, frameon=False, fontsize=8, ncols=3, loc="lower center", bbox_to_anchor=(0.5, 1.0))
-        return _svg(figure)
+        return svg(figure)
 
 
 def frame_error_bars(errors: list[float]) -> str:
     """Residual of every frame relative to its data, as SVG."""
-    with _axes(1.9) as (figure, axis):
+    with axes(1.9) as (figure, axis):
         worst = int(np.argmax(errors))
         colours = [ORANGE if i == worst else BLUE for i in range(len(errors))]
         axis.bar(np.arange(len(errors)), 100 * np.array(errors), color=colours, width=0.8)
         axis.set(xlabel="frame", ylabel="residual, % of signal")
-        return _svg(figure)
+        return svg(figure)
 
 
 def budget_curve(curves: Mapping[str, tuple[list[float], list[float], list[float]]], chosen_s: float) -> str:
@@ -109,7 +109,7 @@ def budget_curve(curves: Mapping[str, tuple[list[float], list[float], list[float
 
     `curves` has for each scan seconds, errors, and PSNR or nothing.
     """
-    with _axes(3.2) as (figure, axis):
+    with axes(3.2) as (figure, axis):
         lines = []
         for seconds, errors, _ in curves.values():
             percent = [100 * error for error in errors]
@@ -123,19 +123,19 @@ def budget_curve(curves: Mapping[str, tuple[list[float], list[float], list[float
             other.set_ylabel("PSNR, dB")
             lines += other.plot(seconds, psnr, color=GREY, lw=1.2, ls="--", marker=".", label="PSNR")
         axis.legend(handles=lines, frameon=False, loc="lower right")
-        return _svg(figure)
+        return svg(figure)
 
 
 def attempt_scores(scores: Sequence[tuple[int, float]], chosen: int) -> str:
     """Score of every finished attempt of a search by its number, the chosen one circled, as SVG."""
-    with _axes(2.7) as (figure, axis):
+    with axes(2.7) as (figure, axis):
         axis.axhline(1, color=GREY, lw=1, ls="--", label="where the search began")
         axis.plot(*zip(*scores, strict=True), "o", color=BLUE, ms=5, label="attempt")
         axis.plot(chosen, dict(scores)[chosen], "o", ms=11, mfc="none", mec=ORANGE, mew=2, label="chosen")
         axis.set(xlabel="attempt", ylabel="error, relative to the start")
         axis.locator_params(axis="x", integer=True)
         axis.legend(frameon=False)
-        return _svg(figure)
+        return svg(figure)
 
 
 def sprite(frames: np.ndarray) -> np.ndarray:
@@ -177,17 +177,18 @@ def _smoothed(values: np.ndarray) -> np.ndarray:
 
 
 @contextmanager
-def _axes(height: float) -> Iterator[tuple[Any, Any]]:
-    """A figure as wide as the page, and its axes; height in inches."""
+def axes(height: float, rows: int = 1) -> Iterator[tuple[Any, Any]]:
+    """A figure as wide as the page, and its axes, or those of several rows with one x; height in inches."""
     import matplotlib  # here, for it takes long to import: nothing is drawn before a fit has ended
     from matplotlib.figure import Figure
 
     with matplotlib.rc_context(STYLE):
         figure = Figure((6.4, height), layout="constrained")
-        yield figure, figure.subplots()
+        yield figure, figure.subplots(rows, sharex=rows > 1)
 
 
-def _svg(figure: Any) -> str:
+def svg(figure: Any) -> str:
+    """A figure as the text of an SVG element."""
     buffer = io.StringIO()
     figure.savefig(buffer, format="svg", metadata={"Date": None})
     text = buffer.getvalue()

@@ -3,6 +3,7 @@
 from pathlib import Path
 
 import numpy as np
+from jaxtyping import Shaped
 
 from dainr.cine import Cine
 from dainr.io.hdf5 import write_whole
@@ -12,9 +13,14 @@ SCANNER_COORDINATES, ALIGNED_COORDINATES = 1, 2
 
 def write_nifti(cine: Cine, path: Path) -> None:
     """Write the magnitude of a cine as .nii or .nii.gz; the file appears only once it is complete."""
+    write_maps(np.abs(cine.data).astype(np.float32), cine, path)
+
+
+def write_maps(maps: Shaped[np.ndarray, "slice frame y x"], cine: Cine, path: Path) -> None:
+    """Write real numbers, or labels, with the times and the place of a cine."""
     import nibabel  # here, for it takes a while and few results are written in this format
 
-    data = np.ascontiguousarray(np.abs(cine.data).astype(np.float32).transpose(3, 2, 0, 1))
+    data = np.ascontiguousarray(maps.transpose(3, 2, 0, 1))
     affine = cine.orientation()
     image = nibabel.nifti1.Nifti1Image(data, affine)
     code = ALIGNED_COORDINATES if cine.affine is None else SCANNER_COORDINATES
