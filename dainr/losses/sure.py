@@ -6,8 +6,6 @@ One random direction n estimates the divergence (Ramani et al., IEEE TIP 2008;17
 noise gains nothing here, unlike with plain consistency.
 """
 
-from dataclasses import replace
-
 import torch
 from jaxtyping import Complex, Float
 from torch import Tensor
@@ -33,9 +31,9 @@ def risk(
     measured, sigma = measurements.of(), measurements.noise_std
     energy = measured.misfit(images)
     if sigma > 0:
-        n = measurements.noise(generator)  # A^H W n
-        tau = NOISE_STEP * sigma
-        change = network(replace(measured, rhs=measured.rhs + tau * n)) - images
+        noise, tau = measurements.noise(generator), NOISE_STEP * sigma
+        n = measurements.of_samples(noise).rhs  # A^H W n
+        change = network(measurements.of_samples(measurements.kspace + tau * noise)) - images
         divergence = (n.conj() * change).real.sum() / tau
         energy = energy + sigma**2 * (2 * divergence - measured.weight) / images.numel()
     return energy / energy_per_pixel(measured, images)

@@ -27,6 +27,7 @@ METHODS = {
     "cinenet": ("dainr.methods.unrolled.networks", "CineNet"),
     "unet3d": ("dainr.methods.unrolled.networks", "UNet3D"),
     "promptmr": ("dainr.methods.unrolled.networks", "PromptMR"),
+    "dun-sre": ("dainr.methods.unrolled.networks", "DunSre"),
     "gridding": ("dainr.methods.classical.gridding", "Gridding"),
 }
 

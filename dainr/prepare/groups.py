@@ -33,9 +33,11 @@ def measurements(prepared: Prepared, data: FrameData, cyclic: bool, largest: flo
     for number in np.unique(frame):
         mine = frame == number
         group[mine & ~central] = np.arange(np.count_nonzero(mine & ~central)) + int(prepared.cartesian)
-    occurrence = None
+    occurrence, cells = None, None
     if prepared.cartesian:  # of spokes and spirals the density compensation makes up for it
         occurrence = _of_groups(_occurrence(trajectory, frame, prepared.matrix), frame, group)
+        ky, kx = _cells(trajectory.reshape(-1, 2), prepared.matrix)
+        cells = torch.from_numpy(ky * prepared.matrix[1] + kx)
     points = torch.from_numpy(trajectory.reshape(-1, 2))
     counts = [b - a for a, b in pairwise(data.starts)]
     return Measurements(
@@ -48,6 +50,7 @@ def measurements(prepared: Prepared, data: FrameData, cyclic: bool, largest: flo
         shared_pattern=_is_shared(trajectory, frame),
         occurrence=occurrence,
         largest=largest,
+        cells=cells,
     )
 
 
@@ -56,12 +59,17 @@ def _occurrence(
 ) -> Float[np.ndarray, " readout"]:
     """In what share of frames the places of a readout are measured, averaged over those around them."""
     numbers, of_frame = np.unique(frame, return_inverse=True)
-    cells = [np.rint(trajectory[..., axis] * n).astype(int) % n for axis, n in enumerate(matrix)]
+    cells = _cells(trajectory, matrix)
     visited = np.zeros((len(numbers), *matrix), bool)
     visited[of_frame[:, None], cells[0], cells[1]] = True
     share = uniform_filter(np.fft.fftshift(visited.mean(0)), NEARBY, mode="nearest")
     middle = [(cell + n // 2) % n for cell, n in zip(cells, matrix, strict=True)]
     return np.maximum(share[middle[0], middle[1]].mean(1), 1e-6)
+
+
+def _cells(trajectory: Float[np.ndarray, "*readouts 2"], matrix: tuple[int, int]) -> list[np.ndarray]:
+    """Row and column of the nearest place on the grid, low frequencies first."""
+    return [np.rint(trajectory[..., axis] * n).astype(int) % n for axis, n in enumerate(matrix)]
 
 
 def _of_groups(

@@ -16,7 +16,7 @@ from tests.operators.test_acquisition import COUNTS, make, trajectory
 GROUP = torch.tensor([0, 1, 0, 0, 1, 2]).repeat_interleave(8)  # of the readouts of three frames
 
 
-def measurements(backend: str = "finufft") -> Measurements:
+def measurements(backend: str = "finufft", cells: torch.Tensor | None = None) -> Measurements:
     data = FrameData(
         kspace=random_complex(3, sum(COUNTS), seed=3),
         density=torch.ones(sum(COUNTS)),
@@ -27,7 +27,7 @@ def measurements(backend: str = "finufft") -> Measurements:
     )
     points = torch.from_numpy(trajectory((9, 12), backend == "fft").reshape(-1, 2))
     crowding = Crowding(points, list(map(int, COUNTS)), (9, 12), torch.device("cpu"))
-    return Measurements(data, GROUP, crowding, noise_std=0.1)
+    return Measurements(data, GROUP, crowding, noise_std=0.1, cells=cells)
 
 
 each = pytest.mark.parametrize("backend", ["fft", "finufft"])
@@ -90,7 +90,7 @@ def test_samples_count_by_the_area_that_those_chosen_have_left_them() -> None:
 @each
 def test_noise_is_white_in_the_samples(backend: str) -> None:
     whole, generator, x = measurements(backend), torch.Generator().manual_seed(0), random_complex(3, 9, 12)
-    seen = torch.stack([(whole.noise(generator) * x.conj()).sum() for _ in range(400)])
+    seen = torch.stack([(whole.of_samples(whole.noise(generator)).rhs * x.conj()).sum() for _ in range(400)])
     expected = (whole.weights * whole.operator(x)).abs().square().sum()
     assert float(seen.abs().square().mean() / expected) == pytest.approx(1, abs=0.15)
     assert torch.equal(whole.noise(torch.Generator().manual_seed(0)), whole.noise(torch.Generator().manual_seed(0)))

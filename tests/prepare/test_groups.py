@@ -67,3 +67,13 @@ def test_lines_say_how_often_such_lines_are_measured(cartesian_scan: Scan) -> No
 
 def test_spokes_need_no_occurrence(radial_scan: Scan) -> None:
     assert (groups_of(radial_scan, holdout=0.0).occurrence == 1).all()
+
+
+def test_lines_are_there_as_arrays_without_those_held_out(cartesian_scan: Scan, radial_scan: Scan) -> None:
+    found = groups_of(cartesian_scan, holdout=0.2).of()
+    assert found.on_grid is not None
+    samples = found.on_grid()
+    torch.testing.assert_close(samples.combine(samples.kspace), found.rhs, atol=1e-4, rtol=1e-4)
+    everything = groups_of(cartesian_scan, holdout=0.0).of().on_grid
+    assert everything is not None and (everything().weights > 0).sum() > (samples.weights > 0).sum()
+    assert groups_of(radial_scan, holdout=0.0).of().on_grid is None

@@ -7,6 +7,7 @@ from dainr.methods.unrolled.method import NetworkMethod
 from dainr.networks.unrolled.cinenet import CineNetConfig
 from dainr.networks.unrolled.crnn import CRNNConfig
 from dainr.networks.unrolled.crunet import CRUNetConfig
+from dainr.networks.unrolled.dun_sre import DunSreConfig
 from dainr.networks.unrolled.promptmr import PromptMRConfig
 from dainr.networks.unrolled.unet3d import UNet3DConfig
 
@@ -101,4 +102,23 @@ class PromptMR(NetworkMethod):
     cited_as = (
         "The cine was reconstructed by a compact form of PromptMR, an unrolled U-Net with learned prompts (Xin et al.,"
         " STACOM 2023, arXiv 2309.13839; dainr {version})."
+    )
+
+
+@dataclass(frozen=True)
+class DunSreMethodConfig(UnrolledConfig):
+    """Settings of DUN-SRE."""
+
+    network: DunSreConfig = field(default_factory=DunSreConfig)
+
+
+class DunSre(NetworkMethod):
+    """DUN-SRE."""
+
+    name = "dun-sre"
+    Config = DunSreMethodConfig
+    about = "unrolled (2+1)D network that commutes with rotations (DUN-SRE)"
+    cited_as = (
+        "The cine was reconstructed by an unrolled network equivariant to rotations (DUN-SRE, Zhu et al., arXiv"
+        " 2506.10309; dainr {version})."
     )

@@ -8,7 +8,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
-from dainr.networks.unrolled import cinenet, crnn, crunet, promptmr, unet3d
+from dainr.networks.unrolled import cinenet, crnn, crunet, dun_sre, promptmr, unet3d
 from dainr.networks.unrolled.unrolled import UnrolledNetwork
 
 
@@ -25,6 +25,7 @@ ARCHITECTURES = {
     "cinenet": Architecture(cinenet.CineNetConfig, cinenet.PAPER, cinenet.build),
     "crnn": Architecture(crnn.CRNNConfig, crnn.PAPER, crnn.build),
     "crunet": Architecture(crunet.CRUNetConfig, crunet.PAPER, crunet.build),
+    "dun-sre": Architecture(dun_sre.DunSreConfig, dun_sre.PAPER, dun_sre.build),
     "promptmr": Architecture(promptmr.PromptMRConfig, promptmr.PAPER, promptmr.build),
     "unet3d": Architecture(unet3d.UNet3DConfig, unet3d.PAPER, unet3d.build),
 }

@@ -45,6 +45,14 @@ class ProximalStep(nn.Module):
         return _Solve.apply(measured.rhs + mu * x, mu, measured.gram, self.iterations)
 
 
+class NoStep(nn.Module):
+    """x as it is."""
+
+    def forward(self, x: Complex[Tensor, "frame y x"], measured: Measured) -> Complex[Tensor, "frame y x"]:
+        """The same images."""
+        return x
+
+
 def make_consistency(kind: Kind) -> nn.Module:
     """The consistency of one cascade."""
     return GradientStep() if kind == "gradient" else ProximalStep()

@@ -41,10 +41,17 @@ class Regulariser(nn.Module):
 
 
 class UnrolledNetwork(nn.Module):
-    """Regularisers and data consistency in turn. One regulariser alone serves all cascades, and one consistency."""
+    """Regularisers and data consistency in turn. One regulariser alone serves all cascades, and one consistency.
+
+    A consistency is a kind that each cascade has one of, or a module for each, which maps images and a measurement.
+    """
 
     def __init__(
-        self, regularisers: Sequence[Regulariser], cascades: int, consistency: Kind, start: Start = "gridded"
+        self,
+        regularisers: Sequence[Regulariser],
+        cascades: int,
+        consistency: Kind | Sequence[nn.Module],
+        start: Start = "gridded",
     ) -> None:
         super().__init__()
         self.start = start
@@ -55,7 +62,11 @@ class UnrolledNetwork(nn.Module):
             raise ValueError(f"{len(regularisers)} regularisers for {cascades} cascades")
         self.cascades = cascades
         self.regularisers = nn.ModuleList(regularisers)
-        self.consistencies = nn.ModuleList(make_consistency(consistency) for _ in regularisers)
+        if isinstance(consistency, str):
+            consistency = [make_consistency(consistency) for _ in regularisers]
+        if len(consistency) != len(regularisers):
+            raise ValueError(f"{len(consistency)} consistencies for {len(regularisers)} regularisers")
+        self.consistencies = nn.ModuleList(consistency)
 
     def forward(self, measured: Measured) -> Complex[Tensor, "frame y x"]:
         """The images of a measurement.
@@ -96,7 +107,7 @@ class UnrolledNetwork(nn.Module):
         parts = torch.view_as_real(x).permute(0, 3, 1, 2)
         with torch.autocast(x.device.type, torch.bfloat16, enabled=self.mixed and torch.is_grad_enabled()):
             parts, state = self.regularisers[number](parts, state, measured.cyclic)
-        x = torch.view_as_complex(parts.float().permute(0, 2, 3, 1).contiguous())
+        x = torch.view_as_complex(parts.to(x.real.dtype).permute(0, 2, 3, 1).contiguous())
         return self.consistencies[number](x, measured), state
 
 

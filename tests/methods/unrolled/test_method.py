@@ -24,13 +24,17 @@ from dainr.simulate import SimulationConfig, simulate_phantom
 
 COMMON = ("nufft=compiled", "device=cpu", "iterations=3", "validate_every=2")
 QUICK = (*COMMON, "channels=4", "cascades=2")
-SMALL = ("crunet", "crnn")
+SMALL = {"crunet": (), "crnn": (), "dun-sre": ("consistency_channels=1",)}
 
 
 def run(scan: Scan, name: str, *pairs: str, observers: Any = (), resume: RunState | None = None) -> Recon:
-    method, (_, config) = get_method(name), configure(name, None, [*(QUICK if name in SMALL else COMMON), *pairs])
+    method, (_, config) = get_method(name), configure(name, None, [*quick(name), *pairs])
     config, _ = method.resolve(scan, config)
     return method(scan, config, observers, resume)
+
+
+def quick(name: str) -> tuple[str, ...]:
+    return (*QUICK, *SMALL[name]) if name in SMALL else COMMON
 
 
 def network_method(name: str) -> NetworkMethod:
@@ -69,7 +73,7 @@ def test_the_weights_that_ship_are_better_than_where_they_start(sampling: dict[s
     assert score.whole.psnr > before.whole.psnr + 1 and score.dynamic.psnr > before.dynamic.psnr
 
 
-@pytest.mark.parametrize("name", sorted(ARCHITECTURES.keys() - set(SMALL)))
+@pytest.mark.parametrize("name", sorted(ARCHITECTURES.keys() - SMALL.keys()))
 def test_every_network_is_a_method(name: str, radial_scan: Scan) -> None:
     found = run(radial_scan, name, "iterations=2")
     assert found.cine.data.shape == (1, 6, 32, 32) and np.isfinite(found.cine.data).all()
@@ -77,7 +81,12 @@ def test_every_network_is_a_method(name: str, radial_scan: Scan) -> None:
 
 
 @pytest.mark.parametrize(
-    ("name", "loss"), [("crunet", "ssdu"), ("crnn", "ssdu"), ("crnn", "ddei"), ("crnn", "mc"), ("crnn", "sure")]
+    ("name", "loss"),
+    [
+        ("crunet", "ssdu"),
+        *(("crnn", loss) for loss in ("ssdu", "ddei", "mc", "sure")),
+        *(("dun-sre", loss) for loss in ("ssdu", "ddei", "sure")),
+    ],
 )
 def test_a_fit_learns_by_every_loss_and_never_reads_the_reference(name: str, loss: str, cartesian_scan: Scan) -> None:
     found = run(replace(cartesian_scan, reference=None), name, f"loss={loss}", "iterations=12", "learning_rate=3e-3")
@@ -95,7 +104,7 @@ def test_a_fit_repeats_itself_and_another_seed_is_another(radial_scan: Scan) -> 
     assert np.array_equal(first, again) and not np.array_equal(first, other)
 
 
-@pytest.mark.parametrize(("name", "loss"), [("crunet", "ssdu"), ("crnn", "ddei")])
+@pytest.mark.parametrize(("name", "loss"), [("crunet", "ssdu"), ("crnn", "ddei"), ("dun-sre", "ssdu")])
 def test_a_resumed_fit_ends_bit_for_bit_as_if_it_had_never_stopped(name: str, loss: str, radial_scan: Scan) -> None:
     whole = run(radial_scan, name, f"loss={loss}", "iterations=5")
     left: list[Any] = []

@@ -16,10 +16,18 @@ PUBLISHED = {
     "cinenet": 3_546_624 + 6,
     "crnn": 372_866 + 1,
     "crunet": 4_537_930 + 5,
+    "dun-sre": 647_532,
     "promptmr": 27_416_040 + 12,
     "unet3d": 4_024_778 + 1,
 }
-DEFAULTS = {"cinenet": 74_370, "crnn": 19_155, "crunet": 173_817, "promptmr": 358_164, "unet3d": 185_559}
+DEFAULTS = {
+    "cinenet": 74_370,
+    "crnn": 19_155,
+    "crunet": 173_817,
+    "dun-sre": 3_998,
+    "promptmr": 358_164,
+    "unet3d": 185_559,
+}
 RECURRENT = ("crnn", "crunet")
 
 
