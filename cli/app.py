@@ -27,6 +27,8 @@ from . import (
     motion,
     propagate,
     report,
+    send,
+    serve,
     simulate,
     strain,
     train,
@@ -115,6 +117,8 @@ COMMANDS: dict[str, Callable[..., None]] = {
     "simulate": simulate.simulate,
     "methods": methods.methods,
     "weights": weights.weights,
+    "serve": serve.serve,
+    "send": send.send,
     "doctor": doctor.doctor,
 }
 CLASSES = {"simulate": simulate.Simulate}  # of commands that parse their arguments in a way of their own

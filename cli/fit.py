@@ -73,17 +73,17 @@ def fit(
         else:
             if not dry_run:
                 folder.check_free(force)  # once more, for another fit may have ended here
-            request, config = _new_run(scan, scan_sha256(scan, said), asked)
+            request, config = new_run(scan, scan_sha256(scan, said), asked)
         content = binning.applied(content)  # what was read is let go
         if dry_run:
             _say_plan(content, request, config, as_json)
         else:
-            _run(folder, content, request, config, resume, Progress(quiet or as_json))
+            run(folder, content, request, config, resume, Progress(quiet or as_json))
             if as_json:
                 typer.echo(json.dumps(folder.read_record()))
 
 
-def _new_run(scan: Path, sha256: str, asked: options.Asked) -> tuple["Request", Any]:
+def new_run(scan: Path, sha256: str, asked: options.Asked) -> tuple["Request", Any]:
     """The request and config of a run that begins."""
     from dainr.machine.text import printable
     from dainr.methods import configure
@@ -95,7 +95,7 @@ def _new_run(scan: Path, sha256: str, asked: options.Asked) -> tuple["Request", 
     return Request(method, preset, printable(str(scan)), sha256, binning, reading), config
 
 
-def _run(folder: "RunFolder", scan: "Scan", request: "Request", config: Any, resume: bool, progress: Progress) -> None:
+def run(folder: "RunFolder", scan: "Scan", request: "Request", config: Any, resume: bool, progress: Progress) -> None:
     """The run itself, and in the end what it found."""
     from dainr.runs.folder import REPORT
     from dainr.runs.run import reconstruct_into

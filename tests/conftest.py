@@ -17,6 +17,7 @@ if not torch.cuda.is_available():
     os.environ.setdefault("TRITON_INTERPRET", "1")  # read when Triton is imported: its kernels run in numpy
 
 from dainr.io.scans import native
+from dainr.io.scans.ismrmrd_write import write_ismrmrd
 from dainr.machine.threads import usable_cores
 from dainr.scan import Scan
 from dainr.simulate import SimulationConfig, simulate_phantom
@@ -122,6 +123,14 @@ def cartesian_file(cartesian_scan: Scan, tmp_path: Path) -> Path:
     """The Cartesian phantom in a native file."""
     path = tmp_path / "cartesian.h5"
     native.write(cartesian_scan, path)
+    return path
+
+
+@pytest.fixture(scope="session")
+def radial_stream(radial_scan: Scan, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The radial phantom, its noise first, as ISMRMRD."""
+    path = tmp_path_factory.mktemp("radial") / "scan.h5"
+    write_ismrmrd(replace(radial_scan, reference=None, phase=None), path)
     return path
 
 

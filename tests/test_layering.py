@@ -32,6 +32,7 @@ ORDER = [
     ["dainr.runs"],
     ["dainr.studies"],
     ["dainr.export"],
+    ["dainr.serve"],
     ["dainr.library"],
     ["dainr.cli"],
 ]

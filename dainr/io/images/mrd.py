@@ -25,10 +25,11 @@ def write_images(cine: Cine, path: Path) -> None:
     ):
         for index in range(len(cine.data)):
             for frame in range(cine.data.shape[1]):
-                dataset.append_image(IMAGES, _image(cine, index, frame))
+                dataset.append_image(IMAGES, image_of(cine, index, frame))
 
 
-def _image(cine: Cine, index: int, frame: int) -> Any:
+def image_of(cine: Cine, index: int, frame: int) -> Any:
+    """One image of a cine whose slices are a stack, as `ismrmrd.Image`."""
     import ismrmrd
 
     image = ismrmrd.Image.from_array(np.ascontiguousarray(cine.data[index, frame], np.complex64), transpose=False)

@@ -6,16 +6,17 @@ Adding a format is one module with `NAME`, `TAKES`, `recognises(path)` and `read
 
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 from dainr.errors import BadScan
 from dainr.io.hdf5 import is_hdf5, is_held, unreadable
-from dainr.io.scans import bart, ismrmrd, matlab, mrd_stream, native, twix
+from dainr.io.scans import bart, ismrmrd, ismrmrd_stream, matlab, mrd_stream, native, twix
 from dainr.io.scans.options import ReadOptions
 from dainr.io.scans.said import as_said
 from dainr.scan import Scan
 
 # MATLAB's before others of HDF5: it has a name the native format has too
-READERS = (matlab, native, ismrmrd, twix, mrd_stream, bart)
+READERS = (matlab, native, ismrmrd, twix, ismrmrd_stream, mrd_stream, bart)
 WRITERS: dict[str, Callable[[Scan, Path], None]] = {"native": native.write, "ismrmrd": ismrmrd.write}
 
 
@@ -32,8 +33,7 @@ def read(path: Path, options: ReadOptions = ReadOptions()) -> Scan:
             raise BadScan(str(path), what, f"name {of_bart.name}" if of_bart.is_file() else "name a scan file")
         for reader in READERS:
             if reader.recognises(path):
-                options.check_taken(reader.TAKES, reader.NAME, str(path))
-                return _noted(as_said(reader.read(path, options), options), path)
+                return read_by(reader, path, options)
     except MemoryError as error:
         raise BadScan(
             str(path), "what it says it holds does not fit in memory", "check the file, or use a larger machine"
@@ -45,6 +45,12 @@ def read(path: Path, options: ReadOptions = ReadOptions()) -> Scan:
         "its content is of no format dainr reads",
         "give " + " or ".join(reader.NAME for reader in READERS) + " (see docs/formats.md)",
     )
+
+
+def read_by(reader: Any, path: Path, options: ReadOptions = ReadOptions()) -> Scan:
+    """Read the scan in a file of the format that a module reads, whatever its content looks like. Raises as `read`."""
+    options.check_taken(reader.TAKES, reader.NAME, str(path))
+    return _noted(as_said(reader.read(path, options), options), path)
 
 
 def _noted(scan: Scan, path: Path) -> Scan:

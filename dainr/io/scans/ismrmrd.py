@@ -36,7 +36,7 @@ def read(path: Path, options: ReadOptions = ReadOptions()) -> Scan:
 
     where, decisions = str(path), Decisions()
     there = groups(path)
-    group = _choose(there, options.dataset, path)
+    group = choose_group(there, options.dataset, path)
     if len(there) > 1:
         others = ", ".join(name for name in there if name != group)
         decisions.say(f"the measurement {group} is read; --dataset takes another: {others}", dataset=group)
@@ -57,7 +57,7 @@ def write(scan: Scan, path: Path) -> None:
     write_ismrmrd(scan, path)
 
 
-def _choose(there: list[str], asked: str | None, path: Path) -> str:
+def choose_group(there: list[str], asked: str | None, path: Path) -> str:
     """The group that is asked for by its name or number; of several, the last that holds more than noise."""
     if asked is not None:
         numbered = {str(number): name for number, name in enumerate(there)}

@@ -28,9 +28,14 @@ def read_acquisitions(path: Path, group: str) -> Readouts:
 
     Raises BadScan where one cannot be read.
     """
+    none = Readouts(np.zeros(0, acquisition_header_dtype), [], [])
+    return Readouts.joined([none, *acquisition_parts(path, group)])
+
+
+def acquisition_parts(path: Path, group: str) -> Iterator[Readouts]:
+    """The same, some at a time."""
     with _readable(path), open_hdf5(path) as file:
         stored = file[group]["data"]
-        heads, data, trajectory = [np.zeros(0, acquisition_header_dtype)], list[np.ndarray](), list[np.ndarray]()
         for first in range(0, len(stored), READ_AT_A_TIME):
             rows = stored[first : first + READ_AT_A_TIME]
             head = require_fields(rows["head"], acquisition_header_dtype)
@@ -38,11 +43,11 @@ def read_acquisitions(path: Path, group: str) -> Readouts:
                 *(head[n].tolist() for n in ("active_channels", "number_of_samples", "trajectory_dimensions")),
                 strict=True,
             )
+            data, trajectory = list[np.ndarray](), list[np.ndarray]()
             for (coils, samples, components), values, points in zip(sizes, rows["data"], rows["traj"], strict=True):
                 data.append(values.view(np.complex64).reshape(coils, samples))
                 trajectory.append(points.astype(np.float32, copy=False).reshape(samples, components))
-            heads.append(head)
-        return Readouts(np.concatenate(heads), data, trajectory)
+            yield Readouts(head, data, trajectory)
 
 
 def holds_images(path: Path, group: str) -> bool:

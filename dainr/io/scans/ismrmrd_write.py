@@ -53,7 +53,7 @@ def write_ismrmrd(scan: Scan, path: Path, partitions: bool = False) -> None:
         with h5py.File(sink, "r+") as file:
             stored = file[GROUP].create_dataset("data", (0,), maxshape=(None,), dtype=acquisition_dtype)
             acquisitions = _acquisitions(scan, partitions)
-            while rows := [_row(a) for a in islice(acquisitions, WRITTEN_AT_A_TIME)]:
+            while rows := [row(a) for a in islice(acquisitions, WRITTEN_AT_A_TIME)]:
                 stored.resize(len(stored) + len(rows), axis=0)
                 stored[-len(rows) :] = np.array(rows, acquisition_dtype)
 
@@ -98,7 +98,7 @@ def _places(scan: Scan) -> list[tuple[np.ndarray, np.ndarray]] | None:
     return [(centre + index * step, directions) for index in range(scan.n_slices)]
 
 
-def _row(acquisition: Any) -> tuple[np.void, np.ndarray, np.ndarray]:
+def row(acquisition: Any) -> tuple[np.void, np.ndarray, np.ndarray]:
     """An acquisition as its file stores it; the library, which writes each by itself, takes 4 ms for it."""
     head = np.frombuffer(acquisition.getHead(), acquisition_header_dtype)[0]
     return head, acquisition.traj.ravel(), acquisition.data.view(np.float32).ravel()

@@ -24,7 +24,7 @@ COMMANDS = "dainr.cli"  # runs a command; by name, for nothing here imports it
 # what commands import and wait for; it starts no thread, for a fork would lose it
 PROGRAM = (COMMANDS, "dainr.runs.run", "dainr.export", "dainr.methods.dainr.method", "dainr.kernels.ready")
 NEEDED = (*PROGRAM, "finufft", "scipy.ndimage", "scipy.linalg")
-SERVE = "import sys; sys.path[:] = sys.argv[1:]; from dainr.studies.batch.forking import serve; serve()"
+SERVE = "import sys; sys.path[:] = sys.argv[2:]; from dainr.studies.batch.forking import serve; serve(sys.argv[1])"
 LONGEST = 2**16  # bytes of a question
 PARENT_DEATH_SIGNAL, NAME = 1, 15  # of prctl(2)
 CAN_FORK = sys.platform == "linux" and hasattr(os, "pidfd_open")  # elsewhere libraries do not bear it
@@ -39,14 +39,14 @@ def end_with_parent() -> None:
 
 
 class Forker:
-    """A process that forks one command at a time."""
+    """A process that forks one command at a time: what the module `program` does by its `main`."""
 
-    def __init__(self, environment: Mapping[str, str]) -> None:
+    def __init__(self, environment: Mapping[str, str], program: str = COMMANDS) -> None:
         self.is_busy = False  # a command of it runs
         self._questions, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         with theirs:
             self._process = subprocess.Popen(
-                [sys.executable, "-c", SERVE, *(folder or str(Path.cwd()) for folder in sys.path)],
+                [sys.executable, "-c", SERVE, program, *(folder or str(Path.cwd()) for folder in sys.path)],
                 env=environment,
                 stdin=theirs.fileno(),
                 stdout=subprocess.DEVNULL,
@@ -151,12 +151,12 @@ class ForkedCommand:
         self.returncode = int(told) if told else -signal.SIGKILL  # the process that forked it is gone, and it with that
 
 
-def serve() -> None:
+def serve(program: str) -> None:
     """The process that is forked: commands one after another, until the batch asks no more."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for its commands
     questions = socket.socket(fileno=os.dup(0))
     os.dup2(os.open(os.devnull, os.O_RDONLY), 0)
-    for module in NEEDED:
+    for module in (program, *NEEDED):
         import_module(module)
     gc.freeze()  # every slice ends with a collection of garbage, which need not look at what is loaded
     while True:
@@ -168,7 +168,7 @@ def serve() -> None:
         parent, process = os.getpid(), os.fork()
         if process == 0:
             questions.close()
-            _command(question, files[0], parent)
+            _command(program, question, files[0], parent)
             return
         os.close(files[0])
         questions.send(BEGUN)
@@ -192,7 +192,7 @@ def _attend(process: int, questions: socket.socket) -> None:
     questions.send(str(os.waitstatus_to_exitcode(os.waitpid(process, 0)[1])).encode())
 
 
-def _command(question: bytes, said: int, parent: int) -> None:
+def _command(program: str, question: bytes, said: int, parent: int) -> None:
     """In the forked process: the command, as if it had been started."""
     end_with_parent()
     folder, arguments, environment = pickle.loads(question)
@@ -207,4 +207,4 @@ def _command(question: bytes, said: int, parent: int) -> None:
     os.environ.update(environment)
     signal.signal(signal.SIGINT, signal.default_int_handler)
     sys.argv = ["dainr", *arguments]
-    import_module(COMMANDS).main()
+    import_module(program).main()

@@ -29,10 +29,10 @@ def main():
         if kind == "exit": sys.exit(int(value))
 """
 SERVE = """
-import sys; sys.path[:] = sys.argv[1:]
+import sys; sys.path[:] = sys.argv[2:]
 from dainr.studies.batch import forking
-forking.COMMANDS, forking.NEEDED = "own_commands", ()
-forking.serve()
+forking.NEEDED = ()
+forking.serve("own_commands")
 """
 
 pytestmark = pytest.mark.skipif(not forking.CAN_FORK, reason="only Linux forks commands")

@@ -1,0 +1,194 @@
+"""One client from its first message to the last: its scan is received, fitted, and the images are sent back."""
+
+import json
+import logging
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from dainr.errors import BadScan, DainrError, Interrupted
+from dainr.io.scans.ismrmrd_messages import StreamEnded
+from dainr.runs.folder import RunFolder
+from dainr.runs.run import has_cine
+from dainr.serve.asked import Offer, Order
+from dainr.serve.fits import FitFailed, Job, Place, Places
+from dainr.serve.limits import Limits
+from dainr.serve.peer import Left, Peer
+from dainr.serve.receiving import Received
+from dainr.serve.sending import send_run
+from dainr.serve.store import PREVIEW, RUN, Recorder, SessionFolder, Status
+
+log = logging.getLogger(__name__)
+
+GONE = "the client has gone"
+
+
+@dataclass(frozen=True)
+class House:
+    """What sessions share."""
+
+    offer: Offer
+    limits: Limits
+    places: Places
+    root: Path  # of their folders
+    keep: bool  # whether these stay
+    stopping: threading.Event  # no scan is taken any more
+
+
+class Session:
+    """A session with a client; without one, what is left to do of a session that another server began."""
+
+    def __init__(self, house: House, peer: Peer | None, folder: SessionFolder) -> None:
+        self._house, self._peer, self._folder = house, peer, folder
+        self._received, self._sha256 = Received(), ""
+        self._given_up = threading.Event()  # the client has left, or the server is to end
+        self._lock, self._ends_fit = threading.Lock(), lambda: None
+        self._facts: dict[str, Any] = {"session": folder.name, "client": None if peer is None else peer.name}
+        self._seconds: dict[str, float] = {}
+
+    def run(self) -> str:
+        """The session, to its end, of which one line in the log tells; why it failed, or nothing."""
+        status: Status = "failed"
+        why = ""
+        try:
+            status = self._run()
+        except Left:
+            status, why = "left", GONE
+        except Interrupted:
+            stopped = self._house.stopping.is_set()
+            status, why = ("received", "the server was stopped") if stopped else ("left", GONE)
+        except StreamEnded as error:
+            status, why = "broken", "the server was stopped" if self._house.stopping.is_set() else str(error)
+        except (DainrError, FitFailed) as error:
+            status, why = "broken" if isinstance(error, BadScan) else "failed", self._in_words(error)
+        except Exception as error:  # a mistake of the program's own must not end the server
+            log.exception("session %s", self._folder.name)
+            why = f"the server made a mistake ({type(error).__name__}: {error})"
+        self._end(status, why)
+        return why
+
+    def _in_words(self, error: Exception) -> str:
+        """What an error says, without where things lie on this machine."""
+        return str(error).removeprefix("dainr: ").replace(f"{self._folder.path}/", "")
+
+    @property
+    def has_scan(self) -> bool:
+        """Whether the scan is there as a whole."""
+        return self._peer is None or "receive" in self._seconds
+
+    def give_up(self) -> None:
+        """End the session early: a fit saves its state."""
+        with self._lock:
+            self._given_up.set()
+            self._ends_fit()
+        if self._peer is not None and not self.has_scan:
+            self._peer.stop_reading()
+
+    def _run(self) -> Status:
+        if self._peer is None:
+            self._fit(self._folder.notes.order)
+            return "done"
+        with self._timed("receive"):
+            if not self._receive(self._peer):
+                return "empty"
+        order = self._received.order or Order()
+        with self._peer.watched(self.give_up):
+            self._fit(order)
+        return "done"
+
+    def _receive(self, peer: Peer) -> bool:
+        """Take the scan; whether one came."""
+        recorder = Recorder(self._folder.stream)
+        try:
+            came = self._received.take_all(peer.messages(recorder), peer.name, self._house.offer)
+        finally:
+            sha256 = recorder.close()
+            self._facts |= {
+                "config": self._received.config,
+                "readouts": self._received.readouts,
+                "waveforms": self._received.waveforms,
+                "bytes": self._folder.stream.stat().st_size,
+            }
+        if came and self._house.keep:
+            self._folder.note(status="received", order=self._received.order, sha256=sha256)
+        self._sha256 = sha256
+        return came
+
+    def _fit(self, order: Order) -> None:
+        """Preview and fit, each sent as soon as it is there."""
+        with self._timed("wait"):
+            place = self._house.places.take(self._given_up)
+        try:
+            if order.preview and self._peer is not None:
+                try:
+                    self._fit_into(place, PREVIEW, self._house.offer.preview_options(order), "preview")
+                    self._send(order, PREVIEW)
+                except FitFailed as error:
+                    log.warning("session %s: its preview failed: %s", self._folder.name, error)
+            self._fit_into(place, RUN, order.options, "fit")
+        finally:
+            self._house.places.give_back(place)
+        if self._peer is not None:
+            self._send(order, RUN)
+
+    def _fit_into(self, place: Place, name: str, options: Any, what: str) -> None:
+        run = self._folder.path / name
+        folder = RunFolder(run)
+        resume = folder.is_run
+        if resume and folder.is_complete and has_cine(folder):
+            return
+        sha256 = self._folder.notes.sha256 or self._sha256
+        job = Job(str(self._folder.stream), sha256, str(run), dict(options), resume)
+        with self._timed(what):
+            place.fit(job, self._house.limits.fit_s, self._ending)
+
+    @contextmanager
+    def _ending(self, end: Any) -> Iterator[None]:
+        """A block in which giving the session up ends its fit."""
+        with self._lock:
+            self._ends_fit = end
+            if self._given_up.is_set():
+                end()
+        try:
+            yield
+        finally:
+            with self._lock:
+                self._ends_fit = lambda: None
+
+    def _send(self, order: Order, name: str) -> None:
+        assert self._peer is not None
+        with self._timed("send"):
+            self._peer.begin(self._received.document or b"")
+            sent = send_run(self._peer, self._folder.path / name, order, self._received.measured, name == PREVIEW)
+        self._facts["images"] = self._facts.get("images", 0) + sent.images
+        self._facts["verdict"] = sent.verdict
+
+    @contextmanager
+    def _timed(self, what: str) -> Iterator[None]:
+        begun = time.monotonic()
+        try:
+            yield
+        finally:
+            self._seconds[what] = round(self._seconds.get(what, 0.0) + time.monotonic() - begun, 3)
+
+    def _end(self, status: Status, why: str) -> None:
+        """Tell the client and the log how it ended, and keep or remove what is on disk."""
+        if self._peer is not None and why and status != "left":
+            with suppress(Left):
+                self._peer.say(f"dainr: {why}")
+        line = self._facts | {"ended": status} | ({"why": why} if why else {}) | {"seconds": self._seconds}
+        log.log(logging.DEBUG if status == "empty" else logging.INFO, "%s", json.dumps(line))
+        if self._peer is not None:
+            self._peer.end()
+        try:
+            if not self._house.keep or not (self._peer is None or self._received.readouts):
+                self._folder.remove()
+            elif status != "received":
+                self._folder.store()
+                self._folder.note(status=status)
+        except (DainrError, OSError) as error:
+            log.warning("session %s: its folder cannot be written: %s", self._folder.name, error)

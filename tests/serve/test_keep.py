@@ -1,0 +1,125 @@
+"""What a server keeps, and what one that is killed has left."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from dainr.io.scans import formats
+from dainr.runs.folder import RunFolder
+from dainr.serve.asked import Order
+from dainr.serve.store import NOTES, SCAN, STREAM, Recorder, SessionFolder, unfinished
+from tests.cli import TINY_OPTIONS
+from tests.serve import answer, ask, connect, stream
+from tests.serve.conftest import GRIDDING, is_there, running
+
+
+def only(folder: Path) -> Path:
+    """The first session in a folder; whether anybody is there is asked in another."""
+    wait_until(lambda: any(folder.glob("*_*")))
+    return min(folder.glob("*_*"))
+
+
+def wait_until(true: Callable[[], bool], seconds: float = 90) -> None:
+    ends_at = time.monotonic() + seconds
+    while not true():
+        assert time.monotonic() < ends_at, "it takes too long"
+        time.sleep(0.1)
+
+
+def status(session: Path) -> str:
+    return str(json.loads((session / NOTES).read_text())["status"])
+
+
+def test_a_scan_is_kept_as_ismrmrd_with_its_run(radial_stream: Path, tmp_path: Path) -> None:
+    with running(GRIDDING, keep=tmp_path / "kept") as port:
+        assert len(ask(port, stream(radial_stream)).images) == 6
+    session = only(tmp_path / "kept")
+    assert status(session) == "done"
+    assert not (session / STREAM).exists()
+    kept, sent = formats.read(session / SCAN), formats.read(radial_stream)
+    np.testing.assert_array_equal(kept.kspace, sent.kspace)
+    assert RunFolder(session / "run").is_complete
+
+
+def test_half_a_scan_is_kept_as_far_as_it_came(radial_stream: Path, tmp_path: Path) -> None:
+    content = stream(radial_stream)
+    with running(GRIDDING, keep=tmp_path) as port, connect(port) as connection:
+        connection.sendall(content[: len(content) // 2])
+        connection.close()
+        wait_until(lambda: (only(tmp_path) / SCAN).is_file())
+    assert status(only(tmp_path)) == "broken"
+
+
+def test_nothing_is_left_where_nothing_is_kept(
+    radial_stream: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("TMPDIR", str(tmp_path))
+    monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
+    with running(GRIDDING) as port:
+        assert len(ask(port, stream(radial_stream)).images) == 6
+        (root,) = tmp_path.glob("dainr-serve-*")
+        wait_until(lambda: not list(root.iterdir()))
+    assert not root.exists()
+
+
+def test_a_scan_that_waits_when_a_server_ends_is_fitted_by_the_next(radial_stream: Path, tmp_path: Path) -> None:
+    session = SessionFolder.new(tmp_path)
+    recorder = Recorder(session.stream)
+    recorder(stream(radial_stream))
+    session.note(status="received", order=Order(options=GRIDDING), sha256=recorder.close())
+    (tmp_path / "odd").mkdir()
+    (tmp_path / "odd" / NOTES).write_text("{}")
+    with running(GRIDDING, keep=tmp_path):
+        wait_until(lambda: status(session.path) == "done")
+    assert RunFolder(session.path / "run").is_complete
+    assert (session.path / SCAN).is_file()
+    assert list(unfinished(tmp_path)) == []
+
+
+def started(folder: Path, *options: str) -> "tuple[subprocess.Popen[str], int]":
+    """The command as a process, and its port."""
+    import socket
+
+    with socket.create_server(("127.0.0.1", 0)) as free:
+        port: int = free.getsockname()[1]
+    command = [sys.executable, "-m", "dainr.cli", "serve", "--port", str(port), "--keep", str(folder), *options]
+    process = subprocess.Popen(command, stderr=subprocess.PIPE, text=True)
+    assert process.stderr is not None
+    assert "listening" in process.stderr.readline()
+    return process, port
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGTERM])
+def test_a_server_that_is_ended_in_a_fit_goes_on_with_it_at_the_next_start(
+    number: signal.Signals, radial_stream: Path, tmp_path: Path
+) -> None:
+    process, port = started(tmp_path, *TINY_OPTIONS, "--set", "iterations=500", "--set", "checkpoint_every_s=0.2")
+    with connect(port) as connection:
+        connection.sendall(stream(radial_stream))
+        wait_until(lambda: (only(tmp_path) / "run" / "state.safetensors").is_file())
+        os.kill(process.pid, number)
+        came = answer(connection)
+    assert process.wait(30) == (0 if number == signal.SIGTERM else -number)
+    process.stderr.close()  # type: ignore[union-attr]
+    assert came.images == []
+    assert came.texts == (["dainr: the server was stopped"] if number == signal.SIGTERM else [])
+    assert status(only(tmp_path)) == "received"
+    process, port = started(tmp_path, *TINY_OPTIONS)
+    try:
+        assert is_there(port)
+        wait_until(lambda: status(only(tmp_path)) == "done")
+    finally:
+        process.terminate()
+        process.wait(30)
+        process.stderr.close()  # type: ignore[union-attr]
+    assert RunFolder(only(tmp_path) / "run").is_complete
+    assert RunFolder(only(tmp_path) / "run").read_record()["slices"][0]["fit"]["steps"] == 500
