@@ -5,7 +5,8 @@ A wall between two ellipses about one centre is stretched evenly along every ray
     r -> r_i' + (r - r_i) / (r_o - r_i) (r_o' - r_i'),
 
 r_i and r_o being where the ray meets the ellipses, a dash what is so later. What else is an ellipse is scaled with its
-half-axes. Blood flows: it has no such motion, nor has what a heart covers and uncovers.
+half-axes. Blood flows: it has no such motion, nor has what a heart covers and uncovers, nor where walls lie over each
+other, for there the image shows both.
 """
 
 from collections.abc import Sequence
@@ -13,7 +14,7 @@ from dataclasses import dataclass
 from typing import Protocol
 
 import numpy as np
-from jaxtyping import Bool, Float
+from jaxtyping import Bool, Float, Int
 
 from dainr.simulate.phantom import Ellipse, Varying
 
@@ -100,19 +101,17 @@ def displacement(
         for number, time in enumerate(times):
             found[number, mine] = material.carried(points[mine], times[0], time) - points[mine]
         if index == 0:
-            found[:, _covered(materials[1:], points, times)] = np.nan
+            found[:, _covered(materials[1:], points, times) > 0] = np.nan
+    found[:, _covered(materials[1:], points, times[:1]) > 1] = np.nan
     pixels = found[..., ::-1] * [matrix[1], matrix[0]]
     return pixels.transpose(0, 2, 1).reshape(len(times), 2, *matrix).astype(np.float32)
 
 
-def _covered(others: Sequence[Material], points: Points, times: Sequence[float]) -> Bool[np.ndarray, " point"]:
-    """Points that a heart lies over at some time."""
+def _covered(others: Sequence[Material], points: Points, times: Sequence[float]) -> Int[np.ndarray, " point"]:
+    """How many walls lie over each point at some time, a little of their surroundings included."""
     walls = [material.outer for material in others if isinstance(material, Wall)]
-    found = np.zeros(len(points), bool)
-    for outer in walls:
-        for time in times:
-            found |= _level(outer, points, time) <= MARGIN**2
-    return found
+    over = [np.any([_level(outer, points, time) <= MARGIN**2 for time in times], axis=0) for outer in walls]
+    return np.sum(over, axis=0, dtype=int) if over else np.zeros(len(points), int)
 
 
 def _place(ellipse: Ellipse, time: float) -> tuple[Float[np.ndarray, "2"], Float[np.ndarray, "2"]]:
