@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     import numpy as np
 
     from dainr.cine import Cine
+    from dainr.methods.recon import Recon
     from dainr.motion.strain import WallStrain
 
 TABLE, CURVES = "strain.csv", "strain.svg"
@@ -93,6 +94,20 @@ def strain(
             temporary.write_text(strain_curves(one, cine.times), encoding="utf-8")
         typer.echo(_said(index, one))
     say_doubts(recon.record)
+
+
+def strains_of(recon: "Recon", mask: Path, label: int | None, frame: str) -> "dict[int, WallStrain]":
+    """The strain of a drawn wall, by slice."""
+    from dainr.motion.strain import wall_strain
+
+    drawn_on = frame_of("--frame", frame, len(recon.cine.times))
+    motion = recon.displacement(reference=float(recon.cine.times[drawn_on]))
+    walls = _of_mask(mask, label, recon.cine, drawn_on)
+    return {
+        index: wall_strain(motion.displacement[index], wall, motion.spacing_mm)
+        for index, wall in enumerate(walls)
+        if wall.any()
+    }
 
 
 def curves_name(index: int, n_slices: int) -> str:

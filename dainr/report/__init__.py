@@ -1,5 +1,6 @@
 """The report of a run: one HTML file with nothing outside it, for a reader who decides whether to trust the images."""
 
+from collections.abc import Mapping
 from typing import Any
 
 import tomli_w
@@ -7,18 +8,35 @@ from markupsafe import Markup
 
 from dainr.methods import get_method
 from dainr.methods.recon import Recon
+from dainr.motion.strain import WallStrain
+from dainr.report.curves import strain_curves
 from dainr.report.errors import error_gradient, error_pictures
 from dainr.report.figures import fit_curves, frame_error_bars, player_data
+from dainr.report.motion import motion_pictures
 from dainr.report.page import render
 
 
-def build_report(recon: Recon, config: dict[str, Any], record: dict[str, Any]) -> str:
-    """The report as HTML text, from a reconstruction, the config of its run and its record."""
+def build_report(
+    recon: Recon,
+    config: dict[str, Any],
+    record: dict[str, Any],
+    strains: Mapping[int, WallStrain] | None = None,
+) -> str:
+    """The report as HTML text, from a reconstruction, the config of its run and its record.
+
+    `strains`: those of a wall in some slices, for their curves.
+    """
     fits = [s["fit"] for s in record["slices"] if "fit" in s]
     citation = get_method(recon.method).citation(config["config"])
+    shown, moved = player_data(recon), motion_pictures(recon)
+    if moved is not None:
+        shown["motion"] = moved[0]
     return render(
         "template.html",
-        player_data(recon),
+        shown,
+        scripts=() if moved is None else ("motion.js",),
+        motion=None if moved is None else moved[1],
+        strains={index: Markup(strain_curves(one, recon.cine.times)) for index, one in (strains or {}).items()},
         findings=record["verdict"],
         scan=record["scan"],
         record=record,

@@ -8,8 +8,9 @@ from jaxtyping import Float
 from dainr.io.images.video import windowed
 from dainr.machine import disk
 from dainr.methods.recon import Recon
-from dainr.report.figures import png
+from dainr.report.figures import colours, gradient, png
 
+PALETTE = "inferno"
 TOP_PERCENTILE = 99.5  # of the bound in the frame where it is largest: the end of the scale
 
 
@@ -39,7 +40,7 @@ def error_pictures(recon: Recon) -> list[ErrorPictures]:
 
 def error_gradient() -> str:
     """The colours that stand for the bound, from none to the end of the scale, as the page has them."""
-    return ", ".join("#{:02x}{:02x}{:02x}".format(*colour) for colour in _colours()[::51])
+    return gradient(PALETTE)
 
 
 def _of_slice(image: Float[np.ndarray, "frame y x"], bound: Float[np.ndarray, "frame y x"]) -> ErrorPictures:
@@ -47,18 +48,12 @@ def _of_slice(image: Float[np.ndarray, "frame y x"], bound: Float[np.ndarray, "f
     worst = int(np.argmax(np.square(bound, dtype=np.float64).mean((1, 2))))
     top = float(np.percentile(bound[worst], TOP_PERCENTILE))
     bright = image > 0.05 * brightest
-    colours = _colours()
+    palette = colours(PALETTE)
     return ErrorPictures(
         image=png(windowed(image.mean(0))),
-        mean=png(windowed(bound.mean(0), top), colours),
-        worst=png(windowed(bound[worst], top), colours),
+        mean=png(windowed(bound.mean(0), top), palette),
+        worst=png(windowed(bound[worst], top), palette),
         frame=worst,
         top_percent=100 * top / brightest,
         median_percent=100 * float(np.median(bound[bright])) / brightest if bright.any() else 0.0,
     )
-
-
-def _colours() -> np.ndarray:
-    import matplotlib  # here, for it takes long to import
-
-    return matplotlib.colormaps["inferno"](np.linspace(0, 1, 256), bytes=True)[:, :3]

@@ -158,6 +158,19 @@ def png(grey: UInt8[np.ndarray, "y x"], colours: UInt8[np.ndarray, "256 3"] | No
     return "data:image/png;base64," + base64.b64encode(buffer.getvalue()).decode()
 
 
+def colours(palette: str) -> UInt8[np.ndarray, "256 3"]:
+    """Those of a palette of matplotlib."""
+    import matplotlib  # here, for it takes long to import
+
+    found: np.ndarray = matplotlib.colormaps[palette](np.linspace(0, 1, 256), bytes=True)[:, :3]
+    return found
+
+
+def gradient(palette: str) -> str:
+    """The colours of a scale from none to its end, as a page has them."""
+    return ", ".join("#{:02x}{:02x}{:02x}".format(*colour) for colour in colours(palette)[::51])
+
+
 def _slice_data(image: Float[np.ndarray, "frame y x"], gridded: Float[np.ndarray, "frame y x"]) -> dict[str, Any]:
     spread = image.std(0)
     column = int(np.argmax(spread.sum(0)))

@@ -14,8 +14,14 @@ POLICY = "the-policy-of-this-page"  # until the page, whose scripts it names, is
 SCRIPTS = re.compile(r"<script>(.*?)</script>", re.DOTALL)
 
 
-def render(template: str, player: dict[str, Any], styles: tuple[str, ...] = (), **context: Any) -> str:
-    """A page from a template, what its player shows, the styles it adds to the common one, and its facts."""
+def render(
+    template: str,
+    player: dict[str, Any],
+    styles: tuple[str, ...] = (),
+    scripts: tuple[str, ...] = (),
+    **context: Any,
+) -> str:
+    """A page from a template, what its player shows, the styles and scripts it adds to the common ones, its facts."""
     loader = jinja2.FunctionLoader(_part)
     environment = jinja2.Environment(
         loader=loader, autoescape=True, undefined=jinja2.StrictUndefined, trim_blocks=True, lstrip_blocks=True
@@ -23,7 +29,7 @@ def render(template: str, player: dict[str, Any], styles: tuple[str, ...] = (), 
     page = environment.get_template(template).render(
         policy=POLICY,
         style=Markup("".join(_part(name) for name in ("style.css", *styles))),
-        script=Markup(_part("player.js")),
+        script=Markup("".join(_part(name) for name in ("player.js", *scripts))),
         player=Markup(json.dumps(player).replace("<", "\\u003c")),
         **context,
     )

@@ -2,6 +2,7 @@
 
 import csv
 import json
+import shutil
 from pathlib import Path
 
 import nibabel
@@ -118,3 +119,14 @@ def test_methods_without_a_deformation_refuse(finished: FinishedRun, mask: Path,
         result = invoke(*command)
         assert_one_error(result, 2)
         assert "fitted no deformation" in result.stderr
+
+
+def test_the_report_has_the_strain_of_a_mask(finished: FinishedRun, mask: Path, tmp_path: Path) -> None:
+    run = tmp_path / "run"
+    shutil.copytree(finished.folder, run)
+    succeed("report", run, "--mask", mask, "--label", 2)
+    assert "Strain of the wall" in (run / "report.html").read_text()
+    assert_one_error(invoke("report", run, "--mask", mask), 2)
+    assert_one_error(invoke("report", run, "--mask", mask, "--repair"), 2)
+    succeed("report", run)
+    assert "Strain of the wall" not in (run / "report.html").read_text()

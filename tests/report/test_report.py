@@ -131,7 +131,7 @@ def test_each_slice_has_its_curves(fitted: Run, gridded: Run) -> None:
 
 
 def test_gridding_is_not_compared_with_itself(fitted: Run, gridded: Run) -> None:
-    assert Page(build_report(*fitted)).tags.count("canvas") == 2
+    assert Page(build_report(*fitted)).tags.count("canvas") == 4
     assert Page(build_report(*gridded)).tags.count("canvas") == 1
 
 

@@ -1,8 +1,8 @@
 "use strict";
 const byId = (id) => document.getElementById(id);
 const slider = byId("frame"), label = byId("label"), button = byId("play"), chooser = byId("slice");
-const kinds = [...document.querySelectorAll("canvas")].map((canvas) => canvas.id);
-const zoom = byId("zoom"), sprites = {};
+const kinds = [...document.querySelectorAll("canvas:not(.motion)")].map((canvas) => canvas.id);
+const zoom = byId("zoom"), sprites = {}, listeners = [];
 let frame = 0, playing = true, shown = 0;
 
 slider.max = player.frames - 1;
@@ -28,6 +28,7 @@ function show(index) {
   slider.value = frame;
   label.textContent = `frame ${frame} (0 to ${player.frames - 1}), ${player.times[frame].toFixed(3)} s`;
   for (const mark of document.querySelectorAll(".now")) mark.style.left = `${100 * (frame + 0.5) / player.frames}%`;
+  for (const listen of listeners) listen();
 }
 
 function choose(index) {
