@@ -1,7 +1,8 @@
 """Many cases at once on the workers of a dask cluster that is there already. https://distributed.dask.org
 
 A worker that dies gives its case to another, as often as the scheduler allows: three times, unless its own setting
-distributed.scheduler.allowed-failures says otherwise. Where a scheduler speaks TLS, the certificates are those of
+distributed.scheduler.allowed-failures says otherwise. Cases that waited for the same worker count as tried, too: so
+those of which all workers died are run once more in the end, one at a time. Where a scheduler speaks TLS, the certificates are those of
 dask's own settings.
 """
 
@@ -10,7 +11,7 @@ import logging
 import os
 import time
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import Any
 
 from dainr import __version__
@@ -21,6 +22,9 @@ from dainr.studies.batch.work import Job, Outcome, Watch, failed, fit_case
 POLL_S = 0.25
 LOST_AFTER_S = 10.0  # without the scheduler
 PATIENCE_S = 10.0  # until it answers
+NOBODY_S = 10.0  # between looks whether there are workers
+
+log = logging.getLogger(__name__)
 
 
 def run_jobs(jobs: Sequence[Job], scheduler: str, watch: Watch) -> list[Outcome]:
@@ -29,23 +33,49 @@ def run_jobs(jobs: Sequence[Job], scheduler: str, watch: Watch) -> list[Outcome]
     Raises BadRequest when the scheduler cannot be reached, and DainrError when it is lost on the way: what was done is
     kept, and the same command goes on.
     """
-    outcomes: list[Outcome] = []
+    outcomes, suspects, alone = list[Outcome](), list[Job](), list[Job]()
     with _client(scheduler) as client:
         futures = {client.submit(_on_worker, job, pure=False): job for job in jobs}
-        seen_at = time.monotonic()
+        seen_at, workers = time.monotonic(), _Workers(client)
         while futures:
             if client.status == "running":
                 seen_at = time.monotonic()
-            forgotten = any(future.status in ("cancelled", "lost") for future in futures)
+            # one whose status is "lost" was done by a worker that is gone: the scheduler gives it to another
+            forgotten = any(future.status == "cancelled" for future in futures)
             if forgotten or time.monotonic() - seen_at > LOST_AFTER_S:
                 raise DainrError(
                     "the scheduler", f"it is gone, with {len(futures)} cases to do", "run the same command again"
                 )
             for future in [f for f in futures if f.status in ("finished", "error")]:
-                outcomes.append(_outcome(future, futures.pop(future)))
+                job = futures.pop(future)
+                if job not in alone and _workers_died(future):
+                    suspects.append(job)
+                else:
+                    outcomes.append(_outcome(future, job))
+            if not futures and suspects:
+                alone.append(suspects.pop())
+                futures = {client.submit(_on_worker, alone[-1], pure=False): alone[-1]}
             watch(jobs, outcomes)
+            workers.look(len(futures))
             time.sleep(POLL_S)
     return outcomes
+
+
+class _Workers:
+    """Says once when a scheduler has none, or none any more: cases then wait for some, however long."""
+
+    def __init__(self, client: Any) -> None:
+        self.client, self._looked_at, self._are_gone = client, time.monotonic(), False
+
+    def look(self, n_left: int) -> None:
+        """Look whether there are any, now and then; so many cases are left for them."""
+        if not n_left or self.client.status != "running" or time.monotonic() - self._looked_at < NOBODY_S:
+            return
+        self._looked_at, before = time.monotonic(), self._are_gone
+        with suppress(OSError, TimeoutError):  # the scheduler is about to be lost
+            self._are_gone = not self.client.nthreads()
+        if self._are_gone and not before:
+            log.warning("the scheduler has no workers: %d cases wait for some; Ctrl-C leaves them for later", n_left)
 
 
 def _on_worker(job: Job) -> Outcome:
@@ -67,11 +97,15 @@ def _hosts(dask_scheduler: Any) -> list[str]:
     return [address.rpartition(":")[0] for address in dask_scheduler.workers]
 
 
+def _workers_died(future: Any) -> bool:
+    return future.status == "error" and type(future.exception()).__name__ == "KilledWorker"
+
+
 def _outcome(future: Any, job: Job) -> Outcome:
     if future.status == "finished":
         return future.result()
     error = future.exception()
-    if type(error).__name__ == "KilledWorker":
+    if _workers_died(future):
         return failed(job, f"the workers it was given to died, {error.allowed_failures + 1} of them; is memory short?")
     return failed(job, f"its worker failed ({error})")
 

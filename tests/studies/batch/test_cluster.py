@@ -1,11 +1,14 @@
 """Workers of a cluster: the share of a machine each takes."""
 
+import logging
 import os
 import shutil
 import socket
 import subprocess
 import sys
 import time
+from collections.abc import Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -16,7 +19,7 @@ from dainr import __version__
 from dainr.errors import BadRequest
 from dainr.studies.batch import cluster
 from dainr.studies.batch.cases import Case
-from dainr.studies.batch.work import Job
+from dainr.studies.batch.work import Job, Outcome
 
 JOB = Job(Case("a", Path("a")), Path("o"), (), (), 0.0)
 
@@ -97,3 +100,53 @@ def test_how_often_a_case_was_tried_is_said() -> None:
     error = distributed.scheduler.KilledWorker("a", SimpleNamespace(address="tcp://a"), 3)
     future = SimpleNamespace(status="error", exception=lambda: error)
     assert cluster._outcome(future, JOB).why == "the workers it was given to died, 4 of them; is memory short?"
+
+
+def test_a_scheduler_whose_workers_are_gone_is_said_once(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    there, looks = [{"tcp://a": 1}, {}, {}, {"tcp://a": 1}, {}], list[int]()
+    monkeypatch.setattr(cluster, "NOBODY_S", 0.0)
+    workers = cluster._Workers(SimpleNamespace(status="running", nthreads=lambda: there[len(looks)]))
+    for _ in there:
+        workers.look(3)
+        looks.append(len(caplog.records))
+    assert looks == [0, 1, 1, 1, 2]
+    assert caplog.messages[0].startswith("the scheduler has no workers: 3 cases wait")
+
+
+@pytest.fixture
+def run_on_workers(monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[..., list[Outcome]]]:
+    """Runs a function in place of every case, on two workers in processes of their own."""
+    with distributed.LocalCluster(
+        n_workers=2, threads_per_worker=1, dashboard_address=None, host="127.0.0.1", silence_logs=logging.CRITICAL
+    ) as workers:
+
+        def run(function: Callable[[Job], Outcome], *names: str) -> list[Outcome]:
+            monkeypatch.setattr(cluster, "_on_worker", function)
+            jobs = [replace(JOB, case=Case(name, Path(name)), out=Path.cwd()) for name in names]
+            return cluster.run_jobs(jobs, workers.scheduler_address, lambda *_: None)
+
+        yield run
+
+
+def dies_once(job: Job) -> Outcome:
+    """A case whose first worker is killed, and any worker of the case that is called bad."""
+    import os
+    import signal
+
+    begun = job.out / f"{job.case.name}.begun"
+    if not begun.exists() or job.case.name == "bad":
+        begun.touch()
+        os.kill(os.getpid(), signal.SIGKILL)
+    return Outcome(job.case.name, "", {}, "done")
+
+
+@pytest.mark.slow
+def test_a_case_whose_worker_dies_is_run_again_or_is_a_line_of_the_summary(
+    run_on_workers: Callable[..., list[Outcome]], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    outcomes = {outcome.name: outcome for outcome in run_on_workers(dies_once, "a", "bad")}
+    assert outcomes["a"].status == "done"
+    assert outcomes["bad"].why.startswith("the workers it was given to died")
