@@ -11,6 +11,7 @@ WAITING = ("OMP_WAIT_POLICY", "GOMP_SPINCOUNT")  # what decides how threads wait
 THREADS = ("OMP_NUM_THREADS", "NUMBA_NUM_THREADS", "MKL_NUM_THREADS")
 LOAD = Path("/proc/loadavg")  # its fourth word: how many threads run or could, of how many
 LOOKS, PAUSE_S = 5, 0.002
+PASSIVE = "passive"  # a capital I is another letter in Turkish, and GNU's OpenMP would not know the word
 SPINS = "5000"  # about a tenth of a millisecond, as long as most gaps between parallel loops
 
 
@@ -39,7 +40,7 @@ def wait_for_threads() -> None:
     cores takes a fifth longer. One that spins takes it from them: with another program beside it, a third longer. So
     threads sleep at once, or after a short while where there are processors for all of them.
     """
-    passive = os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE").upper() == "PASSIVE"
+    passive = os.environ.setdefault("OMP_WAIT_POLICY", PASSIVE).lower() == PASSIVE
     cores = usable_cores()
     if passive and "GOMP_SPINCOUNT" not in os.environ and cores > 1 and _free_processors() >= cores:
         os.environ["GOMP_SPINCOUNT"] = SPINS

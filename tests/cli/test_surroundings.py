@@ -75,3 +75,22 @@ def test_what_an_encoding_lacks_is_printed_otherwise(odd_file: Path) -> None:
     )
     assert (told.returncode, told.stderr) == (0, b"")
     assert b"ca?se.h5" in told.stdout
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("own_text", ["0", "1"])
+def test_in_turkish_a_capital_i_is_another_letter(radial_file: Path, tmp_path: Path, own_text: str) -> None:
+    """Python itself knows no such languages, but the libraries that it loads do."""
+    if b"tr_TR.utf8" not in subprocess.run(["locale", "-a"], capture_output=True, check=False).stdout:
+        pytest.skip("the locale is not installed")
+    environment = os.environ | {"LC_ALL": "tr_TR.UTF-8", "PYTHONUTF8": own_text}
+    del environment["OMP_WAIT_POLICY"]  # what the program sets itself, and GNU's OpenMP complains of where it is wrong
+    odd = radial_file.rename(radial_file.with_name("İstanbul.h5"))
+    for command in (
+        ["fit", odd, "-o", tmp_path / "koşu", "-q", *GRIDDING],
+        ["export", tmp_path / "koşu", tmp_path / "IŞIK.mp4"],
+    ):
+        told = subprocess.run(
+            [CONSOLE_SCRIPT, *command], env=environment, check=False, capture_output=True, timeout=200
+        )
+        assert (told.returncode, told.stdout) == (0, b"") and b"libgomp" not in told.stderr
