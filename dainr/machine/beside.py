@@ -55,7 +55,7 @@ def _tidy(folder: Path, prefix: str) -> None:
     """Take away what nobody is writing any more."""
     for path in folder.glob(f"{prefix}*"):
         with suppress(OSError):
-            if time.time() - path.lstat().st_mtime < SETTLED_S:
+            if abs(time.time() - path.lstat().st_mtime) < SETTLED_S:  # later than now: the clock was set back
                 continue
             handle = os.open(path, os.O_RDONLY | getattr(os, "O_NOFOLLOW", 0))
             try:

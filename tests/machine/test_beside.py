@@ -1,6 +1,7 @@
 """Half-written files beside those that they become: gone once a killed process is, whole folders in one step."""
 
 import os
+import time
 from pathlib import Path
 
 import pytest
@@ -30,6 +31,15 @@ def test_what_a_killed_process_left_goes_and_what_another_writes_stays(tmp_path:
         with beside(path, is_folder):
             assert {file for file in (stale, fresh, foreign, held) if file.exists()} == {fresh, foreign, held}
     assert SETTLED_S > 1
+
+
+def test_what_was_left_before_the_clock_was_set_back_goes_too(tmp_path: Path) -> None:
+    with beside(tmp_path / "cine.npy") as left:
+        name = left.name
+    (tmp_path / name).touch()
+    os.utime(tmp_path / name, (time.time() + 1e6,) * 2)
+    with beside(tmp_path / "cine.npy"):
+        assert not (tmp_path / name).exists()
 
 
 def test_folders_change_places_in_one_step(tmp_path: Path) -> None:

@@ -2,8 +2,9 @@
 
 A worker that dies gives its case to another, as often as the scheduler allows: three times, unless its own setting
 distributed.scheduler.allowed-failures says otherwise. Cases that waited for the same worker count as tried, too: so
-those of which all workers died are run once more in the end, one at a time. Where a scheduler speaks TLS, the certificates are those of
-dask's own settings.
+those of which all workers died are run once more in the end, one at a time.
+
+Where a scheduler speaks TLS, the certificates are those of dask's own settings.
 """
 
 import asyncio

@@ -84,6 +84,16 @@ def build_index(
     return index
 
 
+def has_all(scans: Path, index: Index, work: OwnedFolder, reading: ReadOptions) -> bool:
+    """Whether a folder has every scan of an index, by content: it may have been moved, and its files renamed."""
+    try:
+        cases = find_cases(scans, work.path)
+    except DainrError:
+        return False
+    there = {f"{PREFIX}{digest[:DIGITS]}" for digest, _ in _ranked(cases, 0, reading, Index())}
+    return {scan_of(sample) for sample in index.samples} <= there
+
+
 def _ranked(cases: Sequence[Case], seed: int, reading: ReadOptions, index: Index) -> list[tuple[str, Case]]:
     """Cases with the checksum of their content, in the order of a hash of that and the seed; no content twice."""
     known: dict[str, str] = {}

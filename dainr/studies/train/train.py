@@ -18,7 +18,7 @@ from dainr.studies.train.card import build_card
 from dainr.studies.train.cohort import Cohort
 from dainr.studies.train.config import FOR_LONGER, TrainConfig, config_kind, configure_training, network_method
 from dainr.studies.train.folder import ANEW, Request, TrainingFolder
-from dainr.studies.train.index import Index, Tell, build_index
+from dainr.studies.train.index import Index, Tell, build_index, has_all
 from dainr.studies.train.loop import Training, why_ended
 from dainr.studies.train.page import build_page
 from dainr.studies.train.result import Trained, trained
@@ -58,14 +58,16 @@ class Task:
 
 
 def stored_request(folder: TrainingFolder, asked: Request, pairs: Sequence[str]) -> tuple[Request, TrainConfig]:
-    """What a training was asked that is to go on, for longer where `pairs` say so.
+    """What a training was asked that is to go on, for longer where `pairs` say so; its scans may have been moved.
 
     Raises BadRequest where anything else that is asked now differs.
     """
     request, config = folder.read_request()
     changed = []
     if Path(asked.folder) != Path(request.folder):
-        changed.append("the folder of scans")
+        if not _are_moved(folder, Path(asked.folder), request):
+            changed.append("the folder of scans")
+        request = replace(request, folder=asked.folder)
     if asked.method not in ("", request.method) or asked.preset not in ("", request.preset):
         changed.append("--method or --preset")
     if asked.binning not in ({}, request.binning) or asked.reading not in ({}, request.reading):
@@ -82,6 +84,12 @@ def stored_request(folder: TrainingFolder, asked: Request, pairs: Sequence[str])
             "resume without them, or start anew with --force",
         )
     return request, config
+
+
+def _are_moved(folder: TrainingFolder, scans: Path, request: Request) -> bool:
+    """Whether a folder has the scans that a training has begun with."""
+    index = folder.read_index()
+    return index is not None and has_all(scans, index, folder, ReadOptions.parsed(dict(request.reading)))
 
 
 def _for_longer(config: TrainConfig, wanted: TrainConfig, named: set[str]) -> TrainConfig:

@@ -136,6 +136,22 @@ def test_what_a_training_may_change_when_it_goes_on(train: Train, scans: Path, t
             stored_request(work, request, pairs)
 
 
+def test_a_training_whose_scans_were_moved_goes_on_and_tells_of_their_new_place(
+    train: Train, scans: Path, tmp_path: Path
+) -> None:
+    train()
+    moved = tmp_path / "elsewhere"
+    moved.mkdir()
+    for number in range(4):
+        (moved / f"other_{number}.h5").write_bytes((scans / f"scan_{number}.h5").read_bytes())
+    work = TrainingFolder(Outputs(tmp_path / "w.safetensors").work)
+    request, config = stored_request(work, Request("", "", str(moved)), ["iterations=6"])
+    assert (request.folder, config.training.iterations) == (str(moved), 6)
+    (moved / "other_3.h5").unlink()
+    with pytest.raises(BadRequest, match="folder of scans"):
+        stored_request(work, Request("", "", str(moved)), [])
+
+
 def test_patience_ends_a_training(train: Train) -> None:
     found = train("iterations=40", "patience=2", "validate_every=1", "learning_rate=0.3", "warm_up=0")
     assert found.state.stopped == "converged" and found.state.step < 40
