@@ -101,6 +101,20 @@ def test_a_killed_fit_resumes_to_the_same_cine(scan_file: Path, killed: Path, un
     assert_same_result(killed, undisturbed)
 
 
+def test_a_run_goes_on_where_it_was_moved_to_and_its_scan_too(
+    scan_file: Path, killed: Path, undisturbed: Path, tmp_path: Path
+) -> None:
+    (tmp_path / "other").mkdir()
+    scan, run = tmp_path / "other" / "name.h5", killed.rename(tmp_path / "other" / "place")
+    shutil.copy(scan_file, scan)
+    succeed("fit", scan, "-o", run, "--resume")
+    assert_same_result(run, undisturbed)
+    run = run.rename(tmp_path / "last")
+    succeed("report", run)
+    succeed("export", run, tmp_path / "cine.npy")
+    assert np.array_equal(np.load(tmp_path / "cine.npy"), cine(undisturbed))
+
+
 def test_a_fit_killed_before_its_first_checkpoint_resumes(scan_file: Path, killed: Path, undisturbed: Path) -> None:
     (killed / "state.safetensors").unlink()
     (killed / ".dainr-parts").mkdir(exist_ok=True)

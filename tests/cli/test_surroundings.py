@@ -1,8 +1,10 @@
 """Names that are no UTF-8, streams that are closed or full, a terminal of a few columns."""
 
+import itertools
 import os
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import pytest
@@ -75,6 +77,18 @@ def test_what_an_encoding_lacks_is_printed_otherwise(odd_file: Path) -> None:
     )
     assert (told.returncode, told.stderr) == (0, b"")
     assert b"ca?se.h5" in told.stdout
+
+
+def test_the_date_may_jump(radial_file: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    jumps, now = itertools.cycle((0.0, -3e5, 3e7, -6e8)), time.time
+    monkeypatch.setattr(time, "time", lambda: now() + next(jumps))
+    succeed("fit", radial_file, "-o", tmp_path / "run", "-q", *GRIDDING)
+    for suffix in (".nii.gz", "_dicom"):
+        succeed("export", tmp_path / "run", tmp_path / f"cine{suffix}")
+        succeed("export", tmp_path / "run", tmp_path / f"cine{suffix}", "--force")
+    assert 0 <= RunFolder(tmp_path / "run").read_record()["seconds"]["total"] < 600
+    assert {path.name for path in tmp_path.iterdir()} >= {"run", "cine.nii.gz", "cine_dicom"}
+    assert not list(tmp_path.glob(".dainr*"))
 
 
 @pytest.mark.slow
