@@ -1,6 +1,6 @@
 """Commands killed at random moments, and a batch of many small cases: what their folders hold afterwards.
 
-    python -m benchmarks.crash [--kills N] [--only NAME ...] [--cases N] [--seed N]
+    python -m benchmarks.crash [--kills N] [--only NAME ...] [--cases N] [--seed N] [--keep FOLDER]
 
 Each command works where results of other settings lie already, beside files of the user's. It is killed with SIGKILL,
 and every file must then hold what it held before or what the undisturbed command leaves, by content. Then the command
@@ -46,6 +46,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--only", action="append", default=[], metavar="NAME", help="a command of the table")
     parser.add_argument("--cases", type=int, default=1000, help="of the batch; 0: leave it out")
     parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--keep", type=Path, metavar="FOLDER", help="for what is prepared; used again if it is there")
     parser.add_argument("-o", "--output", type=Path)
     asked = parser.parse_args(arguments)
     chance, report, faults = random.Random(asked.seed), Report(asked.output), list[str]()
@@ -54,10 +55,10 @@ def main(arguments: Sequence[str] | None = None) -> None:
     with tempfile.TemporaryDirectory() as folder:
         if asked.kills:
             chosen = [attack for attack in attacks() if not asked.only or attack.name in asked.only]
-            prepared, share = prepare(Path(folder)), asked.kills / sum(attack.weight for attack in chosen)
-            report.add(table(("command", "begun", "killed before its end", "faults"), []))
-            for attack in chosen:
-                report.extend(kill_often(attack, prepared, round(share * attack.weight), chance, faults))
+            prepared = prepare(Path(asked.keep or folder))
+            targets = kill_in_turn(chosen, prepared, Path(folder) / "work", asked.kills, chance)
+            report.add(table(("command", "begun", "killed before its end", "faults"), [one.row for one in targets]))
+            faults += [fault for target in targets for fault in target.faults]
         if asked.cases:
             report.add(large_batch(Path(folder), asked.cases, chance, faults))
     for fault in faults:
@@ -66,45 +67,78 @@ def main(arguments: Sequence[str] | None = None) -> None:
         raise SystemExit(1)
 
 
-def kill_often(attack: Attack, prepared: Path, kills: int, chance: random.Random, faults: list[str]) -> list[str]:
-    """The row of a command: how often it was killed, and what was wrong afterwards."""
-    before, cut, tried = len(faults), 0, 0
-    with tempfile.TemporaryDirectory(dir=prepared.parent) as place:
-        work = Path(place) / "work"
-        expected, usual = _undisturbed(attack, prepared, work, faults)
-        while cut < kills:
-            _anew(prepared, work)
-            kill, run = _moment(usual, chance)
-            tried += 1
-            ended = run(attack.command, work, kill)
-            if ended.code >= 0:  # by itself, sooner than it takes as a rule
-                usual = replace(usual, seconds=min(usual.seconds, ended.seconds)) if run is forked else usual
-                continue
-            cut += 1
-            where = f"{attack.name}, {kill}"
-            faults += [f"{where}: {fault}" for fault in expected.faults_after_kill(content(work))]
-            again = forked(attack.again(work), work)
-            if again.code:
-                faults.append(f"{where}: run again, it ends with {again.code}: {again.said}")
-            faults += [f"{where}: run again, {fault}" for fault in expected.faults_at_end(content(work))]
-    say("\n".join([f"{attack.name}: {kills} kills", *faults[before:]]))
-    return [attack.name, str(tried), str(cut), str(len(faults) - before)]
+def kill_in_turn(
+    chosen: Sequence[Attack], prepared: Path, work: Path, kills: int, chance: random.Random
+) -> list["Target"]:
+    """Kill commands so often in all, each by its weight; what came of each. Ctrl-C ends it early."""
+    share = kills / sum(attack.weight for attack in chosen)
+    targets = [Target(attack, prepared, work, max(1, round(share * attack.weight))) for attack in chosen]
+    try:
+        while left := [target for target in targets if target.cut < target.kills]:
+            min(left, key=lambda target: target.cut / target.kills).kill(chance)
+    except KeyboardInterrupt:
+        say("stopped")
+    return targets
 
 
-def _undisturbed(attack: Attack, prepared: Path, work: Path, faults: list[str]) -> tuple[Expected, Ended]:
-    """What the command leaves, twice, and what it takes."""
-    found, ends = [], []
-    for _ in range(3):
-        _anew(prepared, work)
-        ends.append(forked(attack.command, work))
-        if ends[-1].code:
-            faults.append(f"{attack.name}: undisturbed, it ended with {ends[-1]}")
-        warm(ends[-1].modules)
-        found.append(content(work))
-    expected = Expected(content(prepared), found[1], found[2], attack.passing)
-    seconds = median(end.seconds for end in ends[1:])
-    say(f"{attack.name}: {seconds:.2f} s, {ends[-1].changes} changes; varying: {', '.join(expected.varying) or 'none'}")
-    return expected, Ended(seconds, 0, ends[-1].changes)
+class Target:
+    """A command that is killed, and what was wrong afterwards."""
+
+    def __init__(self, attack: Attack, prepared: Path, work: Path, kills: int) -> None:
+        self.attack, self.prepared, self.work, self.kills = attack, prepared, work, kills
+        self.begun, self.cut, self.faults = 0, 0, list[str]()
+        self._undisturbed: tuple[Expected, Ended] | None = None
+
+    @property
+    def row(self) -> list[str]:
+        """Its row of the table."""
+        return [self.attack.name, str(self.begun), str(self.cut), str(len(self.faults))]
+
+    def kill(self, chance: random.Random) -> None:
+        """Begin it until it could be killed once, and look what is left."""
+        cut, before = self.cut, len(self.faults)
+        while self.cut == cut:
+            self._try(chance)
+        say("\n".join([f"{self.attack.name}: {self.cut} of {self.kills} kills", *self.faults[before:]]))
+
+    def _try(self, chance: random.Random) -> None:
+        attack, work = self.attack, self.work
+        expected, usual = self._undisturbed = self._undisturbed or self._leaves()
+        self._anew()
+        kill, run = _moment(usual, chance)
+        self.begun += 1
+        ended = run(attack.command, work, kill)
+        if ended.code >= 0:  # by itself, sooner than it takes as a rule
+            if run is forked:
+                self._undisturbed = expected, replace(usual, seconds=min(usual.seconds, ended.seconds))
+            return
+        self.cut += 1
+        where = f"{attack.name}, {kill}"
+        self.faults += [f"{where}: {fault}" for fault in expected.faults_after_kill(content(work))]
+        again = forked(attack.again(work), work)
+        if again.code:
+            self.faults.append(f"{where}: run again, it ends with {again.code}: {again.said}")
+        self.faults += [f"{where}: run again, {fault}" for fault in expected.faults_at_end(content(work))]
+
+    def _leaves(self) -> tuple[Expected, Ended]:
+        """What the command leaves undisturbed, twice, and what it takes."""
+        found, ends = [], []
+        for _ in range(3):
+            self._anew()
+            ends.append(forked(self.attack.command, self.work))
+            if ends[-1].code:
+                self.faults.append(f"{self.attack.name}: undisturbed, it ended with {ends[-1]}")
+            warm(ends[-1].modules)
+            found.append(content(self.work))
+        expected = Expected(content(self.prepared), found[1], found[2], self.attack.passing)
+        seconds, changes = median(end.seconds for end in ends[1:]), ends[-1].changes
+        varying = ", ".join(expected.varying) or "none"
+        say(f"{self.attack.name}: {seconds:.2f} s, {changes} changes; varying: {varying}")
+        return expected, Ended(seconds, 0, changes)
+
+    def _anew(self) -> None:
+        shutil.rmtree(self.work, ignore_errors=True)
+        shutil.copytree(self.prepared, self.work)
 
 
 def _moment(usual: Ended, chance: random.Random) -> tuple[Kill, Run]:
@@ -115,11 +149,6 @@ def _moment(usual: Ended, chance: random.Random) -> tuple[Kill, Run]:
     if kind > 1:
         return Kill(at_change=chance.randint(1, usual.changes)), forked
     return Kill(after_s=usual.seconds * chance.uniform(0.8 * kind, 1.0)), forked
-
-
-def _anew(prepared: Path, work: Path) -> None:
-    shutil.rmtree(work, ignore_errors=True)
-    shutil.copytree(prepared, work)
 
 
 def large_batch(folder: Path, count: int, chance: random.Random, faults: list[str]) -> str:

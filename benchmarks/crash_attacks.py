@@ -34,7 +34,7 @@ class Attack:
     name: str
     command: tuple[str, ...]
     passing: tuple[str, ...] = ()
-    weight: float = 1.0  # of its share of the kills
+    weight: float = 1.0  # of the share of others in the kills
     begun: str = ""
     resumed: tuple[str, ...] = ()
 
@@ -45,7 +45,7 @@ class Attack:
 
 def attacks() -> list[Attack]:
     """Every command that writes, where results lie already."""
-    exports = [Attack(f"export {s}", ("export", "run", f"cine{s}", "--force")) for s in EXPORTS]
+    exports = [Attack(f"export {s}", ("export", "run", f"cine{s}", "--force"), weight=0.8) for s in EXPORTS]
     compare = ("compare", "scan.h5", "-o", "page.html", "--force", "-q", "--methods", "gridding,cg-sense")
     batch = ("batch", "scans", "-o", "out", "--iterations", "3", *QUICK, "--export", ".nii.gz", "--export", "dicom")
     simulate = ("simulate", "simulated.h5", "--force", "--matrix", "24", "--frames", "4", "--coils", "2")
@@ -54,14 +54,14 @@ def attacks() -> list[Attack]:
         *exports,
         *(Attack(f"convert {a} {b}", ("convert", a, b, "--force")) for a, b in CONVERSIONS),
         Attack("simulate --force", simulate),
-        Attack("simulate --scenes", scenes, (r"scenes/scene_.*\.h5",), 0.5),
+        Attack("simulate --scenes", scenes, (r"scenes/scene_.*\.h5",)),
         Attack("report", ("report", "run")),
         Attack("report --repair", ("report", "broken", "--repair")),
         Attack("weights import", ("weights", "import", "mine.pt", "--force"), (r"weights/manifest\.toml",)),
         *_fits(),
-        Attack("batch", batch, (rf"out/[ab]/{OF_A_RUN}", r"out/\.cases/.*\.json"), 0.1),
+        Attack("batch", batch, (rf"out/[ab]/{OF_A_RUN}", r"out/\.cases/.*\.json"), 0.6),
         *_studies(),
-        Attack("compare", compare, weight=0.15),
+        Attack("compare", compare, weight=0.8),
     ]
 
 
@@ -69,9 +69,9 @@ def _fits() -> list[Attack]:
     resume = ("fit", "scan.h5", "-q", "--resume", "-o")
     new, again = ("fit", "scan.h5", "-o", "new", *FIT), ("fit", "scan.h5", "-o", "run", "--force", *FIT)
     return [
-        Attack("fit", new, (f"new/{OF_A_RUN}",), 0.25, "new/config.toml", (*resume, "new")),
-        Attack("fit --force", again, (f"run/{OF_A_RUN}",), 0.25),
-        Attack("fit --resume", (*resume, "half"), (f"half/{OF_A_RUN}",), 0.25),
+        Attack("fit", new, (f"new/{OF_A_RUN}",), 1.0, "new/config.toml", (*resume, "new")),
+        Attack("fit --force", again, (f"run/{OF_A_RUN}",)),
+        Attack("fit --resume", (*resume, "half"), (f"half/{OF_A_RUN}",)),
     ]
 
 
@@ -81,18 +81,23 @@ def _studies() -> list[Attack]:
     search = (*tune, "--trials", "2", "--set", "fit.iterations=5")
     new, again = ("train", "scans", "-o", "new.safetensors"), ("train", "scans", "-o", "net.safetensors", "--force")
     return [
-        Attack("tune", (*tune, "--budgets", "0.1s,0.2s"), weight=0.15),
-        Attack("tune --trials", search, (r"tuned\.study",), 0.15),
+        Attack("tune", (*tune, "--budgets", "0.1s,0.2s"), weight=0.8),
+        Attack("tune --trials", search, (r"tuned\.study",), 0.8),
         Attack(
-            "train", (*new, *TRAIN), (r"new_training/.*",), 0.15, "new_training/training.toml", (*new, "-q", "--resume")
+            "train", (*new, *TRAIN), (r"new_training/.*",), 0.8, "new_training/training.toml", (*new, "-q", "--resume")
         ),
-        Attack("train --force", (*again, *TRAIN), (r"net_training/(?!notes).*",), 0.15),
+        Attack("train --force", (*again, *TRAIN), (r"net_training/(?!notes).*",), 0.8),
     ]
 
 
 def prepare(folder: Path) -> Path:
-    """Scans, runs and results of other settings than the commands', with files of the user's among them."""
-    prepared = folder / "prepared"
+    """Scans, runs and results of other settings than the commands', with files of the user's among them.
+
+    What an earlier call has made there is used again.
+    """
+    if (made := folder / "prepared").is_dir():
+        return made
+    prepared = folder / "preparing"
     (prepared / "scans").mkdir(parents=True)
     scan = write_phantom(prepared, "scan", SMALL)
     shutil.copy(scan, prepared / "scans" / "a.h5")
@@ -124,7 +129,7 @@ def prepare(folder: Path) -> Path:
     forked(half, prepared, Kill(at_change=count // 2))
     for place in ("", "scans", "run", "out", "half", "weights", "scenes", "net_training", "broken"):
         (prepared / place / "notes.txt").write_text(f"the user's, in {place}")
-    return prepared
+    return prepared.rename(made)
 
 
 def _broken(folder: Path) -> None:
