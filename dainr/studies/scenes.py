@@ -56,7 +56,7 @@ def _begin(folder: Path, config: SceneConfig, replace: bool) -> None:
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise BadRequest(str(folder), f"it cannot be a folder ({error.strerror})", "choose another name") from error
-    record = {"schema": SCHEMA, "version": VERSION, "shared": config.given}
+    record = _record(config)
     with alone_in(folder, "another command", wait=True):
         scenes, known = sorted(folder.glob(FILES)), _read_record(folder)
         if known is None and scenes:
@@ -72,6 +72,10 @@ def _begin(folder: Path, config: SceneConfig, replace: bool) -> None:
                 path.unlink()
         with write_whole(folder / RECORD) as temporary:
             temporary.write_text(json.dumps(record, indent=1) + "\n", encoding="utf-8")
+
+
+def _record(config: SceneConfig) -> dict:
+    return {"schema": SCHEMA, "version": VERSION, "shared": config.given}
 
 
 def _read_record(folder: Path) -> dict | None:
@@ -133,6 +137,11 @@ def _no_interrupt() -> Iterator[None]:
 
 
 def _make(folder: Path, number: int, config: SceneConfig) -> int:
-    if not _is_there(folder, number):  # another command may have made it meanwhile
-        native.write(simulate_scene(number, config), scene_path(folder, number))
+    """Make a scene, unless another command has made it meanwhile, or has replaced all by scenes of other settings."""
+    if not _is_there(folder, number):
+        scan = simulate_scene(number, config)
+        with alone_in(folder, "another command", wait=True):
+            if _read_record(folder) != _record(config):
+                raise BadRequest(str(folder), "another command makes other scenes in it", "choose another folder")
+            native.write(scan, scene_path(folder, number))
     return number

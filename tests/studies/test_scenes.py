@@ -8,6 +8,7 @@ import pytest
 
 from dainr.errors import BadRequest
 from dainr.io import load
+from dainr.scan import Scan
 from dainr.simulate.scene_scans import SceneConfig, simulate_scene
 from dainr.studies import scenes
 from dainr.studies.scenes import scene_path, write_scenes
@@ -55,6 +56,21 @@ def test_a_stop_leaves_whole_scenes_alone(tmp_path: Path, monkeypatch: pytest.Mo
     with pytest.raises(KeyboardInterrupt):
         list(write_scenes(tmp_path, 3, SMALL))
     assert sorted(contents(tmp_path)) == ["scene_00000.h5", "scenes.json"]
+
+
+def test_a_command_stops_where_another_has_replaced_its_scenes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    other = SceneConfig(matrix=16, frames=3, coils=2, spokes=3)
+
+    def replaced_meanwhile(number: int, config: SceneConfig) -> Scan:
+        if (number, config) == (1, SMALL):
+            list(write_scenes(tmp_path, 1, other, replace=True))
+        return simulate_scene(number, config)
+
+    monkeypatch.setattr(scenes, "simulate_scene", replaced_meanwhile)
+    with pytest.raises(BadRequest, match="another command makes other scenes in it"):
+        list(write_scenes(tmp_path, 3, SMALL))
+    assert sorted(contents(tmp_path)) == ["scene_00000.h5", "scenes.json"]
+    assert load(scene_path(tmp_path, 0)).matrix == (16, 16)
 
 
 def test_scenes_of_other_settings_are_not_mixed(tmp_path: Path) -> None:
