@@ -3,7 +3,6 @@
 What was asked of a case and how it ended lies in `OUT/.cases/NAME.json`; a lock beside it keeps two workers apart.
 """
 
-import fcntl
 import json
 import os
 import signal
@@ -19,6 +18,7 @@ from dainr.errors import BadRequest, BadScan, Interrupted, LockedScan, OutOfMemo
 from dainr.io import scan_sha256
 from dainr.io.hdf5 import write_whole
 from dainr.io.scans.reading import LOST
+from dainr.machine.lock import OwnLock
 from dainr.runs.files import RECORD
 from dainr.runs.stored import read_record_file
 from dainr.studies.batch.cases import Case
@@ -211,9 +211,12 @@ def _asked(job: Job) -> dict[str, Any]:
 @contextmanager
 def _locked(path: Path) -> Iterator[None]:
     """Wait until no other process holds a lock, and hold it."""
-    with path.open("w") as file:
-        fcntl.flock(file, fcntl.LOCK_EX)
+    lock = OwnLock(path)  # where it is a link, to a file of the user's, that keeps what it holds
+    lock.acquire()
+    try:
         yield
+    finally:
+        lock.release()
 
 
 def _record(job: Job) -> Path:

@@ -216,6 +216,17 @@ def test_two_workers_do_a_case_one_after_the_other(job: Job, script: Callable[..
     assert ended[0].status == "done"
 
 
+def test_a_link_in_place_of_a_lock_costs_no_file(
+    job: Job, script: Callable[..., Scripted], out: Path, tmp_path: Path
+) -> None:
+    script()
+    (tmp_path / "mine").write_text("mine")
+    (out / CASES).mkdir()
+    (out / CASES / "scan.lock").symlink_to(tmp_path / "mine")
+    assert fit_case(job, 1).status == "done"
+    assert (tmp_path / "mine").read_text() == "mine"
+
+
 def test_a_record_that_cannot_be_read_counts_as_none(job: Job, script: Callable[..., Scripted], out: Path) -> None:
     script()
     fit_case(job, 1)
