@@ -6,7 +6,7 @@ PYTEST := $(BIN)/python -m pytest --numprocesses auto --maxprocesses 8 --dist wo
 export OMP_WAIT_POLICY ?= PASSIVE
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test check lint types docs pictures gallery tutorial notebooks site bench gpu-check install-tcnn clean
+.PHONY: help demo test check lint types docs pictures gallery motion tutorial notebooks site bench gpu-check install-tcnn clean
 
 help:  ## List what can be made (what plain `make` does)
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "make %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -58,6 +58,9 @@ pictures: demo  ## Make README's films from the demo's run
 
 gallery: .venv/run.stamp  ## Make docs/gallery.md and its films, from phantoms: two minutes
 	$(BIN)/python docs/gallery.py
+
+motion: .venv/run.stamp  ## Make the pictures of docs/motion.md, from a phantom: a minute
+	$(BIN)/python docs/motion_pictures.py
 
 tutorial: .venv/run.stamp  ## Write what the commands of docs/tutorial.md print below them: two minutes
 	$(BIN)/python docs/consoles.py

@@ -15,6 +15,7 @@ EXAMPLES = sorted((Path(__file__).parents[1] / "examples").glob("*.py"))
 LEAVES = {
     "enough_steps": ["enough_steps.png"],
     "first_cine": ["cine.mp4", "first_cine.png"],
+    "motion": ["motion.nii.gz", "motion.png"],
     "own_arrays": ["own.h5"],
     "slow_motion": ["slow.gif"],
 }

@@ -34,6 +34,6 @@ def strain_curves(strain: WallStrain, times: Float[np.ndarray, " frame"]) -> str
                 axis.plot(times, 100 * means[number], color=COLOURS[number - 1], lw=1.1, label=f"sector {number}")
             axis.plot(times, 100 * means[0], color="#1b1f24", lw=2.2, label="wall")
             axis.set(ylabel=f"{direction} strain, %")
-        both[0].legend(frameon=False, fontsize=8, ncols=7, loc="lower center", bbox_to_anchor=(0.5, 1.0))
+        both[0].legend(frameon=False, fontsize=8, ncols=4, loc="lower center", bbox_to_anchor=(0.5, 1.0))
         both[1].set(xlabel="time, s")
         return svg(figure)

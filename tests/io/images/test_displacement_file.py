@@ -24,31 +24,32 @@ def motion(affine: np.ndarray | None, n_frames: int = 2) -> Motion:
     ny, nx = 30, 24
     y, x = np.meshgrid(np.arange(ny), np.arange(nx), indexing="ij")
     wave = np.stack([2.0 * np.sin(y / 6) + 1, -1.5 * np.cos(x / 5)])
-    growing = np.arange(1, n_frames + 1)[None, :, None, None, None] * np.array([1, -0.5])[:, None, None, None, None]
+    growing = (np.arange(1, n_frames + 1) / n_frames)[None, :, None, None, None] * np.array([1, -0.5])[
+        :, None, None, None, None
+    ]
     displacement = (growing * wave).astype(np.float32)
     found = np.ones((2, n_frames, ny, nx), bool)
     return Motion(displacement, found, "eulerian", 0.0, 0.1 * np.arange(n_frames), (60.0, 36.0), 6.0, affine)
 
 
+@pytest.mark.parametrize("n_frames", [1, 2])
 @pytest.mark.parametrize("affine", [None, turned()], ids=["axial", "turned"])
-def test_simpleitk_warps_by_it_as_we_do(tmp_path: Path, affine: np.ndarray | None) -> None:
+def test_simpleitk_warps_by_it_as_we_do(tmp_path: Path, affine: np.ndarray | None, n_frames: int) -> None:
     itk = pytest.importorskip("SimpleITK", reason="SimpleITK is not installed")
-    found = motion(affine, n_frames=1)
-    image = np.random.default_rng(0).random((2, 1, 30, 24))
+    found = motion(affine, n_frames)
+    image = np.random.default_rng(0).random((2, n_frames, 30, 24))
     write_nifti(Cine(image.astype(np.complex64), found.times, found.fov_mm, 6.0, affine), tmp_path / "image.nii.gz")
     write_displacement(found, tmp_path / "motion.nii.gz")
 
     field = itk.ReadImage(str(tmp_path / "motion.nii.gz"), itk.sitkVectorFloat64)
     series = itk.ReadImage(str(tmp_path / "image.nii.gz"), itk.sitkFloat64)
-    if series.GetDimension() == 4:
-        series = series[..., 0]
-    if field.GetDimension() == 4:
-        field = field[..., 0]
+    if n_frames > 1:  # of one frame they have three dimensions
+        series, field = series[..., 0], field[..., n_frames - 1]
     assert field.GetNumberOfComponentsPerPixel() == 3 and field.GetDimension() == 3
-    warp = itk.DisplacementFieldTransform(itk.Cast(field, itk.sitkVectorFloat64))
+    warp = itk.DisplacementFieldTransform(field)
     warped = itk.GetArrayFromImage(itk.Resample(series, series, warp, itk.sitkLinear, 0.0))
     for index in (0, 1):
-        expected = seen(image[index, 0].astype(np.float32), found.displacement[index, 0])
+        expected = seen(image[index, 0].astype(np.float32), found.displacement[index, -1])
         np.testing.assert_allclose(warped[index][4:-4, 5:-5], expected[4:-4, 5:-5], atol=2e-3)
 
 
