@@ -4,6 +4,7 @@ A kill comes after a time, or just before the process opens a file to write, ren
 there a folder could be left half changed. The process here must start no threads, for a fork would lose them.
 """
 
+import gc
 import importlib
 import os
 import pickle
@@ -98,6 +99,7 @@ def warm(modules: Sequence[str]) -> None:
     for name in (*NEEDED, *modules):
         with suppress(Exception):  # some are made, not imported
             importlib.import_module(name)
+    gc.freeze()  # commands collect garbage, which need not look at what is loaded
     assert len(list(Path("/proc/self/task").iterdir())) == 1, "threads would be lost in forked processes"
 
 
