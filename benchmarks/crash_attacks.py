@@ -20,6 +20,7 @@ FIT = ("--iterations", "8", *QUICK)
 NETWORK = ("--method", "crnn", "--set", "channels=2", "--set", "cascades=2", "--set", "holdout=0.2", *SETTINGS)
 TRAIN = ("--iterations", "4", "--set", "validate_every=2", *NETWORK)
 SCENES = ("--matrix", "24", "--frames", "3", "--coils", "2", "--jobs", "1", "-q")
+RING = ("--centre", "12,12", "--radii", "30,90")
 EXPORTS = (".h5", ".npy", ".nii.gz", ".mp4", ".gif", ".png", ".cfl", ".mrd", "_dicom")
 CONVERSIONS = (("scan.h5", "converted.h5"), ("scan.h5", "converted.mrd"), ("bart_ksp.cfl", "converted.h5"))
 
@@ -57,6 +58,8 @@ def attacks() -> list[Attack]:
         Attack("simulate --scenes", scenes, (r"scenes/scene_.*\.h5",)),
         Attack("report", ("report", "run")),
         Attack("report --repair", ("report", "broken", "--repair")),
+        Attack("motion", ("motion", "run", "motion.nii.gz", "--from", "0", "--force")),
+        Attack("strain", ("strain", "run", "strain", *RING, "--force")),
         Attack("weights import", ("weights", "import", "mine.pt", "--force"), (r"weights/manifest\.toml",)),
         *_fits(),
         Attack("batch", batch, (rf"out/[ab]/{OF_A_RUN}", r"out/\.cases/.*\.json"), 0.6),
@@ -114,6 +117,8 @@ def prepare(folder: Path) -> Path:
         ("train", "scans", "-o", "net.safetensors", *NETWORK, "--iterations", "2", "--set", "seed=1"),
         ("compare", "scan.h5", "-o", "page.html", "-q", "--methods", "gridding"),
         ("weights", "import", "mine.pt"),
+        ("motion", "run", "motion.nii.gz"),
+        ("strain", "run", "strain", *RING, "--frame", "1"),
     ]
     torch.save(load_mdsr("random", 1).state_dict(), prepared / "mine.pt")
     for command in commands:
@@ -127,7 +132,7 @@ def prepare(folder: Path) -> Path:
     count = forked(half, prepared).changes
     shutil.rmtree(prepared / "half")
     forked(half, prepared, Kill(at_change=count // 2))
-    for place in ("", "scans", "run", "out", "half", "weights", "scenes", "net_training", "broken"):
+    for place in ("", "scans", "run", "out", "half", "weights", "scenes", "net_training", "broken", "strain"):
         (prepared / place / "notes.txt").write_text(f"the user's, in {place}")
     return prepared.rename(made)
 
