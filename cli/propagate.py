@@ -8,7 +8,7 @@ import typer
 
 from .motion import frame_of
 from .progress import Progress
-from .tracked import check_folder, say_assumed, say_doubts
+from .tracked import check_folder, check_one_stack, say_assumed, say_doubts
 
 if TYPE_CHECKING:
     from dainr.motion.labels import Volumes
@@ -41,6 +41,7 @@ def propagate(
 
     check_folder(out, (LABELS, TABLE, SUMMARY, CURVES), force)
     recon = load_run(run)
+    check_one_stack(recon.cine)
     times = recon.cine.times
     drawn_on = frame_of("--frame", frame, len(times))
     progress = Progress()

@@ -10,7 +10,7 @@ from dainr.errors import BadRequest
 
 from .motion import frame_of
 from .progress import Progress
-from .tracked import check_folder, parse_pair, say_doubts
+from .tracked import check_folder, check_one_stack, parse_pair, say_doubts
 
 if TYPE_CHECKING:
     import numpy as np
@@ -67,6 +67,7 @@ def strain(
     middle = None if centre is None else parse_pair("--centre", centre)
     recon = load_run(run)
     cine = recon.cine
+    check_one_stack(cine)
     drawn_on = frame_of("--frame", frame, len(cine.times))
     names = [TABLE, *MAPS.values(), *(curves_name(index, len(cine.data)) for index in range(len(cine.data)))]
     check_folder(out, names, force)

@@ -10,6 +10,7 @@ import typer
 from dainr.errors import BadRequest
 
 if TYPE_CHECKING:
+    from dainr.cine import Cine
     from dainr.methods.recon import Recon
 
 DOUBTS = {"caution": "Use with care", "poor": "Not reliable"}
@@ -24,6 +25,12 @@ def check_folder(out: Path, names: Sequence[str], force: bool) -> None:
     there = [name for name in names if (out / name).exists()]
     if there and not force:
         raise BadRequest(str(out), f"it holds {there[0]} already", "name another folder, or --force to replace it")
+
+
+def check_one_stack(cine: "Cine") -> None:
+    """Refuse slices that are several views: their labels would count twice. Raises BadRequest."""
+    if (views := len(cine.volumes())) > 1:
+        raise BadRequest("the run", f"its slices are {views} views of their own places", "fit one: --slices 0-9")
 
 
 def say_doubts(record: dict[str, Any]) -> None:
