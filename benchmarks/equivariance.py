@@ -1,6 +1,6 @@
 """How far networks are from turning along with a scan, and what it buys when one does.
 
-    python -m benchmarks.equivariance [--parts errors,buys] [--seeds 3] [--steps 300]
+    python -m benchmarks.equivariance [--parts errors,buys] [--seeds 3] [--learned]
 
 `errors`: of untrained layers and networks, relative to what their weights change of the images, medians over draws of
 the weights; smooth series, in a circle, double precision. Whole networks read scans: spokes with coil maps at every
@@ -43,12 +43,13 @@ from dainr.networks.unrolled.group_layers import SLOPE, Inner, Lift, Project, Te
 from dainr.operators.measured import Measured
 
 ANGLES = (90.0, 45.0, 30.0)
+LEARNED = "`dun-sre`, learned consistency"
 CHANNELS = 4  # of dun-sre, for each of four rotations
 SIZES: dict[str, dict[str, Any]] = {  # of dun-sre: its twins have no rotations
     "`dun-sre`": {"channels": CHANNELS},
     "plain twin, equal parameters": {"order": 1, "channels": 2 * CHANNELS},
     "plain twin, equal channels": {"order": 1, "channels": 4 * CHANNELS},
-    "`dun-sre`, learned consistency": {"channels": CHANNELS, "consistency_channels": 2},
+    LEARNED: {"channels": CHANNELS, "consistency_channels": 2},
 }
 EIGHT = {"`dun-sre`, order 8": {"order": 8, "channels": CHANNELS}}
 
@@ -60,11 +61,12 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--parts", default=",".join(PARTS), help="which tables")
     parser.add_argument("--seeds", type=int, default=3, help="how many, of trainings")
     parser.add_argument("--draws", type=int, default=5, help="how many, of the weights whose errors are measured")
-    parser.add_argument("--steps", type=int, default=300, help="of each training")
+    parser.add_argument("--learned", action="store_true", help="dun-sre with its learned consistency learns, too")
+    parser.add_argument("--steps", type=int, default=150, help="of each training")
     parser.add_argument("--rate", type=float, default=5e-3, help="learning rate")
     parser.add_argument("--scans", default="1,4,16", help="to learn from")
-    parser.add_argument("--tests", type=int, default=8, help="scans that judge")
-    parser.add_argument("--matrix", type=int, default=32, help="of the scans to learn from")
+    parser.add_argument("--tests", type=int, default=6, help="scans that judge")
+    parser.add_argument("--matrix", type=int, default=24, help="of the scans to learn from")
     parser.add_argument("--frames", type=int, default=4)
     parser.add_argument("--smooth", type=int, default=48, help="the matrix of the smooth series")
     parser.add_argument("-o", "--output", type=Path, help="Markdown file to write beside stdout")
@@ -176,25 +178,31 @@ def layer_errors(name: str, order: Order, asked: argparse.Namespace) -> list[str
 
 def buys(asked: argparse.Namespace) -> str:
     """Scores of scans as they are and turned, by how many scans a network learned from."""
-    counts = [int(count) for count in asked.scans.split(",")]
+    counts, labels = (
+        [int(count) for count in asked.scans.split(",")],
+        [label for label in SIZES if asked.learned or label != LEARNED],
+    )
     size = Size(asked.matrix, asked.frames)
     learn, tests = cohort(LINES, max(counts), size), cohort(LINES, asked.tests, size, FIRST_TEST)
     rows = [["gridded", "", "", *(cell([value]) for value in gridded(tests)), "", "", ""]]
     nothing = untaught(ARCHITECTURES["dun-sre"].build(DunSreConfig()))
     scores = (*judged(nothing, tests), *on_turned(nothing, tests))
     rows.append(["nothing learned", "", "", *(cell([value]) for value in scores)])
-    for label, sizes in SIZES.items():
-        for count in counts:
-            found = []
-            for seed in range(asked.seeds):
+    found: dict[tuple[str, int], list[np.ndarray]] = {}
+    for seed in range(asked.seeds):
+        for label in labels:
+            for count in counts:
                 torch.manual_seed(seed)
-                network = ARCHITECTURES["dun-sre"].build(DunSreConfig(**sizes))
+                network = ARCHITECTURES["dun-sre"].build(DunSreConfig(**SIZES[label]))
                 chosen = [learn[(seed * count + number) % len(learn)] for number in range(count)]
                 train(network, chosen, LossConfig(loss="supervised"), asked.steps, asked.rate, seed)
-                found.append(np.concatenate([judged(network, tests), on_turned(network, tests)]))
-            n_parameters = sum(p.numel() for p in network.parameters())
-            rows.append([label, f"{n_parameters:,}", str(count), *spread(found)])
-            say(str(rows[-1]))
+                scores = (*judged(network, tests), *on_turned(network, tests))
+                found.setdefault((label, count), []).append(np.array(scores))
+                say(f"{label}, {count} scans, seed {seed}: {np.round(scores, 3)}")
+    for (label, count), values in found.items():
+        network = ARCHITECTURES["dun-sre"].build(DunSreConfig(**SIZES[label]))
+        n_parameters = sum(p.numel() for p in network.parameters())
+        rows.append([label, f"{n_parameters:,}", str(count), *spread(values)])
     columns = ["network", "parameters", "scans", *SCORES, *(f"turned: {score}" for score in SCORES)]
     return f"What it buys, {asked.steps} steps:\n\n{table(columns, rows)}"
 

@@ -32,8 +32,8 @@ def test_lines_of_a_smooth_series_are_what_it_measures() -> None:
 
 def test_both_tables(tmp_path: Path) -> None:
     page = tmp_path / "equivariance.md"
-    few = ["--draws", "1", "--seeds", "1", "--steps", "1", "--scans", "1", "--tests", "1", "--frames", "2"]
-    equivariance.main([*few, "--matrix", "24", "--smooth", "24", "-o", str(page)])
+    few = ["--draws", "1", "--seeds", "1", "--steps", "1", "--scans", "1", "--tests", "1", "--learned"]
+    equivariance.main([*few, "--matrix", "24", "--frames", "2", "--smooth", "24", "-o", str(page)])
     rows = [line.split("|")[1:-1] for line in page.read_text().splitlines() if line.startswith("| ")]
     cells = {row[0].strip(): [cell.strip() for cell in row[1:]] for row in rows}
     assert {"lift, inner, project, order 8", "`crunet`", "gridded", "nothing learned"} <= cells.keys()

@@ -34,7 +34,7 @@ from dainr.networks.unrolled.layers import ResidualRegulariser, check_sizes
 from dainr.networks.unrolled.unrolled import Sizes, UnrolledNetwork
 from dainr.operators.measured import Measured
 
-SMALL = 0.1  # the weights of the last layer at first, relative to those that keep the mean square
+SMALL = 0.02  # the weights of the last layer at first, relative to those that keep the mean square
 
 
 @dataclass(frozen=True)
@@ -67,7 +67,7 @@ class GroupNetwork(nn.Module):
 
     def forward(self, x: Float[Tensor, "frame input y x"], cyclic: bool) -> Float[Tensor, "frame 2 y x"]:
         """Of the size of the input."""
-        bend = partial(functional.leaky_relu, negative_slope=SLOPE)
+        bend = partial(functional.leaky_relu_, negative_slope=SLOPE)
         x = wrapped(x, self.lift.margin + self.inner.margin + self.project.margin)
         x = bend(self.time1(bend(self.lift(x)), cyclic))
         x = bend(self.time2(bend(self.inner(x)), cyclic))
