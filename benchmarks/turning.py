@@ -13,10 +13,11 @@ from jaxtyping import Bool, Complex, Float
 from scipy import ndimage
 from torch import Tensor, nn
 
+from benchmarks.networks import Nothing
 from dainr.losses.consistency import Network
 from dainr.networks.unrolled.consistency import GradientStep
 from dainr.networks.unrolled.dun_sre import LearnedStep
-from dainr.networks.unrolled.unrolled import Regulariser, UnrolledNetwork
+from dainr.networks.unrolled.unrolled import UnrolledNetwork
 from dainr.operators.gram import KernelGram, SelfAdjoint, toeplitz_kernel
 from dainr.operators.measured import Measured
 from dainr.operators.on_grid import OnGrid
@@ -137,14 +138,6 @@ def circle(n: int) -> Bool[Tensor, "y x"]:
     """Pixels in which errors are measured."""
     y, x = _turned_grid(n, 0.0)
     return torch.from_numpy(np.hypot(y, x) < INNER)
-
-
-class Nothing(Regulariser):
-    """Leaves images as they are."""
-
-    def forward(self, x: Tensor, state: None, cyclic: bool) -> tuple[Tensor, None]:
-        """The same images."""
-        return x, state
 
 
 def untaught(network: UnrolledNetwork) -> UnrolledNetwork:

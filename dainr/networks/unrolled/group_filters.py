@@ -19,7 +19,7 @@ from torch import Tensor
 Order = Literal[1, 4, 8]
 
 SIZE = {1: 3, 4: 3, 8: 5}  # of filters, in pixels, by the order of the group
-LONGEST_WAVE = math.pi / 2  # per pixel, of the waves for which stability is judged
+HIGHEST = math.pi / 2  # radians per pixel, of the waves for which stability is judged
 CHANGE = 0.015  # of a function that counts half, relative to its response
 LEAST_WEIGHT = 0.1  # of those that are taken
 
@@ -65,8 +65,8 @@ def _waves(angle: float, size: int) -> Float[np.ndarray, "function y x"]:
 
 def _responses(functions: Float[np.ndarray, "function y x"], angle: float) -> np.ndarray:
     """What turned functions make of waves that are turned along: `wave function`, complex."""
-    at = np.linspace(-LONGEST_WAVE, LONGEST_WAVE, 31)
-    wy, wx = (w[np.hypot(*np.meshgrid(at, at)) <= LONGEST_WAVE] for w in np.meshgrid(at, at, indexing="ij"))
+    at = np.linspace(-HIGHEST, HIGHEST, 31)
+    wy, wx = (w[np.hypot(*np.meshgrid(at, at)) <= HIGHEST] for w in np.meshgrid(at, at, indexing="ij"))
     turned_y, turned_x = math.cos(angle) * wy - math.sin(angle) * wx, math.sin(angle) * wy + math.cos(angle) * wx
     y, x = _grid(functions.shape[1])
     waves = np.exp(-1j * (turned_y[:, None, None] * y + turned_x[:, None, None] * x))

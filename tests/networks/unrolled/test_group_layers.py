@@ -154,6 +154,15 @@ def test_a_wave_sees_nearly_the_same_filter_at_45_degrees() -> None:
         assert np.linalg.norm(basis[0] * at_0 - basis[0] * at_45) > 0.1 * np.linalg.norm(seen)
 
 
+def test_functions_that_another_machine_may_choose_differently_are_kept_with_the_weights() -> None:
+    assert {order: "basis" in Lift(1, 1, order).state_dict() for order in (1, *ORDERS)} == {1: False, 4: False, 8: True}
+    layer, other = Lift(1, 1, 8), Lift(1, 1, 8)
+    layer.basis.neg_()
+    other.load_state_dict(layer.state_dict())
+    x = torch.randn(1, 1, 9, 9)
+    assert torch.equal(other(x), layer(x))
+
+
 def test_images_wrap_around_however_small_they_are() -> None:
     x = fields(5, 1)
     torch.testing.assert_close(wrapped(x, 2), functional.pad(x, (2, 2, 2, 2), mode="circular"))
