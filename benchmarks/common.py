@@ -30,18 +30,25 @@ import json, resource, subprocess, sys, time
 started = time.perf_counter()
 code = subprocess.call(sys.argv[2:])
 seconds = time.perf_counter() - started
-peak = resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss * (1 if sys.platform == "darwin" else 1024) / 2**20
+used = resource.getrusage(resource.RUSAGE_CHILDREN)
+figures = {
+    "code": code,
+    "seconds": seconds,
+    "core_seconds": used.ru_utime + used.ru_stime,
+    "peak_memory_mb": used.ru_maxrss * (1 if sys.platform == "darwin" else 1024) / 2**20,
+}
 with open(sys.argv[1], "w") as file:
-    json.dump({"code": code, "seconds": seconds, "peak_memory_mb": peak}, file)
+    json.dump(figures, file)
 """
 
 
 @dataclass(frozen=True)
 class Finished:
-    """A command that has ended: its exit code, wall-clock, largest resident memory and what it printed."""
+    """An ended command: exit code, wall-clock, time of all cores, largest resident memory, what it printed."""
 
     code: int
     seconds: float
+    core_seconds: float
     peak_memory_mb: float
     stdout: str
     stderr: str
@@ -59,7 +66,7 @@ def run_command(*command: str | Path) -> Finished:
         launched = [sys.executable, "-S", "-c", LAUNCHER, str(figures), *map(str, command)]
         done = subprocess.run(launched, capture_output=True, text=True, errors="replace", check=False)
         if not figures.is_file():
-            return Finished(done.returncode or 1, 0.0, 0.0, done.stdout, done.stderr)
+            return Finished(done.returncode or 1, 0.0, 0.0, 0.0, done.stdout, done.stderr)
         return Finished(**json.loads(figures.read_text()), stdout=done.stdout, stderr=done.stderr)
 
 

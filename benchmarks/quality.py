@@ -1,11 +1,11 @@
 """Quality, time and memory of every method on the same scans.
 
-    python -m benchmarks.quality [--data FOLDER] [--methods default,grasp,bart] [--repeats 3] [-o quality.md]
+    python -m benchmarks.quality [--data FOLDER] [--methods default,crunet:trained,bart] [--repeats 3] [-o quality.md]
 
 Each method is a `dainr fit` in a process of its own, scored by `dainr evaluate`. With --repeats the neural field, which
 alone draws random numbers, is fitted with seeds 0, 1, ...; its scores are then mean and standard deviation, its times
 and memory means. Without --data the scans are phantoms. BART, where it is on PATH, solves temporal total variation, and
-pygrappa, where it is installed, fills in missing lines.
+pygrappa, where it is installed, fills in missing lines. Networks without weights learn from the scan, by --steps.
 """
 
 import argparse
@@ -24,16 +24,18 @@ from benchmarks.common import Finished, Report, add_common, heading, run_dainr, 
 from benchmarks.scans import Subject, find_subjects, simulate_subjects
 from dainr.io.images.series import read_series
 from dainr.methods import METHODS, get_method
+from dainr.networks.unrolled import ARCHITECTURES
 from dainr.settings.build import list_settings
 from dainr.settings.presets import DEFAULT_METHOD, DEFAULT_PRESET, preset_names
 
 BART, GRAPPA = "bart", "grappa"  # peers, by other programs
-COLUMNS = ("method", "PSNR dB", "SSIM", "dynamic PSNR dB", "method s", "command s", "peak MB")
+COLUMNS = ("method", "PSNR dB", "SSIM", "dynamic PSNR dB", "method s", "command s", "core s", "peak MB")
 DIGITS = (2, 4, 2)  # of the scores
 NOTE = (
     "Scores as `dainr evaluate` gives them; the best is bold. Method s: reconstruction alone, as the run records it;"
     " command s: the whole `dainr fit`, with reading, preparation and report, on a machine that has fitted before: the"
-    " first fit compiles its loops. Peak MB: resident memory of the process, or on CUDA what was allocated there."
+    " first fit compiles its loops; core s: what all cores spent on it, whatever else they did. Peak MB: resident"
+    " memory of the process, or on CUDA what was allocated there."
 )
 BART_NOTE = (
     f"BART: `bart pics -w 1 -i {ITERATIONS} -R T:1024:0:weight` on the CPU, on the whitened k-space of all coils and"
@@ -67,6 +69,7 @@ class Row:
     scores: list[tuple[float, float, float]] = field(default_factory=list)
     method_seconds: list[float] = field(default_factory=list)
     seconds: list[float] = field(default_factory=list)
+    core_seconds: list[float] = field(default_factory=list)
     peak_memory_mb: list[float] = field(default_factory=list)
     failed: str = ""
 
@@ -76,7 +79,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     arguments = list(sys.argv[1:] if arguments is None else arguments)
     asked = _parser().parse_args(arguments)
     names = None if asked.methods is None else [name.strip() for name in asked.methods.split(",")]
-    candidates = choose(names)
+    candidates = choose(names, asked.steps)
     bart = bart_version() if names is None or BART in names else None
     pygrappa = grappa.grappa_version() if names is None or GRAPPA in names else None
     report = Report(asked.output)
@@ -105,6 +108,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--data", type=Path, help="folder of scans with references; without it, phantoms")
     parser.add_argument("--reference", action="append", default=[], metavar="SCAN=FILE", help="the reference of a scan")
     parser.add_argument("--methods", help="names separated by commas; those that do not exist are left out")
+    parser.add_argument("--steps", type=int, default=0, help="of networks that learn from the scan; 0: their own")
     parser.add_argument("--repeats", type=int, default=1, help="seeds of the neural field")
     parser.add_argument("--matrix", type=int, default=128, help="of the phantoms")
     parser.add_argument("--frames", type=int, default=25, help="of the phantoms")
@@ -112,15 +116,24 @@ def _parser() -> argparse.ArgumentParser:
     return parser
 
 
-def choose(names: Sequence[str] | None) -> list[Candidate]:
-    """The presets of the neural field and the other methods, or those named; a name that does not exist is told."""
+def choose(names: Sequence[str] | None, steps: int = 0) -> list[Candidate]:
+    """The presets of the neural field and the other methods, or those named; a name that does not exist is told.
+
+    A preset of another method goes by METHOD:PRESET.
+    """
     presets = sorted(preset_names(), key=lambda name: (name != DEFAULT_PRESET, name))
     known = {
         name: Candidate(f"`{DEFAULT_METHOD}`, preset `{name}`", DEFAULT_METHOD, ("--preset", name)) for name in presets
     }
-    known |= {name: Candidate(f"`{name}`", name, ("--method", name)) for name in METHODS if name != DEFAULT_METHOD}
+    for method in (method for method in METHODS if method != DEFAULT_METHOD):
+        learning = ("--iterations", str(steps)) if steps and method in ARCHITECTURES else ()
+        known[method] = Candidate(f"`{method}`", method, ("--method", method, *learning))
     if names is None:
         return list(known.values())
+    for method in set(METHODS) - {DEFAULT_METHOD}:
+        for preset in preset_names(method):
+            name = f"{method}:{preset}"
+            known[name] = Candidate(f"`{name}`", method, ("--method", method, "--preset", preset))
     for name in names:
         if name not in known and name not in (BART, GRAPPA):
             say(f"{name}: left out, there is no such method or preset")
@@ -154,7 +167,9 @@ def _add(row: Row, run: Path, subject: Subject, done: Finished) -> None:
     row.scores.append((scores["whole"]["psnr"], scores["whole"]["ssim"], scores["dynamic"]["psnr"]))
     row.method_seconds.append(record["seconds"]["total"])
     row.seconds.append(done.seconds)
+    row.core_seconds.append(done.core_seconds)
     row.peak_memory_mb.append(record["peak_memory_mb"])
+    say(f"{row.name}: {', '.join(f'{score:.4g}' for score in row.scores[-1])}; {done.core_seconds:.0f} s of a core")
 
 
 def measure_bart(subject: Subject, work: Path) -> Row:
@@ -201,7 +216,7 @@ def _line(row: Row, best: np.ndarray) -> list[str]:
         return [row.name, f"failed: {row.failed}", *[""] * (len(COLUMNS) - 2)]
     columns = zip(np.array(row.scores).T, DIGITS, best, strict=True)
     scores = [_score(values, digits, values.mean() >= top) for values, digits, top in columns]
-    took = [f"{np.mean(v):.1f}" if v else "" for v in (row.method_seconds, row.seconds)]
+    took = [f"{np.mean(v):.1f}" if v else "" for v in (row.method_seconds, row.seconds, row.core_seconds)]
     return [row.name, *scores, *took, f"{np.mean(row.peak_memory_mb):.0f}" if row.peak_memory_mb else ""]
 
 
