@@ -70,7 +70,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--parts", default=",".join(PARTS), help="which tables")
     parser.add_argument("--networks", default=",".join(ARCHITECTURES), help=f"of the order; also {SOLVING}")
     parser.add_argument("--losses", default="mc,ssdu,ddei,supervised", help="of one-mask and many-masks")
-    parser.add_argument("--ratio", type=float, default=0.4, help="of ssdu there: the share of readouts that judges")
+    parser.add_argument("--ratio", type=float, default=0.0, help="of ssdu there: the share of readouts that judges")
     parser.add_argument("--seeds", type=int, default=3, help="how many")
     parser.add_argument("--steps", type=int, default=300, help="of each training")
     parser.add_argument("--rate", type=float, default=2e-3, help="learning rate")

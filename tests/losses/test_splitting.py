@@ -57,15 +57,33 @@ def test_too_few_readouts_are_refused() -> None:
         split(scan, 0.4, generator())
 
 
-@pytest.mark.parametrize("ratio", [0.0, 1.0, -0.1])
-def test_a_ratio_that_is_none_is_refused(ratio: float) -> None:
+@pytest.mark.parametrize(("n_lines", "share"), [(4, 0.125), (8, 0.25), (30, 0.4)])
+def test_without_a_ratio_it_follows_from_how_many_readouts_there_are(n_lines: int, share: float) -> None:
+    scan, g = lines_scan(random_complex(8, 32, 12), [list(range(n_lines + 2))] * 8, n_central=2), generator()
+    drawn = torch.stack([split(scan, SplittingConfig().ratio, g)[1][:, 1:] for _ in range(200)]).float()
+    assert float(drawn.mean()) == pytest.approx(share, abs=0.02)
+
+
+def test_the_weighted_loss_knows_that_chance_too() -> None:
+    scan, x, g = (
+        lines_scan(random_complex(2, 32, 12), [list(range(10))] * 2),
+        random_complex(2, 32, 12, seed=9),
+        generator(),
+    )
+    values = torch.stack([ssdu(lambda _: x, scan, g, SplittingConfig(weighted=True)) for _ in range(150)])
+    whole = scan.of(scan.filled / scan.occurrence)
+    torch.testing.assert_close(values.mean(), whole.misfit(x) * x.numel() / whole.energy, rtol=0.1, atol=0)
+
+
+@pytest.mark.parametrize("ratio", [1.0, -0.1])
+def test_a_ratio_that_is_no_share_is_refused(ratio: float) -> None:
     with pytest.raises(BadRequest, match="ratio"):
         SplittingConfig(ratio=ratio)
 
 
 def test_the_loss_is_the_relative_misfit_of_one_set_to_the_other() -> None:
     scan = some_scan()
-    seen, judging = split(scan, 0.4, generator(3))
+    seen, judging = split(scan, SplittingConfig().ratio, generator(3))
 
     def network(measured: Measured) -> torch.Tensor:
         torch.testing.assert_close(measured.rhs, scan.of(seen).rhs)

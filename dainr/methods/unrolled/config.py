@@ -9,16 +9,17 @@ from dainr.fit.config import FitConfig
 from dainr.losses.learning import LossConfig
 from dainr.methods.common import MethodConfig
 from dainr.methods.cycle import Cyclic
-from dainr.settings.bounds import check_bounds
+from dainr.settings.bounds import check_bounds, within
 
 FROM_NOTHING = "none"  # no weights: a network drawn from the seed
+RATE, RATE_OF_WEIGHTS = 3e-3, 3e-4  # learning rate from nothing, and of weights, which a large one makes forget
 
 
 @dataclass(frozen=True)
 class AdaptConfig(FitConfig):
     """How a network is fitted to a scan; no iterations and no budget: it is applied as it is."""
 
-    learning_rate: float = 1e-3
+    learning_rate: float = within(0.0, 0, 1e9)  # 0: 3e-3 from nothing, 3e-4 from weights
     weight_decay: float = 0.0
     decay_of_squares: float = 0.999
     warm_up: float = 0.05

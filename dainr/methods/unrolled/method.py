@@ -22,7 +22,14 @@ from dainr.methods.common import resolve_common
 from dainr.methods.cycle import is_cyclic
 from dainr.methods.slices import Slice, SliceMethod, SliceResult
 from dainr.methods.summary import summary
-from dainr.methods.unrolled.config import FROM_NOTHING, AnyLearning, LearningConfig, UnrolledConfig
+from dainr.methods.unrolled.config import (
+    FROM_NOTHING,
+    RATE,
+    RATE_OF_WEIGHTS,
+    AnyLearning,
+    LearningConfig,
+    UnrolledConfig,
+)
 from dainr.methods.unrolled.model import LearningLoss, NetworkModel
 from dainr.networks.unrolled import ARCHITECTURES, UnrolledNetwork
 from dainr.networks.unrolled.stored import StoredNetwork, load_network
@@ -58,9 +65,12 @@ class NetworkMethod(SliceMethod):
         return self.cited_as + origin + learned
 
     def resolve(self, scan: Scan, config: UnrolledConfig) -> tuple[UnrolledConfig, dict[str, Any]]:
-        """Device and NUFFT backend decided; weights bring their sizes. Raises BadRequest for unusable weights."""
+        """Device, NUFFT backend and rate decided; weights bring their sizes. Raises BadRequest for unusable weights."""
         config, record = resolve_common(scan, config)
         config = self.with_sizes(config)
+        if not config.fit.learning_rate:
+            rate = RATE if config.weights == FROM_NOTHING else RATE_OF_WEIGHTS
+            config = replace(config, fit=replace(config.fit, learning_rate=rate))
         self.start(config)
         if scan.n_frames < 2:
             raise BadRequest(f"--method {self.name}", "the scan has a single frame", "choose another method")

@@ -99,6 +99,16 @@ def test_a_fit_learns_by_every_loss_and_never_reads_the_reference(name: str, los
     assert found.record["parameters"] > 100
 
 
+def test_a_fit_from_weights_has_a_lower_rate_than_one_from_nothing(weights: Path, radial_scan: Scan) -> None:
+    def rate(*pairs: str) -> float:
+        config, _ = get_method("crnn").resolve(radial_scan, configure("crnn", None, [*COMMON, *pairs])[1])
+        return float(config.fit.learning_rate)
+
+    assert rate() == 3e-3
+    assert rate(f"weights={weights}") == 3e-4
+    assert rate(f"weights={weights}", "learning_rate=0.02") == 0.02
+
+
 def test_a_fit_repeats_itself_and_another_seed_is_another(radial_scan: Scan) -> None:
     first, again, other = (run(radial_scan, "crnn", f"seed={seed}").cine.data for seed in (1, 1, 2))
     assert np.array_equal(first, again) and not np.array_equal(first, other)
