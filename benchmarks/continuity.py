@@ -2,8 +2,9 @@
 
     python -m benchmarks.continuity SCAN REFERENCE [--methods default,paper] [-o continuity.md]
 
-Time: the even frames are fitted, the odd ones rendered at their own times and scored; those after the last even frame
-cannot be rendered and are left out. Space: the scan is fitted at n / 1.5 and n / 2 pixels a side and rendered at all N.
+Time: every second or third frame is fitted, those between are rendered at their own times and scored; those after the
+last fitted frame cannot be rendered and are left out. Space: the scan is fitted at N / 1.2, N / 1.5 and N / 2 pixels a
+side and rendered at all N.
 
 A field's pixels are aligned by the edges of the field of view: pixel p of N lies at (p + 0.5) / N. A scan's are aligned
 by their centres: index n // 2 of the fitted matrix is index N // 2 of the reference. Hence, with s = N / n, rendered
@@ -17,12 +18,14 @@ are taken there too, of the complex images; all contenders meet the same truth. 
 
 import argparse
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 import numpy as np
 import torch
+from scipy.interpolate import make_interp_spline
 from torch.nn import functional
 
 from benchmarks.common import Report, add_common, heading, say, table
@@ -39,14 +42,17 @@ from dainr.scan import SET_ASIDE, Scan
 from dainr.settings.build import build_config
 from dainr.settings.presets import preset_names, read_preset
 
-FACTORS = (1.0, 1.5, 2.0)  # more pixels than were fitted; 1: the frames instead
-COLUMNS = ("", "PSNR dB", "SSIM", "dynamic PSNR dB")
+TIMES = (2, 3)  # more frames than were fitted
+FACTORS = (1.2, 1.5, 2.0)  # more pixels a side than were fitted
+COLUMNS = ("preset", "more", "shown by", "PSNR dB", "SSIM", "dynamic PSNR dB")
+
+OVER_TIME = {"linear": 1, "cubic": 3}  # degree of the spline through the fitted frames
 
 Scores = dict[str, Evaluation]
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
-    """Print a table in time and one for each factor in space, for each preset."""
+    """Print rows for each preset and each way of more frames or pixels."""
     arguments = list(sys.argv[1:] if arguments is None else arguments)
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("scan", type=Path)
@@ -63,34 +69,40 @@ def main(arguments: Sequence[str] | None = None) -> None:
     report.add(
         f"First slice of {asked.scan.name}. Interpolations are of the images of the same fit, as the field's are."
     )
+    report.add(table(COLUMNS, []))
     for preset in asked.methods.split(","):
         if preset not in preset_names():
             say(f"{preset}: left out, there is no such preset")
             continue
         config = build_config(DainrConfig, read_preset(preset), [f"device={asked.device}", *asked.pairs])
-        for factor in FACTORS:
-            title = "twice the frames" if factor == 1 else f"{factor:g} times the pixels"
-            say(f"{preset}: {title}")
-            report.add(f"## Preset `{preset}`, {title}\n\n{_table(scan, truth, config, factor)}")
+        tries = {f"{every} times the frames": partial(in_time, scan, truth, config, every) for every in TIMES}
+        tries |= {f"{factor:g} times the pixels": partial(in_space, scan, truth, config, factor) for factor in FACTORS}
+        for more, score in tries.items():
+            say(f"{preset}: {more}")
+            for row in _rows(preset, more, score):
+                report.extend(row)
 
 
-def in_time(scan: Scan, truth: np.ndarray, config: DainrConfig) -> Scores:
-    """Fit the even frames; score the odd ones, rendered and interpolated, and the even ones themselves."""
-    recon = reconstruct(even_frames(scan), config)
+def in_time(scan: Scan, truth: np.ndarray, config: DainrConfig, every: int) -> Scores:
+    """Fit frames 0, `every`, ...; score those between, rendered and interpolated, and the fitted ones themselves."""
+    recon = reconstruct(few_frames(scan, every), config)
     known, images = recon.cine.times, recon.cine.data
-    n = min(scan.n_frames // 2, len(known) - 1)  # odd frames that lie between two even ones
+    last = every * (len(known) - 1)
+    between = [frame for frame in range(last) if frame % every]
     assert scan.frame is not None
     full, _ = frame_times(scan.times[0], scan.frame[0])
-    share = (full[1 : 2 * n : 2] - full[0 : 2 * n : 2]) / (full[2 : 2 * n + 1 : 2] - full[0 : 2 * n : 2])
-    rendered = recon.render(times=((1 - share) * known[:n] + share * known[1 : n + 1]).tolist())
-    w = share[None, :, None, None]
-    between = (1 - w) * images[:, :n] + w * images[:, 1 : n + 1]
-    odd = truth[:, 1 : 2 * n : 2]
-    return {
-        "odd frames, the field": evaluate(rendered.data, odd),
-        "odd frames, linear interpolation": evaluate(between, odd),
-        "even frames, as fitted": evaluate(images, truth[:, ::2]),
-    }
+    rendered = recon.render(times=np.interp(full[between], full[: last + 1 : every], known).tolist())
+    unseen = truth[:, between]
+    contenders = {"the field": rendered.data}
+    contenders |= {name: over_time(images[0], full[: last + 1 : every], full[between], name) for name in OVER_TIME}
+    scores = {name: evaluate(shown, unseen) for name, shown in contenders.items()}
+    return scores | {"frames that were fitted": evaluate(images, truth[:, : last + 1 : every])}
+
+
+def over_time(images: np.ndarray, known: np.ndarray, asked: np.ndarray, by: str) -> np.ndarray:
+    """Complex images `frame y x` interpolated from their times to others, one slice of them."""
+    made = make_interp_spline(known, images, k=min(OVER_TIME[by], len(known) - 1))
+    return np.asarray(made(asked))[None].astype(np.complex64)
 
 
 def in_space(scan: Scan, truth: np.ndarray, config: DainrConfig, factor: float) -> Scores:
@@ -112,10 +124,10 @@ def reconstruct(scan: Scan, config: DainrConfig) -> Recon:
     return method(scan, config)
 
 
-def even_frames(scan: Scan) -> Scan:
-    """The readouts of frames 0, 2, 4, ... alone, as frames 0, 1, 2, ..."""
+def few_frames(scan: Scan, every: int) -> Scan:
+    """The readouts of frames 0, `every`, 2 `every`, ... alone, as frames 0, 1, 2, ..."""
     assert scan.frame is not None
-    return frames_as_stored(replace(scan, frame=np.where(scan.frame % 2, SET_ASIDE, scan.frame // 2)))
+    return frames_as_stored(replace(scan, frame=np.where(scan.frame % every, SET_ASIDE, scan.frame // every)))
 
 
 def offset(fine: int, coarse: int) -> float:
@@ -155,13 +167,13 @@ def zero_fill(images: np.ndarray, matrix: tuple[int, int]) -> np.ndarray:
     return fourier_shift(fine, (offset(matrix[0], coarse[0]), offset(matrix[1], coarse[1])))
 
 
-def _table(scan: Scan, truth: np.ndarray, config: DainrConfig, factor: float) -> str:
+def _rows(preset: str, more: str, score: Callable[[], Scores]) -> list[list[str]]:
     try:
-        scores = in_time(scan, truth, config) if factor == 1 else in_space(scan, truth, config, factor)
+        scores = score()
     except DainrError as error:
-        return f"Not possible: {error}"
+        return [[preset, more, f"not possible: {error}", "", "", ""]]
     figures = {name: (e.whole.psnr, e.whole.ssim, e.dynamic.psnr) for name, e in scores.items()}
-    return table(COLUMNS, [[name, f"{a:.2f}", f"{b:.4f}", f"{c:.2f}"] for name, (a, b, c) in figures.items()])
+    return [[preset, more, name, f"{a:.2f}", f"{b:.4f}", f"{c:.2f}"] for name, (a, b, c) in figures.items()]
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""The truth lies where a field renders; interpolations too; only fitted frames are fitted."""
+"""The truth lies where a field renders; interpolations too, in space and time; only fitted frames are fitted."""
 
 import re
 from pathlib import Path
@@ -48,8 +48,15 @@ def test_interpolations_lie_there_too(full: tuple[int, int], coarse: tuple[int, 
     assert np.abs(continuity.interpolate(images, full, "bilinear") - truth)[inner].max() < 0.8
 
 
+@pytest.mark.parametrize(("by", "degree"), [("linear", 1), ("cubic", 3)])
+def test_frames_between_are_interpolated_at_their_own_times(by: str, degree: int) -> None:
+    known, asked = np.array([0.0, 1.0, 2.5, 3.0, 4.0]), np.array([0.4, 2.0, 3.9])
+    made = continuity.over_time((1 + 2j) * known[:, None, None] ** degree, known, asked, by)
+    assert np.allclose(made, ((1 + 2j) * asked[:, None, None] ** degree)[None], atol=1e-4)
+
+
 def test_only_even_frames_are_kept(radial_scan: Scan) -> None:
-    even = continuity.even_frames(radial_scan)
+    even = continuity.few_frames(radial_scan, 2)
     assert radial_scan.frame is not None
     assert even.readouts_per_frame.tolist() == [[9, 9, 9]]
     first = radial_scan.frame[0] == 4
@@ -76,13 +83,13 @@ def test_times_between_frames_are_those_of_the_odd_frames(radial_scan: Scan, mon
         continuity.DainrConfig, {}, ["fit.iterations=4", "coarse_steps=0", "start_steps=5", "device=cpu"]
     )
     assert radial_scan.reference is not None
-    scores = continuity.in_time(radial_scan, radial_scan.reference, config)
+    scores = continuity.in_time(radial_scan, radial_scan.reference, config, 2)
     full, _ = continuity.frame_times(radial_scan.times[0], radial_scan.frame[0])
     assert asked == pytest.approx(full[[1, 3]])
-    assert len(scores) == 3
+    assert list(scores) == ["the field", "linear", "cubic", "frames that were fitted"]
 
 
-def test_the_script_writes_a_table_for_time_and_each_factor(radial_file: Path, tmp_path: Path) -> None:
+def test_the_script_writes_rows_for_time_and_each_factor(radial_file: Path, tmp_path: Path) -> None:
     out = tmp_path / "continuity.md"
     pairs = [
         word
@@ -92,9 +99,11 @@ def test_the_script_writes_a_table_for_time_and_each_factor(radial_file: Path, t
     options = ["--methods", "default,nothing", "--device", "cpu", *pairs, "-o", str(out)]
     continuity.main([str(radial_file), str(radial_file), *options])
     text = out.read_text()
-    assert re.findall(r"^## .*, (.*)$", text, re.MULTILINE) == [
-        "twice the frames",
-        "1.5 times the pixels",
-        "2 times the pixels",
-    ]
-    assert len(re.findall(r"^\| [a-z].* \| [\d.]+ \| [\d.]+ \| [\d.]+ \|$", text, re.MULTILINE)) == 3 + 4 + 4
+    rows = re.findall(r"^\| default \| ([\d.]+ times the \w+) \| [a-z].*?(?: \| [\d.]+){3} \|$", text, re.MULTILINE)
+    assert {more: rows.count(more) for more in rows} == {
+        "2 times the frames": 4,
+        "3 times the frames": 4,
+        "1.2 times the pixels": 4,
+        "1.5 times the pixels": 4,
+        "2 times the pixels": 4,
+    }
