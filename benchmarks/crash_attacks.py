@@ -9,13 +9,13 @@ import torch
 
 from benchmarks.common import write_phantom
 from benchmarks.crash_forked import Kill, forked, warm
-from dainr.networks.weights import load_mdsr
+from dainr.networks.weights import load_encoder
 from dainr.simulate import SimulationConfig
 
 SMALL = SimulationConfig(matrix=24, frames=4, coils=2)
 OF_A_RUN = r"(cine\.h5|report\.html|run\.json|log\.jsonl|dainr\.json|config\.toml|(state|features).*\.safetensors)"
 SETTINGS = ("-q", "--device", "cpu", "--set", "nufft=compiled", "--set", "checkpoint_every_s=0")
-QUICK = (*SETTINGS, "--set", "prior=none")
+QUICK = (*SETTINGS, "--set", "encoder=none")
 FIT = ("--iterations", "8", *QUICK)
 NETWORK = ("--method", "crnn", "--set", "channels=2", "--set", "cascades=2", "--set", "holdout=0.2", *SETTINGS)
 TRAIN = ("--iterations", "4", "--set", "validate_every=2", *NETWORK)
@@ -120,12 +120,12 @@ def prepare(folder: Path) -> Path:
         ("motion", "run", "motion.nii.gz"),
         ("strain", "run", "strain", *RING, "--frame", "1"),
     ]
-    torch.save(load_mdsr("random", 1).state_dict(), prepared / "mine.pt")
+    torch.save(load_encoder("mdsr", "random", 1).state_dict(), prepared / "mine.pt")
     for command in commands:
         if (ended := forked(command, prepared)).code:
             raise SystemExit(f"{' '.join(command)}: {ended}")
         warm(ended.modules)
-    torch.save(load_mdsr("random", 0).state_dict(), prepared / "mine.pt")
+    torch.save(load_encoder("mdsr", "random", 0).state_dict(), prepared / "mine.pt")
     (prepared / "run" / "report.html").write_text("<html>an old report</html>")
     _broken(prepared)
     half = ("fit", "scan.h5", "-o", "half", *FIT)

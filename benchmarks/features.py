@@ -1,9 +1,10 @@
-"""What MDSR features buy: none, random weights, the shipped ones, and the official ones where they are installed.
+"""What features of frames buy: none, of random weights, and of every encoder whose weights are installed.
 
     python -m benchmarks.features [--data FOLDER] [--presets default,paper] [--scans sax13,sax5] [-o features.md]
 
-Each is a `dainr fit` in a process of its own with seeds 0, 1, ..., scored by `dainr evaluate`; scores are mean and
-standard deviation over the seeds. Without --data the scans are phantoms.
+`python -m dainr.pretrained.train --network rdn --work FOLDER` and `dainr weights import` bring those of an encoder that
+does not ship. Each is a `dainr fit` in a process of its own with seeds 0, 1, ..., scored by `dainr evaluate`; scores
+are mean and standard deviation over the seeds. Without --data the scans are phantoms.
 """
 
 import argparse
@@ -15,7 +16,7 @@ from pathlib import Path
 from benchmarks.common import Report, add_common, heading, warm_up
 from benchmarks.quality import NOTE, Candidate, block, measure
 from benchmarks.scans import find_subjects, simulate_subjects
-from dainr.networks.weights import RANDOM, installed_weights
+from dainr.networks.weights import RANDOM, encoders_installed
 from dainr.settings.presets import DEFAULT_METHOD
 
 
@@ -41,11 +42,11 @@ def main(arguments: Sequence[str] | None = None) -> None:
 
 
 def candidates(preset: str) -> list[Candidate]:
-    """A preset without features, and with each of the weights there are that it can use."""
-    found = [Candidate(f"`{preset}`, no features", DEFAULT_METHOD, ("--preset", preset, "--set", "prior=none"))]
-    for weights in (RANDOM, *installed_weights()):
-        options = ("--preset", preset, "--set", "prior=mdsr", "--set", f"mdsr_weights={weights}")
-        found.append(Candidate(f"`{preset}`, weights `{weights}`", DEFAULT_METHOD, options))
+    """A preset without features, with random ones, and with each of the weights there are that it can use."""
+    found = [Candidate(f"`{preset}`, no features", DEFAULT_METHOD, ("--preset", preset, "--set", "encoder=none"))]
+    for weights, encoder in {RANDOM: "mdsr", **encoders_installed()}.items():
+        options = ("--preset", preset, "--set", f"encoder={encoder}", "--set", f"encoder_weights={weights}")
+        found.append(Candidate(f"`{preset}`, {encoder}, weights `{weights}`", DEFAULT_METHOD, options))
     return found
 
 

@@ -15,27 +15,30 @@ def weights(
     file: Annotated[
         Path | None,
         typer.Argument(
-            help="Weights of dainr train; a checkpoint of the MDSR baseline, the official .pt or .safetensors; or a"
-            " part of DISTS's weights."
+            help="Weights of dainr train or of pretrained.train; a checkpoint of the MDSR baseline, the official .pt or"
+            " .safetensors; or a part of DISTS's weights."
         ),
     ] = None,
     licence: Annotated[str, typer.Option(help="The licence they come under, to be listed.")] = "not stated",
     force: Annotated[bool, typer.Option("--force", help="Replace weights of the same name.")] = False,
 ) -> None:
-    """List the weights that are installed, or install a file of them, for --set weights=NAME or mdsr_weights=NAME.
+    """List the weights that are installed, or install a file of them, for --set weights=NAME or encoder_weights=NAME.
 
     Example: dainr weights import weights.safetensors
     """
     from dainr.networks.dists import SHA256
-    from dainr.networks.weights import RANDOM, import_weights, installed_weights, weights_folder
+    from dainr.networks.weights import RANDOM, encoders_installed, import_weights, installed_weights, weights_folder
 
     if action is not None:
         if file is None:
             raise BadRequest("dainr weights import", "it names no file", "give the checkpoint to install")
         added = import_weights(file, licence, force)
-        use = "dainr evaluate --metrics dists" if added.name in SHA256 else f"--set mdsr_weights={added.name}"
-        if added.method:
+        if added.name in SHA256:
+            use = "dainr evaluate --metrics dists"
+        elif added.method:
             use = f"--method {added.method} --set weights={added.name}"
+        else:
+            use = f"--set encoder={encoders_installed()[added.name]} --set encoder_weights={added.name}"
         typer.echo(f"{added.path}: installed; use it by {use}", err=True)
         return
     typer.echo(f"{RANDOM}: drawn from the seed of the fit")

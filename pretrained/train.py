@@ -1,10 +1,11 @@
-"""Train the MDSR that ships: frame triples of simulated reconstructions in, the true frames out.
+"""Train an encoder of frames: frame triples of simulated reconstructions in, the true frames out.
 
-    python -m dainr.pretrained.train --work FOLDER [--scenes 200] [--steps 3000] [--device cpu] [-o FILE]
+    python -m dainr.pretrained.train --work FOLDER [--network mdsr] [--scenes 200] [--steps 3000] [-o FILE]
 
 Scenes, pairs, batches and first weights follow from seeds. What is done lies in FOLDER, and the same command goes on
 from there. Three successive frames of magnitudes are the network's three colours; its output is the same three frames.
-Each stage of reconstruction has a scale of the multi-scale network, whose pre-processing is its own.
+Each stage of reconstruction has a scale of the multi-scale network, whose pre-processing is its own; other networks see
+all stages alike. The MDSR that ships was made so; several networks share the pairs of one FOLDER.
 """
 
 import argparse
@@ -24,10 +25,11 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from dainr.machine.checksum import file_sha256
-from dainr.networks.mdsr import MDSR, STAGES
+from dainr.networks.encoders import ENCODERS, Encoder
+from dainr.networks.encoders.mdsr import STAGES
 from dainr.networks.restorer import restore_triples
 from dainr.networks.unrolled.file import is_network, read_network
-from dainr.networks.weights import MANIFEST, RESTORES_FRAMES, SUPER_RESOLUTION
+from dainr.networks.weights import MANIFEST, SUPER_RESOLUTION, restoring
 
 from .pairs import make_pairs
 
@@ -45,21 +47,23 @@ def main(arguments: Sequence[str] | None = None) -> None:
     """Make the pairs that are missing, train from where the last call stopped, and write the weights."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--work", type=Path, required=True)
+    parser.add_argument("--network", choices=list(ENCODERS), default="mdsr")
     parser.add_argument("--scenes", type=int, default=200)
     parser.add_argument("--steps", type=int, default=3000)
     parser.add_argument("--processes", type=int, default=2)
     parser.add_argument("--device", default="cpu")
-    parser.add_argument("-o", "--output", type=Path, default=Path("mdsr_cine.safetensors"))
+    parser.add_argument("-o", "--output", type=Path, help="instead of NETWORK_cine.safetensors")
     asked = parser.parse_args(arguments)
+    output = asked.output or Path(f"{asked.network}_cine.safetensors")
     folder = asked.work / "pairs"
     folder.mkdir(parents=True, exist_ok=True)
     with ProcessPoolExecutor(asked.processes, initializer=torch.set_num_threads, initargs=(1,)) as pool:
         files = list(pool.map(partial(make_pairs, folder=folder), range(asked.scenes)))
     scenes = [_read(path) for path in files]
-    network = train(scenes, asked.steps, torch.device(asked.device), asked.work)
-    save_file(shipped_tensors(network), asked.output, RESTORES_FRAMES)
-    how = f"pretrained/train.py --scenes {asked.scenes} --steps {asked.steps}"
-    write_manifest(asked.output, how)
+    network = train(scenes, asked.steps, torch.device(asked.device), asked.work, asked.network)
+    save_file(shipped_tensors(network), output, restoring(asked.network))
+    of_which = "" if asked.network == "mdsr" else f" --network {asked.network}"
+    write_manifest(output, f"pretrained/train.py{of_which} --scenes {asked.scenes} --steps {asked.steps}")
 
 
 def write_manifest(weights: Path, source: str) -> None:
@@ -73,12 +77,15 @@ def write_manifest(weights: Path, source: str) -> None:
     manifest.write_text(tomli_w.dumps(others | {weights.stem: entry}), encoding="utf-8")
 
 
-def train(scenes: list[dict[str, np.ndarray]], steps: int, device: torch.device, work: Path) -> MDSR:
-    """The network after `steps` steps; a line of `curve.csv` every few, a checkpoint to go on from less often."""
-    network = first_network().to(device, memory_format=torch.channels_last)  # type: ignore[call-overload]
+def train(
+    scenes: list[dict[str, np.ndarray]], steps: int, device: torch.device, work: Path, kind: str = "mdsr"
+) -> Encoder:
+    """The network after `steps` steps; a line of its curve every few, a checkpoint to go on from less often."""
+    network = first_network(kind).to(device, memory_format=torch.channels_last)  # type: ignore[call-overload]
     parameters = [p for name, p in network.named_parameters() if not name.startswith(SUPER_RESOLUTION)]
     optimiser = torch.optim.Adam(parameters, betas=(0.9, 0.99))
-    checkpoint, done = work / "checkpoint.pt", 0
+    own = "" if kind == "mdsr" else f"{kind}_"
+    checkpoint, done = work / f"{own}checkpoint.pt", 0
     if checkpoint.is_file():
         saved = torch.load(checkpoint, map_location=device, weights_only=True)
         network.load_state_dict(saved["network"])
@@ -102,15 +109,15 @@ def train(scenes: list[dict[str, np.ndarray]], steps: int, device: torch.device,
             (work / "checkpoint.tmp").replace(checkpoint)
         if (step + 1) % REPORT_EVERY == 0 or step + 1 == steps:
             gains = validate(network, validation, device) if (step + 1) % SAVE_EVERY == 0 or step + 1 == steps else {}
-            _report(work / "curve.csv", step + 1, time.perf_counter() - started, float(np.mean(losses)), gains)
+            _report(work / f"{own}curve.csv", step + 1, time.perf_counter() - started, float(np.mean(losses)), gains)
             losses.clear()
     return network
 
 
-def first_network() -> MDSR:
-    """An MDSR that returns its input: three features carry the colours, the residual blocks begin near zero."""
+def first_network(kind: str = "mdsr") -> Encoder:
+    """A network that returns its input: three features carry the colours, what is added to them begins near zero."""
     torch.manual_seed(0)
-    network = MDSR()
+    network = ENCODERS[kind]()
     head, tail = network.head[0], network.tail[0]
     assert isinstance(head, nn.Conv2d) and isinstance(tail, nn.Conv2d) and tail.bias is not None
     with torch.no_grad():
@@ -121,9 +128,11 @@ def first_network() -> MDSR:
             tail.weight[colour, colour, 1, 1] = 1
         nn.init.zeros_(head.bias[:3])  # type: ignore[index]
         nn.init.zeros_(tail.bias)
-        for name, parameter in network.named_parameters():
-            if ".body.2." in name or name.startswith("body.16."):
-                parameter.mul_(0.1)
+        for body in (part for name, part in network.named_modules() if name.split(".")[-1] == "body"):
+            last = list(body.children())[-1]  # what a residual block adds, and what the trunk adds to the head's output
+            if isinstance(last, nn.Conv2d | nn.Linear):
+                for parameter in last.parameters():
+                    parameter.mul_(0.1)
     return network
 
 
@@ -157,7 +166,7 @@ def _patch(scene: dict[str, np.ndarray], stage: str, random: np.random.Generator
 
 
 @torch.no_grad()
-def validate(network: MDSR, scenes: list[dict[str, np.ndarray]], device: torch.device) -> dict[str, float]:
+def validate(network: Encoder, scenes: list[dict[str, np.ndarray]], device: torch.device) -> dict[str, float]:
     """Gain in PSNR (dB) where the tenth of the pixels that changes most lies, by stage, mean over scenes."""
     gains: dict[str, float] = {}
     for stage, scale in STAGES.items():
@@ -173,8 +182,8 @@ def validate(network: MDSR, scenes: list[dict[str, np.ndarray]], device: torch.d
     return gains
 
 
-def shipped_tensors(network: MDSR) -> dict[str, Tensor]:
-    """The trained tensors in half precision, by their names in MDSR."""
+def shipped_tensors(network: Encoder) -> dict[str, Tensor]:
+    """The trained tensors in half precision, by their names in the network."""
     tensors = network.state_dict().items()
     return {name: value.half().cpu().contiguous() for name, value in tensors if not name.startswith(SUPER_RESOLUTION)}
 

@@ -24,7 +24,7 @@ from dainr.simulate import SimulationConfig, simulate_phantom
 
 # A fit of a fraction of a second: the default config with the smallest field that still reconstructs.
 TINY = (
-    "prior=none",
+    "encoder=none",
     "warped.levels=4",
     "warped.log2_table=12",
     "warped.width=16",
@@ -40,7 +40,7 @@ TINY = (
 # The same of the published field, one frame a step.
 TINY_PAPER = (
     "field=pointwise",
-    "prior=none",
+    "encoder=none",
     "canonical.table.levels=6",
     "canonical.table.finest=32",
     "canonical.table.log2_table=12",

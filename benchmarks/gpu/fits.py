@@ -38,6 +38,7 @@ COLUMNS = {
 TARGETS = {  # by scan and preset, on an H100 or H200
     "phantom default": {"fit_s": 1.5, "command_s": 5.0, "memory_mb": 1000.0},
     "sax13 default": {"fit_s": 2.5},
+    "phantom hash": {"fit_s": 5.0},
     "phantom paper": {"fit_s": 10.0},
 }
 
@@ -48,8 +49,10 @@ def cases(scope: Scope) -> list[str]:
     chosen = [f"{name} default" for name in scans if name != "cartesian" or scope.small]
     if scope.small:
         return [f"{one} {scope.device}" for one in chosen]
-    chosen += [f"phantom {preset}" for preset in ("fast", "paper")] + ["sax13 paper"] * ("sax13" in scans)
-    on_cpu = [one for one in chosen if one not in ("phantom paper", "sax13 paper")] if scope.on_cuda else []
+    chosen += [f"phantom {preset}" for preset in ("fast", "hash", "paper")] + ["sax13 paper"] * ("sax13" in scans)
+    on_cpu = (
+        [one for one in chosen if one not in ("phantom hash", "phantom paper", "sax13 paper")] if scope.on_cuda else []
+    )
     return [*(f"{one} {scope.device}" for one in chosen), *(f"{one} cpu" for one in on_cpu)]
 
 

@@ -25,7 +25,7 @@ def measure(case: str, scope: Scope) -> Result:
         except Exception as error:  # it compiles and loads libraries: anything may go wrong
             return {"left_out": f"it cannot be imported: {str(error).splitlines()[0]}"}
     scan = simulate_phantom(scope.phantom())
-    fit, _ = begin(scan, "paper", scope.device, [f"grid={case}", INDEXING, "prior=none", "nufft=sparse"])
+    fit, _ = begin(scan, "paper", scope.device, [f"grid={case}", INDEXING, "encoder=none", "nufft=sparse"])
     steps, seconds = take_steps(fit, WARM, TIMED)
     return {"ms": 1e3 * seconds / steps}
 

@@ -4,10 +4,9 @@ import torch
 
 from benchmarks.gpu.stage import Result, Results, Scope, Stage, show_columns
 from benchmarks.gpu.steps import clock, forget_memory, memory
-from dainr.methods.dainr.config import DainrConfig
-from dainr.networks.condition import mdsr_features
+from dainr.networks.condition import trunk_features
 from dainr.networks.restorer import Restorer, has_bfloat16
-from dainr.networks.weights import load_mdsr
+from dainr.networks.weights import load_encoder
 from dainr.simulate import simulate_phantom
 
 RESTORER, FEATURES = "restorer", "features"
@@ -40,11 +39,11 @@ def measure(case: str, scope: Scope) -> Result:
 
 def _network(kind: str, device: torch.device):  # type: ignore[no-untyped-def]
     """A map from a series to what the network makes of it."""
-    weights = load_mdsr(DainrConfig.mdsr_weights, 0).to(device)
+    weights = load_encoder("mdsr", "auto", 0).to(device)
     if kind == RESTORER:
         restorer = Restorer(weights, cyclic=True)
         return lambda series: restorer(series)[0]
-    return lambda series: mdsr_features(weights, series.abs()).maps.float()
+    return lambda series: trunk_features(weights, series.abs()).maps.float()
 
 
 def show(results: Results) -> str:

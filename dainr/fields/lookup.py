@@ -33,9 +33,9 @@ class FixedLookup:
         return _Product.apply(table, *self.products).view(-1, self.n_features)
 
 
-@lru_cache(maxsize=2)
+@lru_cache(maxsize=3)  # of a scan: at full and half size, and at its control points
 def lookup_at_pixels(config: GridConfig, matrix: tuple[int, int], device: torch.device) -> FixedLookup:
-    """The features of a grid at the pixels of a matrix; slices of one matrix share them, at full and half size."""
+    """The features of a grid at the pixels of a matrix, or at control points; slices of one matrix share them."""
     return FixedLookup(config, 0.5 * (pixel_coordinates(matrix, device) + 1))
 
 

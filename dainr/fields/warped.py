@@ -13,7 +13,7 @@ with the canonical space rendered once a step for all frames.
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Literal
 
 import torch
 from jaxtyping import Complex, Float
@@ -23,6 +23,7 @@ from dainr.errors import BadRequest
 from dainr.fields.bandlimited import resample
 from dainr.fields.field import DynamicField
 from dainr.fields.hash_grid import GridConfig, HashGrid
+from dainr.fields.hash_motion import HashMotion
 from dainr.fields.lookup import lookup_at_pixels
 from dainr.fields.mlp import MLP
 from dainr.fields.spline import spline_map, spline_matrix
@@ -48,6 +49,7 @@ class WarpedConfig:
     harmonics: int = within(6, 1, 1000)  # of the cycle, or of twice the scan where it is not cyclic
     motion_control: int = within(24, 4, 512)  # control points a side
     motion_modes: int = within(8, 1, 256)
+    motion: Literal["spline", "hash"] = "spline"  # control points of the modes: free, or read off a hash grid
     coil_control: int = within(16, 0, 512)  # control points a side of the coil maps' correction; 0 keeps the maps
 
     def __post_init__(self) -> None:
@@ -105,7 +107,12 @@ class WarpedCine(DynamicField):
         self.basis = MLP([n_time, w // 2, w // 2, 2 * k], bias=True)
         self.motion_basis = MLP([n_time, w // 2, w // 2, config.motion_modes], bias=True)
         side = config.motion_control
-        self.motion = nn.Parameter(1e-3 * torch.randn(config.motion_modes, 2, side, side))
+        modes = config.motion_modes
+        self.motion: nn.Parameter | HashMotion = (
+            HashMotion(modes, side, w)
+            if config.motion == "hash"
+            else nn.Parameter(1e-3 * torch.randn(modes, 2, side, side))
+        )
         self.innovation = nn.Parameter(torch.zeros(n_frames, *matrix, 2))  # re, im: AdamW fuses real numbers only
         self.coil_correction = nn.Parameter(torch.zeros(2 * len(coil_maps), config.coil_control, config.coil_control))
 
@@ -179,9 +186,10 @@ class WarpedCine(DynamicField):
         """Parameters with the share of the learning rate they take, and whether their weights decay."""
         networks = [*self.value.parameters(), *self.basis.parameters(), *self.motion_basis.parameters()]
         free = [self.grid.table, self.innovation]
+        motion = list(self.motion.parameters()) if isinstance(self.motion, HashMotion) else [self.motion]
         return [
             {"params": networks, "share": 0.5, "decay": True},
-            {"params": [self.motion], "share": 3.0, "decay": False},
+            {"params": motion, "share": 3.0, "decay": False},
             {"params": [self.coil_correction], "share": 0.5, "decay": False},
             {"params": free, "share": 1.0, "decay": False},
         ]
@@ -224,7 +232,8 @@ class WarpedCine(DynamicField):
 
     def _control(self, frames: Sequence[float]) -> Float[Tensor, "frame 2 row column"]:
         """Displacement (x, y) of the control points, in halves of the field of view."""
-        return torch.einsum("tm,mcyx->tcyx", self._over_time(self.motion_basis, frames), self.motion)
+        modes = self.motion() if isinstance(self.motion, HashMotion) else self.motion
+        return torch.einsum("tm,mcyx->tcyx", self._over_time(self.motion_basis, frames), modes)
 
     def _displacement(self, control: Tensor, matrix: tuple[int, int]) -> Float[Tensor, "frame 2 y x"]:
         """Displacement of the pixels of a matrix, in pixels."""

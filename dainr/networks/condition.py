@@ -1,4 +1,4 @@
-"""Feature maps of a scan: MDSR's trunk on every gridded frame, computed once, read at any time and any pixel.
+"""Feature maps of a scan: a network's trunk on every gridded frame, computed once, read at any time and any pixel.
 
 The condition of frame t is the features of its neighbours t - 1 and t + 1; the first and the last frame use their one
 neighbour twice. Between frames the conditions are interpolated linearly, between pixels bilinearly.
@@ -11,7 +11,7 @@ from jaxtyping import Complex, Float, Float16
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from dainr.networks.mdsr import MDSR, N_COLOURS
+from dainr.networks.encoders import N_COLOURS, Encoder
 from dainr.networks.restorer import Restorer
 
 
@@ -60,8 +60,8 @@ def restored_features(restorer: Restorer, frames: Complex[Tensor, "frame y x"]) 
 
 
 @torch.no_grad()
-def mdsr_features(network: MDSR, frames: Float[Tensor, "frame y x"]) -> FeatureMaps:
-    """MDSR features of magnitude frames, each scaled to [-1, 1] by its own range and repeated as three colours."""
+def trunk_features(network: Encoder, frames: Float[Tensor, "frame y x"]) -> FeatureMaps:
+    """Features of magnitude frames, each scaled to [-1, 1] by its own range and repeated as three colours."""
     network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]  # the faster layout for convolutions
     features = []
     for image in frames:

@@ -1,4 +1,4 @@
-"""Frames restored by MDSR: what a network that has seen many beating scenes expects a series to look like.
+"""Frames restored by a network: what a network that has seen many beating scenes expects a series to look like.
 
 Three successive frames are the network's three colours, in and out (pretrained/README.md). It sees magnitudes; phases
 stay those of the series. All readouts together measure the time average, so the correction's average is taken off
@@ -14,7 +14,8 @@ from torch import Tensor
 from torch.nn import functional
 
 from dainr.errors import BadRequest
-from dainr.networks.mdsr import MDSR, STAGES
+from dainr.networks.encoders import Encoder
+from dainr.networks.encoders.mdsr import STAGES
 
 PERCENTILE = 0.995  # of the magnitudes, brought to one
 FRAMES_AT_ONCE = 4
@@ -25,13 +26,13 @@ BLUR, MARGIN = 9, 8  # pixels
 
 
 class Restorer:
-    """A frozen MDSR as a map from a series to a better one. `cyclic`: the last frame precedes the first."""
+    """A frozen encoder as a map from a series to a better one. `cyclic`: the last frame precedes the first."""
 
-    def __init__(self, network: MDSR, cyclic: bool, stage: str = "fitted") -> None:
+    def __init__(self, network: Encoder, cyclic: bool, stage: str = "fitted") -> None:
         """`stage`: what made the series. Raises BadRequest for a network that super-resolves single images."""
         if not network.restores_frames:
             raise BadRequest(
-                "mdsr_weights", "they super-resolve single images", "use some that restore frames, such as mdsr_cine"
+                "encoder_weights", "they super-resolve single images", "use some that restore frames, such as mdsr_cine"
             )
         self.network = network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
         self.cyclic, self.scale = cyclic, STAGES[stage]
@@ -69,7 +70,9 @@ class Restorer:
         return restored
 
 
-def restore_triples(network: MDSR, triples: Float[Tensor, "image 3 y x"], scale: int) -> Float[Tensor, "image 3 y x"]:
+def restore_triples(
+    network: Encoder, triples: Float[Tensor, "image 3 y x"], scale: int
+) -> Float[Tensor, "image 3 y x"]:
     """What the network makes of frame triples."""
     device = triples.device
     with torch.autocast(device.type, dtype=torch.bfloat16) if has_bfloat16(device) else nullcontext():

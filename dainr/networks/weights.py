@@ -1,4 +1,4 @@
-"""Weights by name: of the MDSR baseline, drawn from a seed, shipped, installed, or a checkpoint's; of networks.
+"""Weights by name: of feature extractors, drawn from a seed, shipped, installed, or a checkpoint's; of networks.
 
 Weights that `dainr train` made are installed as they are, and listed with their method. The two parts of DISTS's
 weights, known by their checksums, are installed under names of their own.
@@ -27,14 +27,15 @@ from dainr.io.hdf5 import write_whole
 from dainr.machine.checksum import file_sha256
 from dainr.machine.lock import alone_in
 from dainr.networks.dists import SHA256, Dists, part_of, read_part
-from dainr.networks.mdsr import MDSR
+from dainr.networks.encoders import ENCODERS, MDSR, Encoder
 from dainr.networks.unrolled.file import is_network, read_network
 
-RANDOM = "random"
+RANDOM, AUTO = "random", "auto"
 FOLDER_VARIABLE = "DAINR_WEIGHTS"
 MANIFEST = "manifest.toml"
 SUPER_RESOLUTION = ("sub_mean.", "upsample.", "add_mean.")  # parts that a fit does not use: a file may be without them
-RESTORES_FRAMES = {"restores": "frames"}  # metadata of such a file
+RESTORES_FRAMES = {"restores": "frames"}  # metadata of such a file, an MDSR's; others name their network as well
+NETWORK, FIRST = "network", "mdsr"
 HASH_IN_NAME = re.compile(r"(?<=.)-([0-9a-f]{8,64})$")  # as torch.hub names files: the first digits of their SHA-256
 
 
@@ -91,6 +92,12 @@ def installed_weights() -> dict[str, Weights]:
     except BadRequest:  # no home: nothing is installed
         return shipped
     return shipped | _listed(folder / MANIFEST, False)
+
+
+def encoders_installed() -> dict[str, str]:
+    """The encoder that weights are of, by their name, of all that are of one."""
+    found = [w for w in installed_weights().values() if not w.method and w.name not in SHA256]
+    return {w.name: _read_tensors(w.path)[1].get(NETWORK, FIRST) for w in found}
 
 
 def import_weights(path: Path, licence: str = "not stated", replace: bool = False) -> Weights:
@@ -157,14 +164,36 @@ def load_dists() -> Dists | None:
     return network.requires_grad_(False).eval()
 
 
-def load_mdsr(weights: str, seed: int) -> MDSR:
-    """A frozen MDSR: "random" draws its weights from the seed, else a name that is known here or a checkpoint's path.
+def weights_of(encoder: str, weights: str) -> str:
+    """The name or path of an encoder's weights; "auto": those made for it here."""
+    return f"{encoder}_cine" if weights == AUTO else weights
+
+
+def load_encoder(encoder: str, weights: str, seed: int) -> Encoder:
+    """A frozen feature extractor: "random" draws its weights from the seed, else a name that is known here or a path.
 
     Raises BadRequest when there is no such file, when it cannot be read as tensors, holds another network, or is not
     what was installed.
     """
-    network = _drawn(seed) if weights == RANDOM else _network(weights_path(weights))
+    name = weights_of(encoder, weights)
+    if name == RANDOM:
+        return _drawn(encoder, seed).requires_grad_(False).eval()
+    if weights == AUTO and name not in installed_weights():
+        raise BadRequest(
+            f"encoder={encoder}",
+            f"its weights {name} are not installed",
+            f"run python -m dainr.pretrained.train --network {encoder} --work FOLDER and dainr weights import"
+            f" {name}.safetensors, or name others by encoder_weights",
+        )
+    kind, network = _network(weights_path(name))
+    if kind != encoder:
+        raise BadRequest(f"weights {name}", f"they are of {kind}, not of {encoder}", f"add --set encoder={kind}")
     return network.requires_grad_(False).eval()
+
+
+def restoring(encoder: str) -> dict[str, str]:
+    """Metadata of a file with weights that restore frames."""
+    return RESTORES_FRAMES if encoder == FIRST else RESTORES_FRAMES | {NETWORK: encoder}
 
 
 def _listed(path: Path, shipped: bool) -> dict[str, Weights]:
@@ -204,38 +233,42 @@ def _contents(path: Path, part: str | None) -> tuple[dict[str, Tensor], dict[str
     """What is installed of a file: tensors and metadata, of a part of DISTS or of an MDSR."""
     if part is not None:
         return read_part(part, path), None
-    network = _network(path)
-    return network.state_dict(), RESTORES_FRAMES if network.restores_frames else None
+    kind, network = _network(path)
+    return network.state_dict(), restoring(kind) if network.restores_frames else None
 
 
-def _drawn(seed: int) -> MDSR:
+def _drawn(encoder: str, seed: int) -> Encoder:
     """Random weights; they stand for any kind, to compare with."""
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
-        network = MDSR()
+        network = ENCODERS[encoder]()
     network.restores_frames = True
     return network
 
 
-def _network(path: Path) -> MDSR:
-    network = _drawn(0)
+def _network(path: Path) -> tuple[str, Encoder]:
+    """The encoder of a checkpoint and its name."""
+    kind = FIRST
     try:
-        tensors, network.restores_frames = _read_tensors(path)
-        if not any(name.startswith(SUPER_RESOLUTION) for name in tensors):
+        tensors, metadata = _read_tensors(path)
+        kind = metadata.get(NETWORK, FIRST)
+        network = _drawn(kind, 0)
+        network.restores_frames = RESTORES_FRAMES.items() <= metadata.items()
+        if isinstance(network, MDSR) and not any(name.startswith(SUPER_RESOLUTION) for name in tensors):
             tensors |= {k: v for k, v in network.state_dict().items() if k.startswith(SUPER_RESOLUTION)}
         network.load_state_dict(tensors)
     except Exception as error:  # torch.load raises whatever the bytes lead it to
         raise BadRequest(
             str(path),
-            f"it is not a checkpoint of the MDSR baseline ({str(error).splitlines()[0]})",
+            f"it is not a checkpoint of the MDSR baseline or another encoder ({str(error).splitlines()[0]})",
             "give the official mdsr_baseline file or its tensors, weights of dainr train, or a part of DISTS's",
         ) from error
-    return network
+    return kind, network
 
 
-def _read_tensors(path: Path) -> tuple[dict[str, Tensor], bool]:
-    """The tensors of a checkpoint, and whether it says that they restore frames."""
+def _read_tensors(path: Path) -> tuple[dict[str, Tensor], dict[str, str]]:
+    """The tensors of a checkpoint, and what it says of itself."""
     if path.suffix != ".safetensors":
-        return torch.load(path, map_location="cpu", weights_only=True), False
+        return torch.load(path, map_location="cpu", weights_only=True), {}
     with safe_open(path, "pt") as file:
-        return {name: file.get_tensor(name) for name in file.keys()}, file.metadata() == RESTORES_FRAMES  # noqa: SIM118
+        return {name: file.get_tensor(name) for name in file.keys()}, file.metadata() or {}  # noqa: SIM118

@@ -14,7 +14,7 @@ def test_both_starts_are_scored_for_every_neighbour(tmp_path: Path, monkeypatch:
     assert reference is not None
     np.save(tmp_path / "cine.npy", reference)
     monkeypatch.setattr(neighbour, "CASES", dict(list(neighbour.CASES.items())[-1:]))
-    quick = [text for pair in ("iterations=2", "coarse_steps=2", "prior=none") for text in ("--set", pair)]
+    quick = [text for pair in ("iterations=2", "coarse_steps=2", "encoder=none") for text in ("--set", pair)]
     neighbour.main([str(tmp_path / "cine.npy"), "--repeats", "1", *quick, "-o", str(tmp_path / "out.md")])
     rows = [line.split("|")[1:-1] for line in (tmp_path / "out.md").read_text().splitlines() if " ± " in line]
     assert [row[1].strip() for row in rows] == ["half the resolution", "the neighbour"]

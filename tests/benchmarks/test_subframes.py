@@ -11,7 +11,7 @@ def test_every_length_of_frame_is_fitted_at_every_number_of_subframes(
 ) -> None:
     monkeypatch.setattr(subframes, "FRAMES", ((3, 5),))
     monkeypatch.setattr(subframes, "warm_up", lambda *_: None)
-    quick = [text for pair in ("iterations=2", "coarse_steps=2", "prior=none") for text in ("--set", pair)]
+    quick = [text for pair in ("iterations=2", "coarse_steps=2", "encoder=none") for text in ("--set", pair)]
     written = tmp_path / "subframes.md"
     subframes.main(["--subframes", "1,2", "--repeats", "1", "--matrix", "32", *quick, "-o", str(written)])
     shown = capsys.readouterr().out

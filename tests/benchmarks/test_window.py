@@ -13,7 +13,7 @@ def test_every_method_is_scored_at_every_window(tmp_path: Path, monkeypatch: pyt
     monkeypatch.setattr(window, "WINDOWS", (1, 3))
     monkeypatch.setattr(window, "METHODS", ("dainr", "gridding"))
     monkeypatch.setattr(window, "warm_up", lambda *_: None)
-    quick = [text for pair in ("iterations=2", "coarse_steps=0", "prior=none") for text in ("--set", pair)]
+    quick = [text for pair in ("iterations=2", "coarse_steps=0", "encoder=none") for text in ("--set", pair)]
     window.main(["--repeats", "2", "--matrix", "32", *quick, "-o", str(tmp_path / "window.md")])
     rows = [
         line.split("|")[1:-1] for line in (tmp_path / "window.md").read_text().splitlines() if line.startswith("| `")

@@ -23,7 +23,7 @@ def test_settings_are_listed_with_their_values() -> None:
     fit = DainrConfig().fit
     assert f"  fit.learning_rate = {fit.learning_rate}  (a number)" in shown
     assert f"  fit.iterations = {fit.iterations}  (a whole number)" in shown
-    assert f"  prior = {DainrConfig().prior}  (none or mdsr)" in shown
+    assert f"  encoder = {DainrConfig().encoder}  (none or mdsr or edsr or rdn or swinir)" in shown
     for name in METHODS:
         for key in list_settings(get_method(name).Config):
             assert f"  {key} = " in shown

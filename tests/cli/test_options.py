@@ -20,7 +20,7 @@ from dainr.prepare.binning import Binning
 ALL = [
     *("--method", "dainr", "--preset", "fast", "--iterations", "9", "--budget", "2m", "--spokes-per-frame", "7"),
     *("--every", "3", "--slices", "0-2", "--matrix", "64x48", "--device", "cpu", "--seed", "0", "--error-map"),
-    *("--set", "prior=none", "--set", "fit.iterations=3"),
+    *("--set", "encoder=none", "--set", "fit.iterations=3"),
 ]
 
 ALL_NAMES = [*options.SHARED, *options.READING]
@@ -52,7 +52,7 @@ def test_they_come_as_binning_settings_and_the_arguments_they_were() -> None:
         "device=cpu",
         "seed=0",
         "error_map=yes",
-        "prior=none",
+        "encoder=none",
         "fit.iterations=3",
     ]
     assert found.pairs == expected

@@ -41,8 +41,8 @@ def test_a_run_made_before_settings_were_renamed_is_reported_exported_and_render
 ) -> None:
     shutil.copytree(finished.folder, old := tmp_path / "run")
     asked = (old / "config.toml").read_text()
-    assert "prior = " in asked and "subframes = " in asked
-    (old / "config.toml").write_text(asked.replace("prior = ", "features = ").replace("subframes = ", "moments = "))
-    assert "prior" not in succeed("report", old).stderr
+    assert "encoder = " in asked and "subframes = " in asked
+    (old / "config.toml").write_text(asked.replace("encoder = ", "features = ").replace("subframes = ", "moments = "))
+    assert "encoder" not in succeed("report", old).stderr
     succeed("export", old, tmp_path / "cine.npy", "--frames", 4)
     assert "nothing to resume" in succeed("fit", finished.scan, "-o", old, "--resume").stderr

@@ -170,7 +170,7 @@ def test_a_complete_run_is_left_alone(finished: FinishedRun) -> None:
     assert {path.name: path.read_bytes() for path in finished.folder.iterdir()} == before
 
 
-@pytest.mark.parametrize("options", [("--set", "features=none"), ("--set", "prior=none", "--set", "nufft=auto")])
+@pytest.mark.parametrize("options", [("--set", "features=none"), ("--set", "encoder=none", "--set", "nufft=auto")])
 def test_settings_of_the_run_are_known_by_their_old_names_too(
     finished: FinishedRun, options: tuple[object, ...]
 ) -> None:
@@ -181,7 +181,7 @@ def test_settings_of_the_run_are_known_by_their_old_names_too(
 def test_other_settings_by_their_old_names_are_refused(finished: FinishedRun, pair: str) -> None:
     result = invoke("fit", finished.scan, "-o", finished.folder, "--resume", "--set", pair)
     assert_one_error(result, 2)
-    assert ("prior" if "features" in pair else "subframes") in result.stderr
+    assert ("encoder" if "features" in pair else "subframes") in result.stderr
 
 
 @pytest.mark.parametrize(("matrix", "code"), [("32x32", 0), ("032", 0), ("24", 2)])

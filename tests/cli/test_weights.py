@@ -3,7 +3,7 @@ from pathlib import Path
 import pytest
 from safetensors.torch import save_file
 
-from dainr.networks.weights import FOLDER_VARIABLE, load_mdsr
+from dainr.networks.weights import FOLDER_VARIABLE, load_encoder
 
 from . import invoke, succeed
 
@@ -16,7 +16,7 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 @pytest.fixture
 def checkpoint(tmp_path: Path) -> Path:
-    save_file(load_mdsr("random", 0).state_dict(), tmp_path / "mine.safetensors")
+    save_file(load_encoder("mdsr", "random", 0).state_dict(), tmp_path / "mine.safetensors")
     return tmp_path / "mine.safetensors"
 
 
@@ -31,7 +31,7 @@ def test_without_imports_there_are_random_and_shipped_weights(folder: Path) -> N
 
 def test_imported_weights_are_listed_with_their_licence_and_checksum(checkpoint: Path) -> None:
     said = succeed("weights", "import", checkpoint, "--licence", "CC0").stderr
-    assert said.endswith("mine.safetensors: installed; use it by --set mdsr_weights=mine\n")
+    assert said.endswith("mine.safetensors: installed; use it by --set encoder=mdsr --set encoder_weights=mine\n")
     line = succeed("weights").stdout.splitlines()[-1]
     assert line.startswith("mine: from mine.safetensors; licence CC0; SHA-256 ")
     assert "DAMAGED" not in line

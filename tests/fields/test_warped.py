@@ -8,6 +8,7 @@ from torch import Tensor
 
 from dainr.errors import BadRequest
 from dainr.fields.bandlimited import resample
+from dainr.fields.hash_motion import HashMotion
 from dainr.fields.warped import GAIN, WarpedCine, WarpedConfig
 from dainr.operators.batch import FrameModel, RefinesCoilMaps
 from tests.fields import batch
@@ -88,6 +89,27 @@ def test_motion_in_units_of_the_control_points_is_what_the_series_tells() -> Non
     hold(field.motion_basis, 1.0)
     control = field.series([0.0], MATRIX).control
     torch.testing.assert_close(control[0], field.motion[0] * (SMALL["motion_control"] - 3) / 2)
+
+
+def test_motion_from_a_hash_grid_is_a_spline_through_what_the_grid_says() -> None:
+    torch.manual_seed(0)
+    field = WarpedCine(WarpedConfig(**SMALL | {"motion": "hash"}), TIMES, MATRIX, unit_maps(MATRIX), cyclic=False)
+    assert isinstance(field.motion, HashMotion)
+    with torch.no_grad():
+        field.motion.grid.table.normal_()
+    modes = field.motion()
+    assert modes.shape == (SMALL["motion_modes"], 2, SMALL["motion_control"], SMALL["motion_control"])
+    free = WarpedCine(WarpedConfig(**SMALL), TIMES, MATRIX, unit_maps(MATRIX), cyclic=False)
+    assert isinstance(free.motion, torch.nn.Parameter)
+    with torch.no_grad():
+        free.motion.copy_(modes)
+        free.motion_basis.load_state_dict(field.motion_basis.state_dict())
+    frames = [0.0, 1.5]
+    torch.testing.assert_close(field.displacement(frames, MATRIX), free.displacement(frames, MATRIX))
+    field.displacement(frames, MATRIX).square().sum().backward()
+    assert field.motion.grid.table.grad is not None and field.motion.grid.table.grad.abs().sum() > 0
+    moved = {id(p) for group in field.parameter_groups() for p in group["params"]}
+    assert all(id(p) in moved for p in field.parameters())
 
 
 @pytest.mark.parametrize("matrix", [MATRIX, (14, 7)], ids=str)

@@ -4,9 +4,9 @@ import pytest
 import torch
 from torch import Tensor
 
-from dainr.networks.condition import FeatureMaps, mdsr_features
-from dainr.networks.mdsr import MDSR
-from dainr.networks.weights import load_mdsr
+from dainr.networks.condition import FeatureMaps, trunk_features
+from dainr.networks.encoders.mdsr import MDSR
+from dainr.networks.weights import load_encoder
 
 MATRIX = (6, 5)
 
@@ -69,18 +69,18 @@ def test_a_condition_has_twice_the_channels_of_a_frame() -> None:
 
 @pytest.fixture(scope="module")
 def network() -> MDSR:
-    return load_mdsr("random", 0)
+    return load_encoder("mdsr", "random", 0)
 
 
 def test_features_are_the_trunk_of_each_frame_scaled_by_its_own_range(network: MDSR) -> None:
     frames = torch.rand(2, *MATRIX, generator=torch.Generator().manual_seed(1))
-    maps = mdsr_features(network, frames)
+    maps = trunk_features(network, frames)
     assert maps.maps.shape == (2, *MATRIX, 64)
     low, high = frames[1].min(), frames[1].max()
     grey = (2 * (frames[1] - low) / (high - low) - 1).expand(1, 3, -1, -1)
     torch.testing.assert_close(maps.maps[1].float(), network.trunk(grey)[0].permute(1, 2, 0), atol=1e-3, rtol=1e-2)
-    torch.testing.assert_close(mdsr_features(network, 7 * frames + 3).maps, maps.maps, atol=2e-3, rtol=1e-2)
+    torch.testing.assert_close(trunk_features(network, 7 * frames + 3).maps, maps.maps, atol=2e-3, rtol=1e-2)
 
 
 def test_a_frame_without_contrast_has_finite_features(network: MDSR) -> None:
-    assert mdsr_features(network, torch.zeros(1, *MATRIX)).maps.isfinite().all()
+    assert trunk_features(network, torch.zeros(1, *MATRIX)).maps.isfinite().all()

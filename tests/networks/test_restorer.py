@@ -4,9 +4,9 @@ import pytest
 import torch
 from torch import Tensor
 
-from dainr.networks.mdsr import MDSR
+from dainr.networks.encoders.mdsr import MDSR
 from dainr.networks.restorer import MARGIN, Restorer, has_bfloat16, motion_share, moving_parts
-from dainr.networks.weights import load_mdsr
+from dainr.networks.weights import load_encoder
 
 
 class Scripted(MDSR):
@@ -37,7 +37,7 @@ def test_a_network_that_changes_nothing_changes_nothing() -> None:
 @pytest.mark.parametrize("weights", ["random"])
 def test_phases_and_the_time_average_stay(weights: str) -> None:
     before = series()
-    after, _ = Restorer(load_mdsr(weights, 0), cyclic=True)(before)
+    after, _ = Restorer(load_encoder("mdsr", weights, 0), cyclic=True)(before)
     assert not torch.allclose(after, before, atol=1e-3)
     turned = after * before.conj()
     torch.testing.assert_close(turned.imag, torch.zeros_like(turned.imag), atol=1e-4, rtol=0)
@@ -84,7 +84,7 @@ def test_frames_that_are_not_seen_between_theirs_are_seen_beside_them(
 
 def test_only_what_moves_is_corrected() -> None:
     before = series()
-    after, motion = Restorer(load_mdsr("random", 0), cyclic=True)(before)
+    after, motion = Restorer(load_encoder("mdsr", "random", 0), cyclic=True)(before)
     [(rows, columns)] = moving_parts(motion_share(before.abs()))
     assert 0 <= rows.start <= 14 and rows.stop >= 26
     assert columns.start <= 10 and 22 <= columns.stop < 40
@@ -127,7 +127,7 @@ def test_motion_counts_from_0_where_nothing_changes_to_1() -> None:
 @pytest.mark.parametrize("n_frames", [1, 2])
 def test_short_and_empty_series_come_back(n_frames: int) -> None:
     for frames in (series(n_frames), torch.zeros(n_frames, 8, 8, dtype=torch.complex64)):
-        restored, _ = Restorer(load_mdsr("random", 0), cyclic=False)(frames)
+        restored, _ = Restorer(load_encoder("mdsr", "random", 0), cyclic=False)(frames)
         assert restored.shape == frames.shape and restored.isfinite().all()
 
 

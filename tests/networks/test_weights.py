@@ -9,7 +9,7 @@ import torch
 from safetensors.torch import save_file
 
 from dainr.errors import BadRequest
-from dainr.networks.mdsr import MDSR
+from dainr.networks.encoders.mdsr import MDSR
 from dainr.networks.unrolled.stored import StoredNetwork, load_network, save_network
 from dainr.networks.weights import (
     FOLDER_VARIABLE,
@@ -18,7 +18,7 @@ from dainr.networks.weights import (
     Weights,
     import_weights,
     installed_weights,
-    load_mdsr,
+    load_encoder,
     shipped_folder,
 )
 from dainr.pretrained.train import write_manifest
@@ -26,7 +26,7 @@ from dainr.pretrained.train import write_manifest
 
 @pytest.fixture(scope="module")
 def network() -> MDSR:
-    return load_mdsr("random", 0)
+    return load_encoder("mdsr", "random", 0)
 
 
 @pytest.fixture(autouse=True)
@@ -57,7 +57,7 @@ def test_random_weights_follow_the_seed_and_leave_the_global_state_alone(network
     torch.manual_seed(5)
     expected = torch.rand(1)
     torch.manual_seed(5)
-    again, other = load_mdsr("random", 0), load_mdsr("random", 1)
+    again, other = load_encoder("mdsr", "random", 0), load_encoder("mdsr", "random", 1)
     assert torch.equal(torch.rand(1), expected)
     assert equal(network, again)
     assert not torch.equal(network.head[0].weight, other.head[0].weight)
@@ -67,14 +67,14 @@ def test_random_weights_follow_the_seed_and_leave_the_global_state_alone(network
 def test_a_saved_checkpoint_loads(suffix: str, network: MDSR, tmp_path: Path) -> None:
     path = tmp_path / f"mdsr{suffix}"
     (torch.save if suffix == ".pt" else save_file)(network.state_dict(), path)
-    loaded = load_mdsr(str(path), 7)
+    loaded = load_encoder("mdsr", str(path), 7)
     assert equal(network, loaded)
     assert not any(p.requires_grad for p in loaded.parameters())
 
 
 def test_a_missing_checkpoint_is_said_to_be_missing(tmp_path: Path) -> None:
     with pytest.raises(BadRequest, match="there is no such file, and no such name in dainr weights; give"):
-        load_mdsr(str(tmp_path / "none.pt"), 0)
+        load_encoder("mdsr", str(tmp_path / "none.pt"), 0)
 
 
 @pytest.mark.parametrize("suffix", [".pt", ".safetensors"])
@@ -82,7 +82,7 @@ def test_a_file_that_is_no_checkpoint_is_refused(suffix: str, tmp_path: Path) ->
     path = tmp_path / f"text{suffix}"
     path.write_text("no tensors here")
     with pytest.raises(BadRequest, match=r"not a checkpoint of the MDSR baseline .*; give the official"):
-        load_mdsr(str(path), 0)
+        load_encoder("mdsr", str(path), 0)
 
 
 @pytest.mark.parametrize("suffix", [".pt", ".safetensors"])
@@ -90,14 +90,14 @@ def test_a_checkpoint_of_another_network_is_refused(suffix: str, tmp_path: Path)
     path = tmp_path / f"other{suffix}"
     (torch.save if suffix == ".pt" else save_file)({"head.0.weight": torch.zeros(2)}, path)
     with pytest.raises(BadRequest, match="not a checkpoint of the MDSR baseline"):
-        load_mdsr(str(path), 0)
+        load_encoder("mdsr", str(path), 0)
 
 
 def test_a_pickle_of_anything_but_tensors_is_not_run(tmp_path: Path) -> None:
     path = tmp_path / "pickle.pt"
     torch.save({"head.0.weight": Path("anything")}, path)
     with pytest.raises(BadRequest, match="not a checkpoint"):
-        load_mdsr(str(path), 0)
+        load_encoder("mdsr", str(path), 0)
 
 
 def test_an_imported_checkpoint_is_found_by_its_name(official: Path, network: MDSR) -> None:
@@ -107,7 +107,7 @@ def test_an_imported_checkpoint_is_found_by_its_name(official: Path, network: MD
     assert added.source_sha256 == hashlib.sha256(official.read_bytes()).hexdigest()
     assert imported() == {"mdsr_baseline": added}
     official.unlink()
-    assert equal(network, load_mdsr("mdsr_baseline", 7))
+    assert equal(network, load_encoder("mdsr", "mdsr_baseline", 7))
 
 
 def test_loading_leaves_the_global_random_state_alone(official: Path) -> None:
@@ -115,7 +115,7 @@ def test_loading_leaves_the_global_random_state_alone(official: Path) -> None:
     torch.manual_seed(5)
     expected = torch.rand(1)
     torch.manual_seed(5)
-    load_mdsr("mdsr_baseline", 0)
+    load_encoder("mdsr", "mdsr_baseline", 0)
     assert torch.equal(torch.rand(1), expected)
 
 
@@ -158,9 +158,9 @@ def test_a_name_is_given_once(name: str, official: Path, network: MDSR) -> None:
 def test_weights_are_replaced_when_asked(official: Path, network: MDSR) -> None:
     import_weights(official)
     other = official.with_name("mdsr_baseline.pt")
-    torch.save(load_mdsr("random", 3).state_dict(), other)
+    torch.save(load_encoder("mdsr", "random", 3).state_dict(), other)
     import_weights(other, replace=True)
-    assert equal(load_mdsr("mdsr_baseline", 0), load_mdsr("random", 3))
+    assert equal(load_encoder("mdsr", "mdsr_baseline", 0), load_encoder("mdsr", "random", 3))
     assert len(imported()) == 1
 
 
@@ -176,9 +176,9 @@ def test_damaged_weights_are_noticed_with_the_command_that_repairs_them(damage: 
         added.path.write_bytes(content)
     assert not added.whole()
     with pytest.raises(BadRequest, match=rf"run: dainr weights import {official.name} --force"):
-        load_mdsr("mdsr_baseline", 0)
+        load_encoder("mdsr", "mdsr_baseline", 0)
     import_weights(official, replace=True)
-    load_mdsr("mdsr_baseline", 0)
+    load_encoder("mdsr", "mdsr_baseline", 0)
 
 
 def test_weights_are_shipped_whole() -> None:
@@ -188,8 +188,8 @@ def test_weights_are_shipped_whole() -> None:
         assert weights.whole() and weights.licence == "MIT"
         assert weights.path.stat().st_size < 8e6
         assert not weights.method or load_network(weights.name, weights.method).tensors
-    assert load_mdsr("mdsr_cine", 0).restores_frames
-    assert not load_mdsr("mdsr_cine", 0).head[0].weight.isnan().any()
+    assert load_encoder("mdsr", "mdsr_cine", 0).restores_frames
+    assert not load_encoder("mdsr", "mdsr_cine", 0).head[0].weight.isnan().any()
 
 
 def test_damaged_shipped_weights_are_noticed_with_the_command_that_repairs_them(
@@ -200,12 +200,12 @@ def test_damaged_shipped_weights_are_noticed_with_the_command_that_repairs_them(
     for path in (installed_weights()["mdsr_cine"].path, shipped_folder() / MANIFEST):
         shutil.copy(path, package)
     monkeypatch.setattr("dainr.networks.weights.shipped_folder", lambda: package)
-    load_mdsr("mdsr_cine", 0)
+    load_encoder("mdsr", "mdsr_cine", 0)
     with (package / "mdsr_cine.safetensors").open("r+b") as file:
         file.seek(-1, 2)
         file.write(b"\xff")
     with pytest.raises(BadRequest, match="run: git checkout pretrained && pip install --force-reinstall --no-deps"):
-        load_mdsr("mdsr_cine", 0)
+        load_encoder("mdsr", "mdsr_cine", 0)
 
 
 def test_the_names_of_shipped_weights_are_not_given_to_others(official: Path) -> None:
@@ -216,10 +216,10 @@ def test_the_names_of_shipped_weights_are_not_given_to_others(official: Path) ->
 def test_weights_that_restore_frames_still_do_once_imported(network: MDSR, tmp_path: Path) -> None:
     save_file(network.state_dict(), tmp_path / "mine.safetensors", RESTORES_FRAMES)
     import_weights(tmp_path / "mine.safetensors")
-    assert load_mdsr("mine", 0).restores_frames
+    assert load_encoder("mdsr", "mine", 0).restores_frames
     save_file(network.state_dict(), tmp_path / "other.safetensors")
     import_weights(tmp_path / "other.safetensors")
-    assert not load_mdsr("other", 0).restores_frames
+    assert not load_encoder("mdsr", "other", 0).restores_frames
 
 
 @pytest.mark.parametrize("text", ["no toml", "[a]\nlicence = 'x'", "a = 1"])
@@ -237,7 +237,7 @@ def test_a_user_without_a_home_has_those_that_are_shipped(monkeypatch: pytest.Mo
     monkeypatch.delenv(FOLDER_VARIABLE)
     monkeypatch.setattr("platformdirs.user_data_path", no_home)
     assert all(weights.shipped for weights in installed_weights().values())
-    load_mdsr("mdsr_cine", 0)
+    load_encoder("mdsr", "mdsr_cine", 0)
     (tmp_path / "new.pt").write_bytes(b"")
     with pytest.raises(BadRequest, match=f"no home to keep them in; set {FOLDER_VARIABLE}"):
         import_weights(tmp_path / "new.pt")
@@ -274,6 +274,6 @@ def test_weights_of_a_network_can_be_shipped(tmp_path: Path, monkeypatch: pytest
     methods = {name: weights.method for name, weights in installed_weights().items()}
     assert methods["mdsr_cine"] == "" and methods["cine"] == "crunet"
     assert load_network("cine", "crunet").tensors["a"].sum() == 3
-    assert load_mdsr("mdsr_cine", 0).restores_frames
+    assert load_encoder("mdsr", "mdsr_cine", 0).restores_frames
     with pytest.raises(BadRequest, match="they are of method crunet"):
         load_network("cine", "crnn")

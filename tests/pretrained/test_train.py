@@ -11,9 +11,9 @@ from safetensors.torch import load_file
 from torch.nn import functional
 
 from dainr.machine.checksum import file_sha256
-from dainr.networks.mdsr import STAGES
+from dainr.networks.encoders.mdsr import STAGES
 from dainr.networks.restorer import restore_triples
-from dainr.networks.weights import MANIFEST, load_mdsr
+from dainr.networks.weights import MANIFEST, load_encoder
 from dainr.pretrained import pairs, train
 from dainr.pretrained.pairs import make_pairs
 
@@ -96,7 +96,7 @@ def test_interrupted_training_goes_on_to_the_same_weights(folder: Path, tmp_path
 def test_the_command_writes_weights_that_load(folder: Path, tmp_path: Path) -> None:
     output = tmp_path / "made.safetensors"
     train.main(["--work", str(folder), "--scenes", "3", "--steps", "1", "--processes", "1", "-o", str(output)])
-    loaded = load_mdsr(str(output), 0)
+    loaded = load_encoder("mdsr", str(output), 0)
     assert loaded.restores_frames
     assert torch.equal(loaded.head[0].weight, load_file(output)["head.0.weight"].float())
     assert output.stat().st_size < 8e6

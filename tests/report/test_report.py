@@ -185,7 +185,7 @@ def test_the_methods_text_names_the_pretrained_network_where_one_was_used(
     form: str, features: str, said: bool, fitted: Run
 ) -> None:
     recon, config, record = fitted
-    settings = config["config"] | {"field": form, "prior": features}
+    settings = config["config"] | {"field": form, "encoder": features}
     text = Page(build_report(recon, config | {"config": settings}, record)).text
     assert ("a pretrained network (MDSR" in text) is said
     assert ("weights mdsr_cine" in " ".join(text.split())) is said

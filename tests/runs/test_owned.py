@@ -145,7 +145,7 @@ def test_a_file_system_without_locks_is_said(
 def test_imports_at_once_are_all_listed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     from safetensors.torch import save_file
 
-    from dainr.networks.mdsr import MDSR
+    from dainr.networks.encoders.mdsr import MDSR
     from dainr.networks.weights import installed_weights
 
     monkeypatch.setenv("DAINR_WEIGHTS", str(tmp_path / "weights"))

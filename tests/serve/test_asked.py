@@ -9,7 +9,7 @@ from dainr.cli.serve import _check_options
 from dainr.errors import BadRequest
 from dainr.serve.asked import Offer, Order, read_parameters
 
-STARTED = Order(options={"frames_per_cycle": 25, "preset": "fast", "set": ["prior=none"]}, images="float")
+STARTED = Order(options={"frames_per_cycle": 25, "preset": "fast", "set": ["encoder=none"]}, images="float")
 OFFER = Offer(STARTED, check=_check_options)
 
 
@@ -21,9 +21,9 @@ def test_what_names_nothing_is_done_as_the_server_was_started(config: str) -> No
 @pytest.mark.parametrize(
     ("config", "options"),
     [
-        ("dainr", {"frames_per_cycle": 25, "method": "dainr", "set": ["prior=none"]}),
-        ("dainr_fast", {"frames_per_cycle": 25, "method": "dainr", "preset": "fast", "set": ["prior=none"]}),
-        ("fast", {"frames_per_cycle": 25, "method": "dainr", "preset": "fast", "set": ["prior=none"]}),
+        ("dainr", {"frames_per_cycle": 25, "method": "dainr", "set": ["encoder=none"]}),
+        ("dainr_fast", {"frames_per_cycle": 25, "method": "dainr", "preset": "fast", "set": ["encoder=none"]}),
+        ("fast", {"frames_per_cycle": 25, "method": "dainr", "preset": "fast", "set": ["encoder=none"]}),
         ("grasp", {"frames_per_cycle": 25, "method": "grasp"}),
         ("l+s", {"frames_per_cycle": 25, "method": "l+s"}),
         ("crunet_trained", {"frames_per_cycle": 25, "method": "crunet", "preset": "trained"}),
@@ -52,7 +52,7 @@ def test_a_file_of_settings_is_a_configuration_by_its_name(tmp_path: Path) -> No
         ({"errorMap": "True", "slices": "0"}, {"error_map": True, "slices": "0"}),
         ({"errormap": False, "matrix": ""}, {}),
         ({"readout-ms": 3, "contrast": 0}, {"readout_ms": "3", "contrast": "0"}),
-        ({"prior": "none", "warped.levels": 4}, {"set": ["prior=none", "warped.levels=4"]}),
+        ({"encoder": "none", "warped.levels": 4}, {"set": ["encoder=none", "warped.levels=4"]}),
         ({"config": "grasp"}, {"method": "grasp"}),
         ({"config": "grasp", "customconfig": "gridding"}, {"method": "gridding"}),
     ],
@@ -81,12 +81,12 @@ def test_images_and_preview_are_asked_for_beside() -> None:
         ({"errormap": "perhaps"}, "it is not true or false"),
         ({"images": "rgb"}, "choose auto or int16 or float or complex"),
         ({"preview": "nothing_like_it"}, "there is none of that name"),
-        ({"preset": "../../etc.toml"}, "choose default or fast or paper"),
+        ({"preset": "../../etc.toml"}, "choose default or fast or hash or paper"),
         ({"matrix": "big"}, "it is not a size in pixels"),
         ({"iterations": {"a": 1}}, "no number, word or truth value"),
         ({"budget": "x" * 1000}, "no number, word or truth value"),
         ({"device": "cuda"}, "there is none of that name"),
-        ({"mdsr_weights": "/etc/passwd"}, "there is none of that name"),
+        ({"encoder_weights": "/etc/passwd"}, "there is none of that name"),
         ({"noise": "/etc/passwd"}, "there is none of that name"),
         ({"spokes_per_frame": 5, "frames_per_cycle": 5}, "each of them makes the frames"),
     ],

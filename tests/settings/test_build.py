@@ -58,17 +58,17 @@ def test_changing_one_nested_setting_keeps_the_defaults_of_the_others() -> None:
 def test_a_renamed_setting_is_known_by_its_old_name_which_is_said_once(caplog: pytest.LogCaptureFixture) -> None:
     with caplog.at_level("WARNING"):
         config = build_config(DainrConfig, {"features": "none"}, ["moments=3", "features=none"])
-    assert (config.prior, config.subframes) == ("none", 3)
+    assert (config.encoder, config.subframes) == ("none", 3)
     assert caplog.messages == [
-        "the setting features is called prior now",
+        "the setting features is called encoder now",
         "the setting moments is called subframes now",
     ]
 
 
 def test_settings_of_an_old_run_are_read_without_a_word(caplog: pytest.LogCaptureFixture) -> None:
-    stored = config_dict(DainrConfig(prior="none", subframes=2))
-    stored["features"], stored["moments"] = stored.pop("prior"), stored.pop("subframes")
-    assert build_config(DainrConfig, with_new_names(DainrConfig, stored)) == DainrConfig(prior="none", subframes=2)
+    stored = config_dict(DainrConfig(encoder="none", subframes=2))
+    stored["features"], stored["moments"] = stored.pop("encoder"), stored.pop("subframes")
+    assert build_config(DainrConfig, with_new_names(DainrConfig, stored)) == DainrConfig(encoder="none", subframes=2)
     assert not caplog.messages
 
 
@@ -161,7 +161,7 @@ def test_a_config_survives_the_round_trip_through_a_mapping(
 ) -> None:
     preset = {
         "field": "pointwise",
-        "prior": features,
+        "encoder": features,
         "device": device,
         "canonical": {"table": {"levels": levels}},
         "fit": {"learning_rate": rate, "schedule": schedule},
@@ -195,7 +195,7 @@ def test_the_paper_preset_is_the_published_table() -> None:
     assert (table.levels, table.features_per_level, table.base, table.finest) == (16, 2, 16, 2048)
     assert (table.log2_table, table.indexing) == (19, "tiled")
     assert (canonical.degree_xy, canonical.degree_t, canonical.width) == (10, 6, 64)
-    assert (config.field, config.prior) == ("pointwise", "mdsr")
+    assert (config.field, config.encoder) == ("pointwise", "mdsr")
     assert (fit.iterations, fit.learning_rate, fit.schedule, fit.halve_every) == (1001, 1e-3, "halving", 2000)
     assert (fit.frames_per_step, fit.warm_up, fit.weight_decay, fit.decay_of_squares) == (1, 0.0, 0.01, 0.999)
 

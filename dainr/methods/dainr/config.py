@@ -22,14 +22,20 @@ POINTWISE = ("grid", "deformation", "canonical")
 class DainrConfig(MethodConfig):
     """Settings of the fit and of the two forms of the field; those of the form not in use stay at their defaults."""
 
-    RENAMED: ClassVar[dict[str, str]] = {"features": "prior", "moments": "subframes"}
+    RENAMED: ClassVar[dict[str, str]] = {
+        "features": "encoder",
+        "prior": "encoder",
+        "mdsr_weights": "encoder_weights",
+        "moments": "subframes",
+    }
 
     field: Literal["warped", "pointwise"] = "warped"
     fit: FitConfig = dataclasses.field(default_factory=FitConfig)
     # a frame's readouts are measured at; more than one: nearly each at its own time, at their cost
     subframes: int = within(1, 1, 1000)
-    prior: Literal["none", "mdsr"] = "mdsr"  # warped: a prior from restored frames; pointwise: a condition
-    mdsr_weights: str = "mdsr_cine"  # a name that dainr weights lists, or a checkpoint's path
+    # a network of frames; warped: a prior from frames it restores; pointwise: a condition from its features
+    encoder: Literal["none", "mdsr", "edsr", "rdn", "swinir"] = "mdsr"
+    encoder_weights: str = "auto"  # a name that dainr weights lists, or a checkpoint's path; auto: those of the encoder
     # of the warped field
     cyclic: Literal["auto", "yes", "no"] = "auto"  # whether the last frame leads to the first; auto: binning or data
     start_steps: int = within(30, 0, 100_000)  # least-squares steps that bring the canonical image to the time average

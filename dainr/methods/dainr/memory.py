@@ -75,7 +75,7 @@ def count_parts(scan: Scan, config: MethodConfig) -> Parts:
         return Parts(points, windows, per_frame, n_frames)
     model = _model(scan, config, n_coils)
     kept = points + PARAMETER_COPIES * sum(REAL * p.numel() for p in model.parameters())
-    if config.prior == "mdsr":
+    if config.encoder != "none":
         kept += RESTORER_BYTES + RESTORED_BYTES * pixels
     if config.field == "pointwise":
         widths = sum(m.in_features + m.out_features for m in model.modules() if isinstance(m, nn.Linear))

@@ -32,7 +32,7 @@ from dainr.methods.slices import Slice, SliceMethod, SliceResult
 from dainr.methods.summary import summary
 from dainr.networks.condition import FeatureMaps
 from dainr.networks.restorer import Restorer
-from dainr.networks.weights import load_mdsr
+from dainr.networks.weights import load_encoder, weights_of
 from dainr.prepare.frame_data import frame_data
 from dainr.scan import Scan
 
@@ -55,13 +55,19 @@ FORMS = {
 }
 PRIORS = {
     "pointwise": (
-        " The canonical network was conditioned on features of a pretrained network (MDSR, Lim et al., CVPR Workshops"
-        " 2017; weights {weights})."
+        " The canonical network was conditioned on features of a pretrained network ({network}; weights {weights})."
     ),
     "warped": (
-        " Midway, a pretrained network (MDSR, Lim et al., CVPR Workshops 2017; weights {weights}) denoised the frames"
-        " once, and moving regions were regularised towards them."
+        " Midway, a pretrained network ({network}; weights {weights}) denoised the frames once, and moving regions were"
+        " regularised towards them."
     ),
+}
+
+PAPERS = {
+    "mdsr": "MDSR, Lim et al., CVPR Workshops 2017",
+    "edsr": "EDSR, Lim et al., CVPR Workshops 2017",
+    "rdn": "a compact RDN, Zhang et al., CVPR 2018",
+    "swinir": "a compact SwinIR, Liang et al., ICCV Workshops 2021",
 }
 
 
@@ -70,20 +76,22 @@ class Dainr(SliceMethod):
 
     name = "dainr"
     Config = DainrConfig
-    presets = ("default", "fast", "paper")
+    presets = ("default", "fast", "hash", "paper")
     about = "deformation and canonical neural field fitted to the scan alone; continuous in space and time"
 
     def citation(self, settings: Mapping[str, Any]) -> str:
         """How the images were made: the form of the field, and the prior it used."""
-        form = settings["field"]
-        prior = PRIORS[form].replace("{weights}", settings["mdsr_weights"]) if settings["prior"] == "mdsr" else ""
-        return FORMS[form] + prior
+        form, encoder = settings["field"], settings["encoder"]
+        if encoder == "none":
+            return FORMS[form]
+        weights = weights_of(encoder, settings["encoder_weights"])
+        return FORMS[form] + PRIORS[form].replace("{network}", PAPERS[encoder]).replace("{weights}", weights)
 
     def resolve(self, scan: Scan, config: DainrConfig) -> tuple[DainrConfig, dict[str, Any]]:
         """Device, NUFFT and grid backend decided. Raises MissingBackend for one that is named and not here."""
         config, record = resolve_common(scan, config)
-        if config.prior == "mdsr":
-            network = load_mdsr(config.mdsr_weights, config.seed)
+        if config.encoder != "none":
+            network = load_encoder(config.encoder, config.encoder_weights, config.seed)
             if config.field == "warped":
                 Restorer(network, cyclic=False)
         if config.field == "warped":

@@ -24,9 +24,9 @@ from dainr.methods.dainr.config import DainrConfig
 from dainr.methods.dainr.contrast import contrast_courses
 from dainr.methods.dainr.objective import Objective
 from dainr.methods.slices import Slice
-from dainr.networks.condition import FeatureMaps, mdsr_features, restored_features
+from dainr.networks.condition import FeatureMaps, restored_features, trunk_features
 from dainr.networks.restorer import Restorer
-from dainr.networks.weights import RANDOM, load_mdsr
+from dainr.networks.weights import RANDOM, load_encoder, weights_of
 from dainr.operators.batch import FrameData
 from dainr.operators.gridding import grid_average
 from dainr.prepare import Prepared
@@ -75,8 +75,8 @@ def start_fit(
     times, device = prepared.frame_times.tolist(), torch.device(config.device)
     if config.field == "pointwise":
         features = None
-        if config.prior == "mdsr":
-            log.info("slice %d: features of %d frames, MDSR weights %s", place[0], len(times), config.mdsr_weights)
+        if config.encoder != "none":
+            log.info("slice %d: features of %d frames, weights %s", place[0], len(times), _weights(config))
             features = _features(config, prepared, data, gridded)
         model: DynamicField = build_pointwise(config, times, prepared.matrix, features)
         loss: Loss = l1_loss
@@ -91,9 +91,9 @@ def start_fit(
 
 def _features(config: DainrConfig, prepared: Prepared, data: FrameData, gridded: Tensor) -> FeatureMaps:
     """Of weights that restore frames, restored frames of a few classical iterations; else the published features."""
-    network = load_mdsr(config.mdsr_weights, config.seed).to(gridded.device)
-    if config.mdsr_weights == RANDOM or not network.restores_frames:
-        return mdsr_features(network, gridded.abs())
+    network = load_encoder(config.encoder, config.encoder_weights, config.seed).to(gridded.device)
+    if config.encoder_weights == RANDOM or not network.restores_frames:
+        return trunk_features(network, gridded.abs())
     iterated = _iterated(Slice(prepared, data), gridded, CLASSICAL_ITERATIONS)
     return restored_features(Restorer(network, is_cyclic(config.cyclic, prepared, gridded), "iterated"), iterated)
 
@@ -107,10 +107,14 @@ def _iterated(part: Slice, gridded: Complex[Tensor, "frame y x"], iterations: in
 
 
 def _restorer(config: DainrConfig, cyclic: bool, index: int) -> Restorer | None:
-    if config.prior == "none":
+    if config.encoder == "none":
         return None
-    log.info("slice %d: a prior from restored frames, MDSR weights %s", index, config.mdsr_weights)
-    return Restorer(load_mdsr(config.mdsr_weights, config.seed).to(config.device), cyclic)
+    log.info("slice %d: a prior from restored frames, weights %s", index, _weights(config))
+    return Restorer(load_encoder(config.encoder, config.encoder_weights, config.seed).to(config.device), cyclic)
+
+
+def _weights(config: DainrConfig) -> str:
+    return weights_of(config.encoder, config.encoder_weights)
 
 
 def start_warped(model: WarpedCine, config: DainrConfig, part: Slice) -> None:

@@ -10,7 +10,7 @@ from dainr.errors import BadRequest
 from dainr.io import ReadOptions
 from dainr.machine.checksum import file_sha256
 from dainr.methods.unrolled.config import FROM_NOTHING
-from dainr.networks.weights import RANDOM, installed_weights
+from dainr.networks.weights import RANDOM, installed_weights, weights_of
 from dainr.settings.presets import read_preset
 
 
@@ -19,7 +19,9 @@ def checksum(method: str, preset: str, config: Any, reading: ReadOptions) -> str
 
     Raises BadRequest when there is no such preset, or a file cannot be read.
     """
-    weights = getattr(config, "mdsr_weights", getattr(config, "weights", RANDOM))
+    weights = getattr(config, "weights", RANDOM)
+    if hasattr(config, "encoder_weights"):
+        weights = weights_of(config.encoder, config.encoder_weights)
     from_seed = weights in (RANDOM, FROM_NOTHING)
     named = None if from_seed else installed_weights().get(weights)
     files = _files(reading.files) + ([] if from_seed or named else _files([Path(weights)], needed=False))

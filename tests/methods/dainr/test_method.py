@@ -28,7 +28,7 @@ from dainr.kernels.compiling import plain_torch
 from dainr.methods.dainr.config import DainrConfig
 from dainr.methods.dainr.method import Dainr
 from dainr.methods.recon import Recon
-from dainr.networks.weights import load_mdsr
+from dainr.networks.weights import load_encoder
 from dainr.prepare import prepare_slice
 from dainr.prepare.frames import frames_as_stored
 from dainr.scan import Scan
@@ -89,7 +89,7 @@ def test_points_of_a_grid_are_fitted_as_their_lines_are(cartesian_scan: Scan) ->
 
 def test_readouts_at_their_own_times_blur_long_frames_less() -> None:
     scan = simulate_phantom(SimulationConfig(spokes=20, frames=4, matrix=48, coils=4))
-    pairs = ("iterations=60", "prior=none")
+    pairs = ("iterations=60", "encoder=none")
     binned, subframes = (
         evaluate(fit(scan, "warped", *pairs, f"subframes={n}").cine.data, scan.reference).dynamic.psnr for n in (1, 3)
     )
@@ -229,7 +229,7 @@ def test_two_slices_resumed_where_they_were_interrupted_are_as_if_never(
 
 @pytest.mark.parametrize("stop_at", [5, 8])
 def test_a_fit_with_a_prior_from_restored_frames_resumes_bit_by_bit(radial_scan: Scan, stop_at: int) -> None:
-    pairs = ("iterations=10", "prior=mdsr")
+    pairs = ("iterations=10", "encoder=mdsr")
     whole, without = fit(radial_scan, "warped", *pairs), fit(radial_scan, "warped", "iterations=10")
     assert not np.array_equal(whole.cine.data, without.cine.data)
     watcher = Watcher(stop_at=(0, stop_at))
@@ -239,23 +239,23 @@ def test_a_fit_with_a_prior_from_restored_frames_resumes_bit_by_bit(radial_scan:
 
 
 def test_weights_that_do_not_restore_frames_are_no_prior(radial_scan: Scan, tmp_path: Path) -> None:
-    save_file(load_mdsr("random", 0).state_dict(), tmp_path / "other.safetensors")
-    pairs = ("prior=mdsr", f"mdsr_weights={tmp_path / 'other.safetensors'}")
+    save_file(load_encoder("mdsr", "random", 0).state_dict(), tmp_path / "other.safetensors")
+    pairs = ("encoder=mdsr", f"encoder_weights={tmp_path / 'other.safetensors'}")
     with pytest.raises(BadRequest, match="they super-resolve single images; use some that restore frames"):
         configure(radial_scan, "warped", *pairs)
     assert fit(radial_scan, "pointwise", "iterations=1", *pairs).fields[0].features.n_features == 128
 
 
 def test_features_of_weights_that_restore_frames_are_the_frames(radial_scan: Scan) -> None:
-    (field,) = fit(radial_scan, "pointwise", "iterations=1", "prior=mdsr").fields
+    (field,) = fit(radial_scan, "pointwise", "iterations=1", "encoder=mdsr").fields
     assert field.features is not None and field.features.n_features == 8
 
 
 @pytest.mark.parametrize(
     ("form", "pair"),
     [
-        ("pointwise", "prior=mdsr"),
-        ("warped", "prior=mdsr"),
+        ("pointwise", "encoder=mdsr"),
+        ("warped", "encoder=mdsr"),
         ("pointwise", "encoding=hash"),
         ("pointwise", "encoding=none"),
         ("warped", "cyclic=yes"),
@@ -268,7 +268,7 @@ def test_saved_fields_are_restored_bit_by_bit(radial_scan: Scan, form: str, pair
     field = recon.fields[0]
     maps = {} if field.features is None else {"maps.0": field.features.maps}
     finished = {0: Checkpoint({k: v.clone() for k, v in field.state_dict().items()}, recon.histories[0])}
-    assert bool(maps) == ((form, pair) == ("pointwise", "prior=mdsr"))
+    assert bool(maps) == ((form, pair) == ("pointwise", "encoder=mdsr"))
     restored = Dainr().restore(configure(radial_scan, form, pair), (32, 32), finished, maps)
     assert torch.equal(restored[0].render([0.1], (32, 32)), field.render([0.1], (32, 32)))
     assert torch.equal(restored[0].displacement([1.5], (32, 32)), field.displacement([1.5], (32, 32)))

@@ -26,7 +26,7 @@ def test_weights_and_files_read_beside_a_scan_count_by_content(tmp_path: Path) -
 
         def of(content: bytes, weights: Path | None = weights, maps: Path | None = maps) -> str:
             (weights or maps or tmp_path).write_bytes(content)
-            config = DainrConfig(mdsr_weights=str(weights) if weights else "random")
+            config = DainrConfig(encoder_weights=str(weights) if weights else "random")
             return checksum("dainr", "default", config, ReadOptions(coil_maps=maps))
 
         assert of(b"one") == of(b"one") != of(b"two"), name

@@ -9,9 +9,11 @@ import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
+from dainr.networks.encoders.encoder import N_COLOURS, Encoder
+
 SCALES = (2, 3, 4)
 STAGES = {"fitted": 2, "iterated": 3, "gridded": 4}  # scales of weights that restore frames, by what made the frames
-N_BLOCKS, N_FEATURES, N_COLOURS = 16, 64, 3
+N_BLOCKS, N_FEATURES = 16, 64
 RGB_MEAN = (0.4488, 0.4371, 0.4040)
 
 
@@ -40,7 +42,7 @@ class Upsampler(nn.Sequential):
         super().__init__(*layers)
 
 
-class MDSR(nn.Module):
+class MDSR(Encoder):
     """The baseline network; `forward` super-resolves by one of its scales, `trunk` gives the features before that."""
 
     def __init__(self, rgb_range: float = 255.0) -> None:

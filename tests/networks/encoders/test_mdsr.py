@@ -3,13 +3,13 @@
 import pytest
 import torch
 
-from dainr.networks.mdsr import MDSR, RGB_MEAN
-from dainr.networks.weights import load_mdsr
+from dainr.networks.encoders.mdsr import MDSR, RGB_MEAN
+from dainr.networks.weights import load_encoder
 
 
 @pytest.fixture(scope="module")
 def network() -> MDSR:
-    return load_mdsr("random", 0)
+    return load_encoder("mdsr", "random", 0)
 
 
 def official_names() -> dict[str, tuple[int, ...]]:
