@@ -24,7 +24,7 @@ def alone_in(folder: Path, who: str, wait: bool = False) -> Iterator[None]:
     A file system without locks is said in the log, for there nothing keeps others out.
     """
     path = folder / LOCK
-    handle = _locked(path, who, wait)
+    handle = _locked(path, folder, who, wait)
     try:
         yield
     finally:
@@ -33,8 +33,21 @@ def alone_in(folder: Path, who: str, wait: bool = False) -> Iterator[None]:
         os.close(handle)
 
 
+@contextmanager
+def alone_with(path: Path, who: str) -> Iterator[None]:
+    """Hold the lock of a file by itself, which is made where it is not there; nothing else lies beside it for that.
+
+    Raises BadRequest while another process holds it, which is `who`, at work in it, in words.
+    """
+    handle = _locked(path.resolve(), path, who, wait=False)
+    try:
+        yield
+    finally:
+        os.close(handle)
+
+
 class OwnLock:
-    """The lock of a file by itself, which may be taken again and again; nothing else lies beside it for that."""
+    """The same for one who waits, and again and again."""
 
     def __init__(self, path: Path) -> None:
         self.path, self._handle = path, -1
@@ -50,26 +63,22 @@ class OwnLock:
         os.close(self._handle)
 
 
-def _locked(path: Path, who: str, wait: bool) -> int:
-    """The open lock file of this path, locked."""
+def _locked(path: Path, of: Path, who: str, wait: bool) -> int:
+    """The open lock file of this path, locked; it is the lock `of` a folder or file."""
     while True:
         try:
             handle = os.open(path, os.O_RDWR | os.O_CREAT | getattr(os, "O_NOFOLLOW", 0), 0o666)
         except OSError as error:
-            raise BadRequest(
-                str(path.parent), f"it cannot be written to ({error.strerror})", "choose another folder"
-            ) from error
+            raise BadRequest(str(of), f"it cannot be written to ({error.strerror})", "choose another folder") from error
         try:
             fcntl.flock(handle, fcntl.LOCK_EX | (0 if wait else fcntl.LOCK_NB))
         except OSError as error:
             if error.errno in HELD:
                 os.close(handle)
-                raise BadRequest(
-                    str(path.parent), f"{who} is at work in it", "wait for it or name another folder"
-                ) from error
+                raise BadRequest(str(of), f"{who} is at work in it", "wait for it or choose another name") from error
             log.warning(
                 "%s: its file system knows no locks (%s): see to it that nothing else writes there",
-                path.parent,
+                of,
                 error.strerror,
             )
             return handle

@@ -20,7 +20,7 @@ import numpy as np
 
 from dainr.errors import BadRequest, Diverged
 from dainr.fit.state import Step
-from dainr.machine.lock import OwnLock
+from dainr.machine.lock import alone_with
 from dainr.methods.dainr.config import DainrConfig
 from dainr.methods.dainr.method import Dainr
 from dainr.scan import Scan
@@ -62,11 +62,23 @@ def search(
     """Attempts on binned scans, those of an earlier call in the same file first, until there are as many as asked.
 
     With other scans or another config the file begins a study of its own. Raises BadRequest when nothing is held out,
-    when no setting can be searched, and for a file that is no study.
+    when no setting can be searched, for a file that is no study, and while another search is at work in it.
     """
+    start = _start(config)
+    with alone_with(store, "another search"):
+        yield from _search(scans, config, start, attempts, store, observers)
+
+
+def _search(
+    scans: Sequence[Scan],
+    config: DainrConfig,
+    start: dict[str, float],
+    attempts: int,
+    store: Path,
+    observers: Sequence[Watch],
+) -> Iterator[Attempt]:
     import optuna
 
-    start = _start(config)
     spread = {
         name: optuna.distributions.FloatDistribution(value / SPAN, value * SPAN, log=True)
         for name, value in start.items()
@@ -132,21 +144,27 @@ def _open(store: Path, scans: Sequence[Scan], config: DainrConfig) -> Any:
     for scan in scans:
         for array in (scan.kspace, scan.frame):
             identity.update(np.ascontiguousarray(array).tobytes())
-    lock: Any = OwnLock(store)  # optuna's own outlive a process that is killed
+    held: Any = _Held()
     try:
-        if store.exists():
-            lock.acquire()
-            try:
-                _mend(store)
-            finally:
-                lock.release()
-        storage = optuna.storages.JournalStorage(JournalFileBackend(str(store), lock_obj=lock))
+        _mend(store)
+        storage = optuna.storages.JournalStorage(JournalFileBackend(str(store), lock_obj=held))
         study = optuna.create_study(study_name=identity.hexdigest()[:16], storage=storage, load_if_exists=True)
         _check(study)
     except (ValueError, LookupError, TypeError, AssertionError, optuna.exceptions.OptunaError) as error:
         raise BadRequest(str(store), f"it is not the study of a search ({error})", "move it away") from error
     study.pruner = optuna.pruners.MedianPruner(n_startup_trials=FIRST_AT_RANDOM, n_warmup_steps=PRUNE_FROM)
     return study
+
+
+class _Held:
+    """In place of optuna's locks of a study, which outlive a process that is killed: the file is locked throughout."""
+
+    def acquire(self) -> bool:
+        """It is."""
+        return True
+
+    def release(self) -> None:
+        """Not before the search has ended."""
 
 
 def _mend(store: Path) -> None:

@@ -100,6 +100,18 @@ def test_nothing_lies_beside_the_study_that_a_kill_could_leave(
     assert there == {"a.study"}
 
 
+def test_two_searches_do_not_meet_in_a_study(radial_scan: Scan, tmp_path: Path) -> None:
+    store = tmp_path / "a.study"
+    running = search([radial_scan], CONFIG, 2, store)
+    next(running)
+    whole = store.read_bytes()
+    with pytest.raises(BadRequest, match="another search is at work in it"):
+        list(search([radial_scan], CONFIG, 2, store))
+    assert store.read_bytes() == whole
+    assert len([*running]) == 1
+    assert len(list(search([radial_scan], CONFIG, 2, store))) == 2
+
+
 def test_a_start_that_diverges_is_said(radial_scan: Scan, tmp_path: Path) -> None:
     wild = build_config(DainrConfig, config_dict(CONFIG), ["learning_rate=1e9"])
     with pytest.raises(Diverged):
