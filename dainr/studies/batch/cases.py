@@ -12,6 +12,7 @@ from dainr.io.scans.formats import READERS
 from dainr.studies.batch.index import entry, read_index
 from dainr.studies.batch.names import name_cases
 
+MOTION = "dainr-motion"  # the schema of files of motion; their module is much to import for a word
 SUFFIXES = (".h5", ".hdf5", ".mrd", ".mat", ".cfl")  # of files that are broken if no reader recognises them
 
 
@@ -71,16 +72,23 @@ def _is_case(path: Path) -> bool:
 
 
 def _is_result(path: Path) -> bool:
-    """Whether this is a reconstruction: dainr's own file, images of ISMRMRD, or BART's that dainr wrote."""
+    """Whether this is a reconstruction or its motion: dainr's own files, images of ISMRMRD, or of BART."""
     if path.suffix == ".cfl" and (header := path.with_suffix(".hdr")).is_file():
         return bart.CREATOR.encode() in header.read_bytes()[:4096]
-    if is_cine(path):
+    if is_cine(path) or _is_motion(path):
         return True
     if path.suffix != ".mrd" or not is_hdf5(path):
         return False
     with open_hdf5(path) as file:
         groups = [set(group) for group in file.values() if hasattr(group, "keys")]
     return bool(groups) and all("data" not in group and "image_0" in group for group in groups)
+
+
+def _is_motion(path: Path) -> bool:
+    if not is_hdf5(path):
+        return False
+    with open_hdf5(path) as file:
+        return file.attrs.get("schema") == MOTION
 
 
 def _beside(path: Path) -> list[Path]:

@@ -10,10 +10,12 @@ from dainr.cine import Cine
 from dainr.errors import BadRequest
 from dainr.export import export
 from dainr.io.images.cine import write_cine
+from dainr.io.images.displacement import write_displacement
 from dainr.io.scans.native import write
 from dainr.studies.batch.cases import find_cases
 from dainr.studies.batch.index import Index, write_index
 from tests.io import small_scan
+from tests.io.images.test_displacement_file import motion
 
 
 def names(folder: Path, out: str = "out") -> list[str]:
@@ -49,6 +51,12 @@ def test_reconstructions_hidden_files_and_the_results_are_none(tmp_path: Path) -
         cine = Cine(np.ones((1, 1, 4, 4), np.complex64), np.zeros(1), (4.0, 4.0), 1.0)
         write_cine(cine, tmp_path / place / "cine.h5")
     write(small_scan(), tmp_path / "out" / "copy.h5")
+    assert names(tmp_path) == ["scan"]
+
+
+def test_a_file_of_motion_is_none(tmp_path: Path) -> None:
+    write(small_scan(), tmp_path / "scan.h5")
+    write_displacement(motion(None), tmp_path / "motion.h5")
     assert names(tmp_path) == ["scan"]
 
 
