@@ -137,16 +137,26 @@ def _install(path: Path, stem: str, source_sha256: str, licence: str, replace: b
         raise BadRequest(f"weights {stem}", "there are weights of that name", "rename the file or add --force")
     folder, method = weights_folder(), read_network(path).method if is_network(path) else ""
     contents = None if method else _contents(path, part)
-    with write_whole(folder / f"{stem}.safetensors") as temporary:
+    target = folder / f"{stem}.safetensors"
+    with write_whole(target) as temporary:
         if contents is None:
             shutil.copyfile(path, temporary)
         else:
             save_file(contents[0], temporary, contents[1])
+        if stem not in known and not replace and _is_foreign(target, temporary, path):
+            raise BadRequest(str(target), "it was not imported", "move it away, rename the file or add --force")
         weights = Weights(stem, path.name, source_sha256, licence, file_sha256(temporary), method)
     entries = {w.name: _entry(w) for w in [*known.values(), weights] if not w.shipped}
     with write_whole(folder / MANIFEST) as temporary:
         temporary.write_text(tomli_w.dumps(entries), encoding="utf-8")
     return weights
+
+
+def _is_foreign(target: Path, made: Path, source: Path) -> bool:
+    """Whether another file is in the way than the one just made, which an import that was killed may have left."""
+    if not target.exists() or target.samefile(source):
+        return False
+    return file_sha256(target) != file_sha256(made)
 
 
 def _entry(weights: Weights) -> dict[str, str]:

@@ -134,6 +134,18 @@ def test_a_checkpoint_that_is_not_what_its_name_promises_is_refused(official: Pa
     assert not folder.exists()
 
 
+def test_a_file_that_was_not_imported_is_not_replaced(official: Path, folder: Path) -> None:
+    folder.mkdir()
+    (folder / "mdsr_baseline.safetensors").write_bytes(b"mine")
+    with pytest.raises(BadRequest, match="it was not imported"):
+        import_weights(official)
+    assert (folder / "mdsr_baseline.safetensors").read_bytes() == b"mine" and not imported()
+    import_weights(official, replace=True)
+    (folder / MANIFEST).unlink()  # as an import leaves it that is killed just before
+    import_weights(official)
+    assert list(imported()) == ["mdsr_baseline"]
+
+
 def test_another_network_is_not_installed(folder: Path, tmp_path: Path) -> None:
     save_file({"head.0.weight": torch.zeros(2)}, tmp_path / "other.safetensors")
     with pytest.raises(BadRequest, match="not a checkpoint of the MDSR baseline"):
