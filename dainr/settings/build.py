@@ -160,14 +160,14 @@ def _parse(text: str, annotation: Any, path: str) -> Any:
         except ValueError:
             words = _in_words(annotation)
             raise BadRequest(f"--set {path}={text}", f"the value is not {words}", f"give {words}") from None
-    return text
+    return {str(choice): choice for choice in _choices(annotation) or ()}.get(text, text)
 
 
 def _check(value: Any, annotation: Any, path: str) -> Any:
     """The value as the setting's type. Raises BadRequest when it is not one of its values."""
     choices = _choices(annotation)
     if choices is not None:
-        if value not in choices:
+        if (type(value), value) not in [(type(choice), choice) for choice in choices]:
             raise BadRequest(f"{path}={value}", "that is not one of its values", f"choose {_in_words(annotation)}")
         return value
     if annotation is float and isinstance(value, int) and not isinstance(value, bool):

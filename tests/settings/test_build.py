@@ -19,6 +19,7 @@ class Inner:
     size: int = 3
     rate: float = 0.5
     kind: Literal["a", "b"] = "a"
+    order: Literal[1, 4] = 1
 
 
 @dataclass(frozen=True)
@@ -36,6 +37,16 @@ def build(*pairs: str, preset: dict[str, Any] | None = None) -> Outer:
 def test_nothing_asked_is_the_defaults() -> None:
     assert build() == Outer()
     assert build_config(DainrConfig, {}) == DainrConfig()
+
+
+def test_a_choice_of_numbers_is_one_of_them_and_no_other_type() -> None:
+    assert build("order=4").inner.order == 4
+    assert build(preset={"inner": {"order": 4}}).inner.order == 4
+    for value in (2, 4.0, True, "4"):
+        with pytest.raises(BadRequest, match="not one of its values"):
+            build(preset={"inner": {"order": value}})
+    with pytest.raises(BadRequest, match=r"order=3: that is not one of its values; choose 1 or 4"):
+        build("order=3")
 
 
 def test_a_dotted_key_reaches_the_nested_setting() -> None:
@@ -184,6 +195,7 @@ def test_every_setting_is_listed_with_its_values_in_words() -> None:
         "inner.size": "a whole number",
         "inner.rate": "a number",
         "inner.kind": "a or b",
+        "inner.order": "1 or 4",
     }
 
 
