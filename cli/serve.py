@@ -125,7 +125,6 @@ def _serve(server: "Server", host: str, port: int) -> None:
 def _serve_pipes(server: "Server", limits: "Limits") -> None:
     from dainr.serve.peer import PipePeer
 
-    _end_with(server)
     why = server.serve_one(PipePeer(sys.stdin.buffer, sys.stdout.buffer, limits))
     if why:
         raise typer.Exit(DainrError.exit_code)

@@ -43,7 +43,7 @@ class Place:
 
     def __init__(self, environment: Mapping[str, str]) -> None:
         self._environment = dict(environment)
-        self._forker: Forker | None = Forker(environment, PROGRAM) if CAN_FORK else None
+        self._forker: Forker | None = Forker(environment, PROGRAM, apart=True) if CAN_FORK else None
 
     def fit(self, job: Job, limit_s: float, ending: Ending) -> None:
         """Fit; `ending` gives a block in which what it is given ends the fit early.
@@ -79,7 +79,7 @@ class Place:
     def _start(self, arguments: list[str]) -> "ForkedCommand | subprocess.Popen[bytes]":
         if self._forker is not None:
             if not self._forker.is_there:
-                self._forker = Forker(self._environment, PROGRAM)
+                self._forker = Forker(self._environment, PROGRAM, apart=True)
             command = self._forker.start(arguments, {})
             if command is not None:
                 self._forker.is_busy = True
@@ -91,6 +91,7 @@ class Place:
             stdin=subprocess.DEVNULL,
             stdout=subprocess.DEVNULL,
             stderr=subprocess.PIPE,
+            start_new_session=True,
         )
 
 
@@ -119,6 +120,11 @@ class Places:
     def give_back(self, place: Place) -> None:
         """Let another have it."""
         self._free.put(place)
+
+    @property
+    def all_taken(self) -> bool:
+        """Whether who comes now has to wait."""
+        return self._free.empty()
 
     def close(self) -> None:
         """End what forks."""

@@ -118,10 +118,10 @@ class SocketPeer(Peer):
         with suppress(OSError):
             self._socket.shutdown(socket.SHUT_RD)
 
-    def end(self) -> None:
+    def end(self, drain: bool = True) -> None:
         """Send the close message, read what it still sends, and hang up: else what was sent may never arrive."""
         super().end()
-        ends_at = time.monotonic() + self._limits.drain_s
+        ends_at = time.monotonic() + self._limits.drain_s * drain
         with suppress(OSError, ValueError):
             self._socket.shutdown(socket.SHUT_WR)
             while (left := ends_at - time.monotonic()) > 0:

@@ -65,7 +65,8 @@ class Received:
     @property
     def measured(self) -> Measured:
         """What images take over of the scan."""
-        return Measured(first_heads(list(self.heads.values())), bits_stored(self.document or b""))
+        heads = list(self.heads.values()) or [bytes(ismrmrd.AcquisitionHeader())]
+        return Measured(first_heads(heads), bits_stored(self.document or b""))
 
     def _configure(self, text: str) -> None:
         """A name of a configuration, or parameters as JSON."""

@@ -3,15 +3,19 @@
 import logging
 import os
 import select
+import shutil
 import socket
 import tempfile
 import threading
+import time
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 
 from dainr.errors import BadRequest
 from dainr.machine.disk import temporary_folder
+from dainr.machine.lock import alone_in
+from dainr.machine.memory import share_freed_memory
 from dainr.serve.asked import Offer
 from dainr.serve.fits import Places
 from dainr.serve.limits import Limits
@@ -22,23 +26,24 @@ from dainr.serve.store import SessionFolder, unfinished
 log = logging.getLogger(__name__)
 
 BACKLOG = 64
+PREFIX = "dainr-serve-"  # of temporary folders
+SETTLED_S = 60.0  # what is younger may not have its lock yet
 
 
 class Server:
     """A server of the protocol; what it keeps lies in a folder, and is gone on with when it is started again."""
 
     def __init__(self, offer: Offer, limits: Limits = Limits(), keep: Path | None = None, jobs: int = 1) -> None:
+        share_freed_memory()  # every client has a thread
         self._stopping, self._wake = threading.Event(), os.pipe()
-        self._temporary = None if keep else tempfile.TemporaryDirectory(prefix="dainr-serve-", dir=temporary_folder())
-        root = keep if self._temporary is None else Path(self._temporary.name)
-        assert root is not None
-        try:
-            root.mkdir(parents=True, exist_ok=True)
-        except OSError as error:
-            raise BadRequest(str(root), f"it cannot be made ({error.strerror})", "name another folder") from error
-        self._house = House(offer, limits, Places(jobs), root, keep is not None, self._stopping)
+        self._stack = ExitStack()
+        root = _temporary_root(self._stack) if keep is None else _made(keep)
+        self._stack.enter_context(alone_in(root, "another dainr serve"))
+        places = Places(jobs)
+        self._stack.callback(places.close)
+        self._house = House(offer, limits, places, root, keep is not None, self._stopping)
         self._sessions: dict[Session, threading.Thread] = {}
-        self._lock = threading.Lock()
+        self._lock = threading.RLock()  # for a signal may ask for the end anywhere
 
     def serve(self, listening: socket.socket) -> None:
         """Take clients until `stop`, and wait for their sessions. What another server left is finished first."""
@@ -68,17 +73,15 @@ class Server:
         self._stopping.set()
         os.write(self._wake[1], b"\0")
         with self._lock:
-            for session in self._sessions:
+            for session in list(self._sessions):
                 if at_once or self._house.keep or not session.has_scan:
                     session.give_up()
 
     def close(self) -> None:
         """End what is left of it."""
-        self._house.places.close()
+        self._stack.close()
         for handle in self._wake:
             os.close(handle)
-        if self._temporary is not None:
-            self._temporary.cleanup()
 
     def _welcome(self, peer: SocketPeer) -> None:
         if len(self._sessions) >= self._house.limits.clients:
@@ -148,7 +151,26 @@ def listen(address: str, port: int) -> socket.socket:
     return listening
 
 
+def _made(root: Path) -> Path:
+    try:
+        root.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise BadRequest(str(root), f"it cannot be made ({error.strerror})", "name another folder") from error
+    return root
+
+
+def _temporary_root(stack: ExitStack) -> Path:
+    """A folder until the end; those of servers that were killed go."""
+    place = Path(temporary_folder())
+    for left in place.glob(f"{PREFIX}*"):
+        with suppress(BadRequest, OSError):
+            if time.time() - left.stat().st_mtime > SETTLED_S:
+                with alone_in(left, "its server"):
+                    shutil.rmtree(left, ignore_errors=True)
+    return Path(stack.enter_context(tempfile.TemporaryDirectory(prefix=PREFIX, dir=place)))
+
+
 def _turn_away(peer: SocketPeer) -> None:
     with suppress(Exception):
         peer.say("dainr: there are too many clients; try again later")
-    peer.end()
+    peer.end(drain=False)

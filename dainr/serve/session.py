@@ -24,7 +24,7 @@ from dainr.serve.store import PREVIEW, RUN, Recorder, SessionFolder, Status
 
 log = logging.getLogger(__name__)
 
-GONE = "the client has gone"
+GONE, STOPPED = "the client has gone", "the server was stopped"
 
 
 @dataclass(frozen=True)
@@ -60,11 +60,13 @@ class Session:
             status, why = "left", GONE
         except Interrupted:
             stopped = self._house.stopping.is_set()
-            status, why = ("received", "the server was stopped") if stopped else ("left", GONE)
+            status, why = ("received", STOPPED) if stopped else ("left", GONE)
         except StreamEnded as error:
-            status, why = "broken", "the server was stopped" if self._house.stopping.is_set() else str(error)
+            status, why = "broken", STOPPED if self._house.stopping.is_set() else str(error)
         except (DainrError, FitFailed) as error:
             status, why = "broken" if isinstance(error, BadScan) else "failed", self._in_words(error)
+            if isinstance(error, FitFailed) and self._house.stopping.is_set():  # whoever stops both may end it first
+                status, why = "received", STOPPED
         except Exception as error:  # a mistake of the program's own must not end the server
             log.exception("session %s", self._folder.name)
             why = f"the server made a mistake ({type(error).__name__}: {error})"
@@ -120,6 +122,8 @@ class Session:
 
     def _fit(self, order: Order) -> None:
         """Preview and fit, each sent as soon as it is there."""
+        if self._peer is not None and self._house.places.all_taken:
+            self._peer.say("dainr: other scans come first")
         with self._timed("wait"):
             place = self._house.places.take(self._given_up)
         try:

@@ -7,7 +7,7 @@ import sys
 
 import pytest
 
-from dainr.machine.memory import PARAMETERS, give_freed_memory_back, keep_freed_memory
+from dainr.machine.memory import PARAMETERS, give_freed_memory_back, keep_freed_memory, share_freed_memory
 
 glibc = pytest.mark.skipif(
     sys.platform != "linux" or not hasattr(os, "confstr") or "glibc" not in (os.confstr("CS_GNU_LIBC_VERSION") or ""),
@@ -52,3 +52,11 @@ def test_where_there_is_no_glibc_none_is_told(monkeypatch: pytest.MonkeyPatch) -
     monkeypatch.setattr(sys, "platform", "darwin")
     give_freed_memory_back()
     assert not asked
+
+
+@glibc
+def test_threads_share_what_is_freed(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("MALLOC_ARENA_MAX", raising=False)
+    assert share_freed_memory()
+    monkeypatch.setenv("MALLOC_ARENA_MAX", "4")
+    assert not share_freed_memory()  # what a user sets stays

@@ -12,9 +12,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from dainr.errors import BadRequest
 from dainr.io.scans import formats
+from dainr.machine.lock import LOCK
 from dainr.runs.folder import RunFolder
-from dainr.serve.asked import Order
+from dainr.serve.asked import Offer, Order
+from dainr.serve.server import Server
 from dainr.serve.store import NOTES, SCAN, STREAM, Recorder, SessionFolder, unfinished
 from tests.cli import TINY_OPTIONS
 from tests.serve import answer, ask, connect, stream
@@ -66,7 +69,7 @@ def test_nothing_is_left_where_nothing_is_kept(
     with running(GRIDDING) as port:
         assert len(ask(port, stream(radial_stream)).images) == 6
         (root,) = tmp_path.glob("dainr-serve-*")
-        wait_until(lambda: not list(root.iterdir()))
+        wait_until(lambda: [path.name for path in root.iterdir()] == [LOCK])
     assert not root.exists()
 
 
@@ -84,13 +87,14 @@ def test_a_scan_that_waits_when_a_server_ends_is_fitted_by_the_next(radial_strea
     assert list(unfinished(tmp_path)) == []
 
 
-def started(folder: Path, *options: str) -> "tuple[subprocess.Popen[str], int]":
+def started(folder: Path | None, *options: str) -> "tuple[subprocess.Popen[str], int]":
     """The command as a process, and its port."""
     import socket
 
     with socket.create_server(("127.0.0.1", 0)) as free:
         port: int = free.getsockname()[1]
-    command = [sys.executable, "-m", "dainr.cli", "serve", "--port", str(port), "--keep", str(folder), *options]
+    command = [sys.executable, "-m", "dainr.cli", "serve", "--port", str(port), *options]
+    command += [] if folder is None else ["--keep", str(folder)]
     process = subprocess.Popen(command, stderr=subprocess.PIPE, text=True)
     assert process.stderr is not None
     assert "listening" in process.stderr.readline()
@@ -123,3 +127,36 @@ def test_a_server_that_is_ended_in_a_fit_goes_on_with_it_at_the_next_start(
         process.stderr.close()  # type: ignore[union-attr]
     assert RunFolder(only(tmp_path) / "run").is_complete
     assert RunFolder(only(tmp_path) / "run").read_record()["slices"][0]["fit"]["steps"] == 500
+
+
+@pytest.mark.slow
+def test_without_a_folder_a_fit_that_has_begun_is_finished_when_the_server_is_ended(radial_stream: Path) -> None:
+    process, port = started(None, *TINY_OPTIONS, "--set", "iterations=200")
+    with connect(port) as connection:
+        connection.sendall(stream(radial_stream))
+        time.sleep(2)
+        process.terminate()
+        assert len(answer(connection).images) == 6
+    assert process.wait(30) == 0
+    process.stderr.close()  # type: ignore[union-attr]
+
+
+def test_two_servers_do_not_keep_in_one_folder(tmp_path: Path) -> None:
+    with running(GRIDDING, keep=tmp_path), pytest.raises(BadRequest, match="another dainr serve is at work in it"):
+        Server(Offer(), keep=tmp_path)
+
+
+def test_what_a_killed_server_has_left_in_the_temporary_folder_goes(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("TMPDIR", str(tmp_path))
+    monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
+    (tmp_path / "dainr-serve-left" / "scan").mkdir(parents=True)
+    os.utime(tmp_path / "dainr-serve-left", (0, 0))
+    with running(GRIDDING) as port:
+        (mine,) = tmp_path.glob("dainr-serve-*")
+        os.utime(mine, (0, 0))
+        with running(GRIDDING):
+            assert mine.is_dir()
+            assert is_there(port)
+    assert list(tmp_path.glob("dainr-serve-*")) == []

@@ -20,6 +20,7 @@ SETTINGS = (ISMRMRDMessageID.CONFIG_FILE, ISMRMRDMessageID.CONFIG_TEXT, ISMRMRDM
 OF_SCANS = (*SETTINGS, ISMRMRDMessageID.ACQUISITION, ISMRMRDMessageID.WAVEFORM, ISMRMRDMessageID.CLOSE)
 OF_IMAGES = (ISMRMRDMessageID.HEADER, ISMRMRDMessageID.TEXT, ISMRMRDMessageID.IMAGE, ISMRMRDMessageID.CLOSE)
 LONGEST_TEXT, LONGEST_HEADER, LONGEST_PART = 2**20, 2**26, 2**28  # bytes; a part is the data of a readout or image
+PIECE = 2**20  # bytes
 LENGTH = struct.Struct("<I")
 # what the package and numpy raise on what is not as it should be
 DAMAGE = (
@@ -92,7 +93,7 @@ class Messages(ProtocolDeserializer):
             ahead, self._ahead = self._ahead, b""
             return ahead
         self._check(size)
-        data = self._source.read(size) if size else b""
+        data = self._source.read(size) if size <= PIECE else self._in_pieces(size)
         self.size += len(data)
         if self._copy is not None:
             self._copy(data)
@@ -100,6 +101,14 @@ class Messages(ProtocolDeserializer):
             raise StreamEnded(inside=bool(data) or not self._at_start)
         self._at_start = False
         return data
+
+    def _in_pieces(self, size: int) -> bytes:
+        """The next bytes, for which no room is made before they have come."""
+        pieces: list[bytes] = []
+        while size > 0 and (piece := self._source.read(min(size, PIECE))):
+            pieces.append(piece)
+            size -= len(piece)
+        return b"".join(pieces)
 
     def _look_ahead(self) -> None:
         """Read the head of a readout, for whose data the package would make room, whatever it says."""

@@ -39,9 +39,12 @@ def end_with_parent() -> None:
 
 
 class Forker:
-    """A process that forks one command at a time: what the module `program` does by its `main`."""
+    """A process that forks one command at a time: what the module `program` does by its `main`.
 
-    def __init__(self, environment: Mapping[str, str], program: str = COMMANDS) -> None:
+    `apart`: Ctrl-C is for who started it alone, and not for its commands.
+    """
+
+    def __init__(self, environment: Mapping[str, str], program: str = COMMANDS, apart: bool = False) -> None:
         self.is_busy = False  # a command of it runs
         self._questions, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         with theirs:
@@ -52,6 +55,7 @@ class Forker:
                 stdout=subprocess.DEVNULL,
                 stderr=subprocess.DEVNULL,
                 preexec_fn=end_with_parent,
+                start_new_session=apart,
             )
 
     def start(self, arguments: Sequence[str], environment: Mapping[str, str]) -> "ForkedCommand | None":

@@ -81,6 +81,20 @@ def test_messages_come_back_as_they_were_written(tmp_path: Path) -> None:
     assert messages.size == len(path.read_bytes())
 
 
+def test_long_messages_come_in_pieces(tmp_path: Path) -> None:
+    long = ismrmrd.Acquisition.from_array(np.ones((64, 2**15), np.complex64))  # 16 MB
+    with (tmp_path / "stream").open("wb") as file:
+        writer = Writer(file)
+        writer.send(long)
+        writer.close()
+    with (tmp_path / "stream").open("rb") as file:
+        assert list(Messages(file, "it")) == [long]
+    with (tmp_path / "stream").open("r+b") as file:
+        file.truncate(2**22)
+    with (tmp_path / "stream").open("rb") as file, pytest.raises(StreamEnded, match="in the middle"):
+        list(Messages(file, "it"))
+
+
 @pytest.mark.parametrize(
     ("content", "error", "words"),
     [
