@@ -37,6 +37,8 @@ class RunFiles(OwnedFolder):
                 f"it holds {foreign[0]}{' and more' if len(foreign) > 1 else ''}, which no run wrote",
                 "name another folder",
             )
+        if self.is_marked and CONFIG not in self.owned() and not self.is_vacant:
+            raise BadRequest(str(self.path), "it holds a training, and no run", "name another folder")
         if not force and not self.is_vacant:
             raise BadRequest(
                 str(self.path), "it holds a run already", "name another folder, --resume it, or --force to replace it"

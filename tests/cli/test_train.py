@@ -1,6 +1,7 @@
 """`dainr train`: what it says and writes, going on after Ctrl-C and kill -9, what it refuses."""
 
 import json
+import shutil
 import signal
 import time
 from pathlib import Path
@@ -11,7 +12,7 @@ from dainr.io.scans import native
 from dainr.networks.weights import FOLDER_VARIABLE
 from dainr.simulate import SimulationConfig, simulate_phantom
 
-from . import assert_one_error, invoke, start, succeed
+from . import GRIDDING, assert_one_error, invoke, start, succeed
 
 SMALL = ("--device", "cpu", "--method", "crnn", "--set", "nufft=compiled", "--set", "channels=2", "--set", "cascades=2")
 QUICK = (*SMALL, "--set", "validate_every=2", "--set", "holdout=0.2")
@@ -61,6 +62,20 @@ def test_what_train_refuses(scans: Path, tmp_path: Path) -> None:
     (tmp_path / "w_training").mkdir()
     (tmp_path / "w_training/notes.txt").write_text("mine")
     assert_one_error(invoke("train", scans, "-o", weights, *QUICK, "--force"), 2)
+
+
+def test_runs_and_trainings_do_not_replace_each_other(scans: Path, tmp_path: Path) -> None:
+    fit = ("fit", scans / "scan_0.h5", "-q", *GRIDDING, "-o", tmp_path / "w_training")
+    train = ("train", scans, "-q", *QUICK, "--iterations", 1, "-o", tmp_path / "w.safetensors")
+    succeed(*fit)
+    for force in ((), ("--force",)):
+        assert_one_error(invoke(*train, *force), 2)
+    assert (tmp_path / "w_training" / "cine.h5").is_file()
+    shutil.rmtree(tmp_path / "w_training")
+    succeed(*train)
+    for force in ((), ("--force",)):
+        assert_one_error(invoke(*fit, *force), 2)
+    assert (tmp_path / "w_training" / "training.toml").is_file()
 
 
 def test_a_training_is_replaced_by_force_alone(scans: Path, tmp_path: Path) -> None:

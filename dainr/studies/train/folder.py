@@ -63,6 +63,8 @@ class TrainingFolder(OwnedFolder):
             raise BadRequest(
                 str(self.path), "it holds a training", "go on with it by --resume, or --force to replace it"
             )
+        if self.is_marked and CONFIG not in self.owned() and not self.is_vacant:
+            raise BadRequest(str(self.path), "it holds a run", "choose another name for the weights")
         if not self.is_marked and self.others():
             raise BadRequest(
                 str(self.path), f"it holds {self.others()[0]}, which no training wrote", "choose another name"
