@@ -130,7 +130,7 @@ class Target:
                 self.faults.append(f"{self.attack.name}: undisturbed, it ended with {ends[-1]}")
             warm(ends[-1].modules)
             found.append(content(self.work))
-        expected = Expected(content(self.prepared), found[1], found[2], self.attack.passing)
+        expected = Expected(content(self.prepared), found[1], found[2], self.attack.passing, self.attack.by_clock)
         seconds, changes = median(end.seconds for end in ends[1:]), ends[-1].changes
         varying = ", ".join(expected.varying) or "none"
         say(f"{self.attack.name}: {seconds:.2f} s, {changes} changes; varying: {varying}")

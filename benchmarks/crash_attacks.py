@@ -29,7 +29,8 @@ CONVERSIONS = (("scan.h5", "converted.h5"), ("scan.h5", "converted.mrd"), ("bart
 class Attack:
     """A command, run where `prepare` has been; once the file `begun` is there, it goes on by `resumed`.
 
-    `passing`: patterns of files that may be gone or others while it is under way; at its end they may not.
+    `passing`: patterns of files that may be gone or others while it is under way; at its end they may not. `by_clock`:
+    of those whose content follows from how long something took.
     """
 
     name: str
@@ -38,6 +39,7 @@ class Attack:
     weight: float = 1.0  # of the share of others in the kills
     begun: str = ""
     resumed: tuple[str, ...] = ()
+    by_clock: tuple[str, ...] = ()
 
     def again(self, work: Path) -> tuple[str, ...]:
         """How it is run once more."""
@@ -85,7 +87,7 @@ def _studies() -> list[Attack]:
     search = (*tune, "--trials", "2", "--set", "fit.iterations=5")
     new, again = ("train", "scans", "-o", "new.safetensors"), ("train", "scans", "-o", "net.safetensors", "--force")
     return [
-        Attack("tune", (*tune, "--budgets", "0.1s,0.2s"), weight=0.8),
+        Attack("tune", (*tune, "--budgets", "0.1s,0.2s"), weight=0.8, by_clock=(r"tuned\.(toml|html)",)),
         Attack("tune --trials", search, (r"tuned\.study",), 0.8),
         Attack(
             "train", (*new, *TRAIN), (r"new_training/.*",), 0.8, "new_training/training.toml", (*new, "-q", "--resume")

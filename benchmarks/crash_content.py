@@ -167,18 +167,24 @@ READERS: dict[str, Callable[[Path], Any]] = {
 class Expected:
     """What a folder may hold: before a command and after it, from two undisturbed runs, which tell what varies.
 
-    `passing`: patterns of files that may be gone or others while the command is under way.
+    `passing`: patterns of files that may be gone or others while the command is under way. `by_clock`: of those whose
+    content follows from how long something took.
     """
 
     old: Content
     new: Content
     again: Content
     passing: tuple[str, ...] = ()
+    by_clock: tuple[str, ...] = ()
 
     @property
     def varying(self) -> list[str]:
-        """Files that differ between undisturbed runs: of them it is only asked that they can be read."""
-        return [name for name, held in self.new.items() if held != self.again.get(name)]
+        """Files that differ between undisturbed runs, or may: of them it is only asked that they can be read."""
+        return [
+            name
+            for name, held in self.new.items()
+            if held != self.again.get(name) or any(re.fullmatch(pattern, name) for pattern in self.by_clock)
+        ]
 
     def faults_after_kill(self, found: Content) -> list[str]:
         """What is neither old nor new."""

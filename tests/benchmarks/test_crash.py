@@ -43,6 +43,7 @@ def test_what_is_neither_old_nor_new_is_told(tmp_path: Path) -> None:
     os.truncate(tmp_path / "old" / "cine.h5", 100)
     assert any("cannot be read" in fault for fault in expected.faults_after_kill(content(tmp_path / "old")))
     assert Expected(old, new, old).varying == ["cine.h5", "page.html", "run.json"]
+    assert Expected(old, new, new, by_clock=(r"page\.html",)).varying == ["page.html"]
 
 
 def test_a_log_that_lost_a_line_or_has_it_twice_is_another(tmp_path: Path) -> None:
