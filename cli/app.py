@@ -1,11 +1,13 @@
 """The Typer app: the commands in the order a user meets them, and errors turned into a sentence and an exit code."""
 
+import errno
 import io
 import os
 import signal
 import sys
 from collections.abc import Callable
 from contextlib import suppress
+from pathlib import Path
 from typing import Any
 
 import typer
@@ -36,6 +38,7 @@ from . import (
     weights,
 )
 from .command import Command
+from .interrupt import ending
 from .progress import tell
 
 
@@ -59,6 +62,8 @@ class Commands(TyperGroup):
         except (MemoryError, RuntimeError) as error:
             if is_out_of_memory(error):
                 raise _out_of_memory() from error
+            if "can't start new thread" in str(error):
+                raise _no_more_threads() from error
             raise
         except UnicodeEncodeError as error:  # only names of files hold what UTF-8 lacks
             tell("dainr: the name of a file or folder is no UTF-8: rename it.")
@@ -66,12 +71,19 @@ class Commands(TyperGroup):
         except BrokenPipeError:  # whoever read the output has had enough
             raise
         except OSError as error:
+            if error.errno == errno.EAGAIN and not error.filename:
+                raise _no_more_threads() from error
             tell(f"dainr: {error.filename or 'a file'}: {error.strerror or error}; check the disk and path.")
             raise typer.Exit(BadRequest.exit_code) from error
 
 
 def _out_of_memory() -> typer.Exit:
     tell("dainr: out of memory: choose fewer --slices, a smaller --matrix or smaller networks.")
+    return typer.Exit(BadRequest.exit_code)
+
+
+def _no_more_threads() -> typer.Exit:
+    tell("dainr: the system starts no more processes for this user: end some, or raise the limit (ulimit -u).")
     return typer.Exit(BadRequest.exit_code)
 
 
@@ -137,6 +149,12 @@ def main() -> None:
         if isinstance(stream, io.TextIOWrapper):  # None where it was closed
             with suppress(OSError):  # it has become another file's
                 stream.reconfigure(errors="backslashreplace")  # names and symbols that a terminal's encoding lacks
-    signal.signal(signal.SIGTERM, signal.default_int_handler)  # as Ctrl-C: nothing is left half-written
+    for number in ending()[1:]:
+        signal.signal(number, signal.default_int_handler)  # as Ctrl-C: nothing is left half-written
+    try:
+        Path.cwd()
+    except FileNotFoundError:
+        tell("dainr: the folder you are in is gone: go to another.")  # libraries would say worse
+        sys.exit(BadRequest.exit_code)
     app()
     sys.exit(0)

@@ -1,18 +1,24 @@
-"""Ctrl-C as a request, for commands that save before they stop."""
+"""Ctrl-C, a terminal that is closed, or a termination signal as a request, for commands that save before they stop."""
 
 import signal
 from typing import Any
 
 
+def ending() -> list[signal.Signals]:
+    """The signals that ask a command to end: SIGHUP, of a terminal that is closed, where it is not ignored (nohup)."""
+    hangs_up = signal.getsignal(signal.SIGHUP) != signal.SIG_IGN
+    return [signal.SIGINT, signal.SIGTERM, *([signal.SIGHUP] if hangs_up else [])]
+
+
 class Interrupt:
-    """Turns the first Ctrl-C or termination signal into a request; a second one stops at once."""
+    """Turns the first of these signals into a request; a second one stops at once."""
 
     def __init__(self) -> None:
         self.requested = False
         self._previous: dict[int, Any] = {}
 
     def __enter__(self) -> "Interrupt":
-        for number in (signal.SIGINT, signal.SIGTERM):
+        for number in ending():
             self._previous[number] = signal.signal(number, self._handle)
         return self
 

@@ -126,9 +126,12 @@ def test_a_fit_killed_before_its_first_checkpoint_resumes(scan_file: Path, kille
     assert_same_result(killed, undisturbed)
 
 
-def test_an_interrupted_fit_saves_and_says_how_to_resume(scan_file: Path, undisturbed: Path, tmp_path: Path) -> None:
+@pytest.mark.parametrize("how", [signal.SIGINT, pytest.param(signal.SIGHUP, marks=pytest.mark.slow)])
+def test_an_interrupted_fit_saves_and_says_how_to_resume(
+    scan_file: Path, undisturbed: Path, tmp_path: Path, how: signal.Signals
+) -> None:
     run = tmp_path / "run"
-    code, stdout, stderr = stop_part_way(scan_file, run, signal.SIGINT)
+    code, stdout, stderr = stop_part_way(scan_file, run, how)
     assert (code, stdout) == (130, "")
     assert "--resume" in stderr
     assert "Traceback" not in stderr

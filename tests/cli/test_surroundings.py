@@ -91,6 +91,26 @@ def test_the_date_may_jump(radial_file: Path, tmp_path: Path, monkeypatch: pytes
     assert not list(tmp_path.glob(".dainr*"))
 
 
+def test_in_a_folder_that_is_gone_one_sentence_says_so(tmp_path: Path) -> None:
+    command = f'cd "{tmp_path}"; mkdir gone; cd gone; rmdir "{tmp_path}/gone"; exec "{CONSOLE_SCRIPT}" methods'
+    told = subprocess.run(["sh", "-c", command], check=False, capture_output=True, text=True, timeout=60)
+    assert (told.returncode, told.stdout) == (2, "")
+    assert told.stderr == "dainr: the folder you are in is gone: go to another.\n"
+
+
+@pytest.mark.parametrize(
+    "error", [RuntimeError("can't start new thread"), BlockingIOError(11, "Resource temporarily unavailable")]
+)
+def test_where_no_process_may_begin_one_sentence_says_so(error: Exception, monkeypatch: pytest.MonkeyPatch) -> None:
+    def none(*_: object) -> None:
+        raise error
+
+    monkeypatch.setattr("dainr.methods.get_method", none)
+    ended = invoke("methods")
+    assert_one_error(ended, 2)
+    assert "starts no more processes" in ended.stderr
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("own_text", ["0", "1"])
 def test_in_turkish_a_capital_i_is_another_letter(radial_file: Path, tmp_path: Path, own_text: str) -> None:

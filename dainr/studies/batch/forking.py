@@ -25,6 +25,10 @@ COMMANDS = "dainr.cli"  # runs a command; by name, for nothing here imports it
 PROGRAM = (COMMANDS, "dainr.runs.run", "dainr.export", "dainr.methods.dainr.method", "dainr.kernels.ready")
 NEEDED = (*PROGRAM, "finufft", "scipy.ndimage", "scipy.linalg")
 SERVE = "import sys; sys.path[:] = sys.argv[2:]; from dainr.studies.batch.forking import serve; serve(sys.argv[1])"
+OF_COMMANDS = (
+    signal.SIGINT,
+    signal.SIGHUP,
+)  # Ctrl-C, and a terminal that is closed
 LONGEST = 2**16  # bytes of a question
 PARENT_DEATH_SIGNAL, NAME = 1, 15  # of prctl(2)
 CAN_FORK = sys.platform == "linux" and hasattr(os, "pidfd_open")  # elsewhere libraries do not bear it
@@ -157,7 +161,9 @@ class ForkedCommand:
 
 def serve(program: str) -> None:
     """The process that is forked: commands one after another, until the batch asks no more."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for its commands
+    hangs_up = signal.getsignal(signal.SIGHUP)
+    for number in OF_COMMANDS:
+        signal.signal(number, signal.SIG_IGN)
     questions = socket.socket(fileno=os.dup(0))
     os.dup2(os.open(os.devnull, os.O_RDONLY), 0)
     for module in (program, *NEEDED):
@@ -172,6 +178,7 @@ def serve(program: str) -> None:
         parent, process = os.getpid(), os.fork()
         if process == 0:
             questions.close()
+            signal.signal(signal.SIGHUP, hangs_up)
             _command(program, question, files[0], parent)
             return
         os.close(files[0])

@@ -107,6 +107,19 @@ def test_all_end_with_the_batch(commands: Commands, tmp_path: Path) -> None:
     assert not sleeping.is_running()
 
 
+def test_a_terminal_that_is_closed_ends_commands_and_not_what_forks_them(commands: Commands, tmp_path: Path) -> None:
+    process = commands.start(["sleep:60"], dict(os.environ))
+    sleeping, forker = sleeper(tmp_path), commands._forkers[0]._process
+    forker.send_signal(signal.SIGHUP)
+    sleeping.send_signal(signal.SIGHUP)
+    with process:
+        process.communicate(timeout=20)
+    commands.ended(process)
+    assert process.returncode == -signal.SIGHUP
+    assert ended(commands, "exit:0") == (0, "")
+    assert forker.poll() is None
+
+
 @pytest.mark.parametrize("who", ["command", "forker"])
 def test_what_was_stopped_goes_on(commands: Commands, tmp_path: Path, who: str) -> None:
     process = commands.start(["sleep:0.3 exit:3"], dict(os.environ))
