@@ -1,6 +1,5 @@
 """`dainr strain`: radial and circumferential strain of a wall over time, in six sectors."""
 
-import math
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -62,8 +61,8 @@ def strain(
 
     if (mask is None) == (radii is None) or (radii is not None and centre is None):
         raise BadRequest("the wall", "nothing says where it is", "give --mask, or --centre and --radii")
-    if not math.isfinite(anterior):
-        raise BadRequest("--anterior", "it is not finite", "give degrees, such as 90")
+    if not abs(anterior) <= 360:
+        raise BadRequest(f"--anterior {anterior:g}", "it is no angle of a circle", "give degrees, such as 90")
     middle = None if centre is None else parse_pair("--centre", centre)
     recon = load_run(run)
     cine = recon.cine
