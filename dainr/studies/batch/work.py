@@ -19,8 +19,8 @@ from dainr.io import scan_sha256
 from dainr.io.hdf5 import write_whole
 from dainr.io.scans.reading import LOST
 from dainr.machine.lock import OwnLock
-from dainr.runs.files import RECORD
-from dainr.runs.stored import read_record_file
+from dainr.runs.files import CONFIG, RECORD
+from dainr.runs.stored import read_config_file, read_record_file
 from dainr.studies.batch.cases import Case
 from dainr.studies.batch.commands import Commands
 from dainr.studies.batch.index import CASES, present
@@ -58,7 +58,10 @@ class Job:
 
 @dataclass(frozen=True)
 class Outcome:
-    """How a case ended. `why` is empty unless it failed."""
+    """How a case ended. `why` is empty unless it failed.
+
+    `replaces`: the id of the run that was in its folder before, `run` that of its own; None: there is none.
+    """
 
     name: str
     path: str
@@ -68,6 +71,8 @@ class Outcome:
     exit_code: int = 0
     attempts: int = 0
     seconds: float = 0.0
+    replaces: str | None = None
+    run: str | None = None
 
 
 Watch = Callable[[Sequence[Job], list[Outcome]], None]
@@ -89,7 +94,7 @@ def known_outcome(job: Job) -> Outcome | None:
 
 def _known(job: Job, asked: dict[str, Any]) -> Outcome | None:
     outcome = _read(job)
-    if outcome is None or outcome.asked != asked:
+    if outcome is None or outcome.asked != asked or _is_of_another(job, outcome):
         return None
     if outcome.status == "done":
         whole = _is_done(job.run) and all(_is_exported(job, suffix) for suffix in job.export)
@@ -135,12 +140,14 @@ def fit_case(job: Job, threads: int, gpu: str | None = None) -> Outcome:
 
 def _fit(job: Job, asked: dict[str, Any], environment: dict[str, str]) -> Outcome:
     before, started = _read(job), time.monotonic()
-    same = before is not None and before.asked == asked
-    outcome = Outcome(job.case.name, str(job.case.path), asked, "running")
+    same = before is not None and before.asked == asked and not _is_of_another(job, before)
+    replaces = before.replaces if before is not None and same else _run_id(job)
+    outcome = Outcome(job.case.name, str(job.case.path), asked, "running", replaces=replaces)
     _write(job, outcome)
     why, code = "", 0
     for attempt in range(1, ATTEMPTS + 1):
-        code, why = _attempt(job, same or attempt > 1, environment)
+        # a run that was to be replaced is still there where an attempt ended before it had begun its own
+        code, why = _attempt(job, (same or attempt > 1) and _run_id(job) != replaces, environment)
         outcome = replace(outcome, attempts=attempt, exit_code=code)
         if code == LockedScan.exit_code and attempt < ATTEMPTS:
             _commands.stopping.wait(LOCKED_S)
@@ -149,8 +156,24 @@ def _fit(job: Job, asked: dict[str, Any], environment: dict[str, str]) -> Outcom
     outcome = replace(
         outcome, status="failed" if code else "done", why=why, seconds=round(time.monotonic() - started, 1)
     )
+    if not code:
+        outcome = replace(outcome, run=_run_id(job))
     _write(job, outcome)
     return outcome
+
+
+def _run_id(job: Job) -> str | None:
+    """The id of the run in the case's folder; empty where it has none, and None where there is no run."""
+    path = job.run / CONFIG
+    try:
+        return read_config_file(path)["run"].get("id", "")
+    except BadScan:
+        return "" if path.is_file() else None
+
+
+def _is_of_another(job: Job, outcome: Outcome) -> bool:
+    """Whether the run in the case's folder is not the one that it was done with: somebody has fitted there since."""
+    return outcome.run is not None and _run_id(job) not in (None, outcome.run)
 
 
 def _environment(threads: int, gpu: str | None) -> dict[str, str]:
@@ -159,10 +182,10 @@ def _environment(threads: int, gpu: str | None) -> dict[str, str]:
     return {**os.environ, **own} | ({} if gpu is None else {"CUDA_VISIBLE_DEVICES": gpu})
 
 
-def _attempt(job: Job, same: bool, environment: dict[str, str]) -> tuple[int, str]:
+def _attempt(job: Job, begun: bool, environment: dict[str, str]) -> tuple[int, str]:
     """Exit code, and one sentence where it is not 0, of fit and exports."""
     fit = ["fit", str(job.case.path), "-o", str(job.run), "-q"]
-    resumed = same and (job.run / "config.toml").is_file()
+    resumed = begun and (job.run / CONFIG).is_file()
     code, why = _dainr([*fit, "--resume"] if resumed else [*fit, "--force", *job.options], job, environment)
     if resumed and _is_no_use(code, why):  # what was left is no use
         code, why = _dainr([*fit, "--force", *job.options], job, environment)

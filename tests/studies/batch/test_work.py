@@ -20,6 +20,7 @@ from dainr.studies.batch.cases import Case
 from dainr.studies.batch.work import CASES, TIMED_OUT, Job, Outcome, exported, fit_case, known_outcome
 from tests.runs.test_owned import OLD_RUN
 
+CONFIG = '[run]\nmethod = "dainr"\npreset = "default"\nscan = "scan.h5"\nsha256 = ""\nid = "{}"\n[config]\n'
 Command = Callable[[Sequence[str], Job, dict[str, str]], tuple[int, str]]
 
 
@@ -114,6 +115,38 @@ def test_a_killed_case_is_tried_once_more_from_where_it_was(job: Job, script: Ca
     outcome = fit_case(job, 1)
     assert (outcome.status, outcome.attempts) == ("done", 2)
     assert "--resume" not in program.asked[0] and "--resume" in program.asked[1]
+
+
+def test_a_run_that_was_to_be_replaced_is_not_taken_for_the_new_one(job: Job, script: Callable[..., Scripted]) -> None:
+    """A fit replaces a run with its first step, and may be killed or find no room before."""
+    script()
+    fit_case(job, 1)
+    job = replace(job, options=("--iterations", "6"))
+    asked: list[list[str]] = []
+    for codes in ((-signal.SIGKILL, -signal.SIGKILL), (BadRequest.exit_code,)):
+        program = script(*codes)
+        assert fit_case(job, 1).status == "failed"
+        assert known_outcome(job) is None
+        asked += program.asked
+    (job.run / "config.toml").write_text(CONFIG.format("begun"))
+    last = script()
+    assert fit_case(job, 1).status == "done"
+    assert ["--resume" in one for one in (*asked, last.asked[0])] == [False] * 3 + [True]
+
+
+def test_a_run_that_somebody_fitted_in_the_folder_is_not_taken_for_the_case_s(
+    job: Job, script: Callable[..., Scripted]
+) -> None:
+    job.run.mkdir()
+    (job.run / "config.toml").write_text(CONFIG.format("own"))
+    script()
+    assert fit_case(job, 1).run == "own"
+    assert known_outcome(job) is not None
+    (job.run / "config.toml").write_text(CONFIG.format("other"))
+    assert known_outcome(job) is None
+    program = script()
+    fit_case(job, 1)
+    assert "--force" in program.asked[0]
 
 
 @pytest.mark.parametrize("code", [-signal.SIGKILL, TIMED_OUT, 128 + signal.SIGKILL])
