@@ -14,6 +14,10 @@ if TYPE_CHECKING:
     from dainr.motion.labels import Volumes
 
 LABELS, TABLE, SUMMARY, CURVES = "labels.nii.gz", "volumes.csv", "summary.json", "volumes.svg"
+LITTLE_EXPLAINED = (
+    "Trust is low: about label {} the motion explains {:.0f} % of what changes, and the rest was fitted without it;"
+    " volumes and the ejection fraction may be off."
+)
 ONE_SLICE = "Of a single slice: volumes are of that slice alone, and the ejection fraction is that of its area."
 
 
@@ -31,10 +35,13 @@ def propagate(
 
     Example: dainr propagate run mask.nii.gz labels --frame 0
     """
+    import numpy as np
+
     from dainr.io.hdf5 import write_whole
     from dainr.io.images.mask import read_mask
     from dainr.io.images.nifti import write_maps
     from dainr.io.tables import write_volumes
+    from dainr.motion.explained import ENOUGH_EXPLAINED, about, explained
     from dainr.motion.labels import as_labels, carried, volumes
     from dainr.report.curves import volume_curves
     from dainr.runs.run import load_run
@@ -53,11 +60,15 @@ def propagate(
         progress.close()
     tracked = carried(shares, motion)
     found = dict(zip(numbers.tolist(), volumes(tracked, motion), strict=True))
+    images = np.abs(recon.cine.data)
+    shown = {n: explained(images, motion, drawn_on, about(one)) for n, one in zip(found, tracked, strict=True)}
     summary = {
         "frame": drawn_on,
         "slices": len(recon.cine.data),
         "trust": recon.record["verdict"][0],
-        "labels": {str(number): one.summary for number, one in found.items()},
+        "labels": {
+            str(number): one.summary | {"motion_explains_percent": 100 * shown[number]} for number, one in found.items()
+        },
     }
     out.mkdir(exist_ok=True)
     write_maps(as_labels(tracked, numbers), recon.cine, out / LABELS)
@@ -70,6 +81,9 @@ def propagate(
     else:
         for number, one in found.items():
             typer.echo(_said(number, one))
+    for number, share in shown.items():
+        if share < ENOUGH_EXPLAINED:
+            typer.echo(LITTLE_EXPLAINED.format(number, 100 * max(share, 0.0)), err=True)
     if len(recon.cine.data) == 1:
         typer.echo(ONE_SLICE, err=True)
     say_assumed(recon)

@@ -14,6 +14,8 @@ from scipy.ndimage import binary_erosion
 import dainr
 from dainr.io.images.video import windowed
 from dainr.motion import seen
+from dainr.motion.explained import about, explained
+from dainr.motion.labels import carried
 from dainr.motion.strain import wall_strain
 from dainr.report.curves import strain_curves
 from dainr.report.figures import colours
@@ -33,14 +35,14 @@ def main() -> None:
     FOLDER.mkdir(exist_ok=True)
     scan, truth = simulate_phantom(CONFIG), true_displacement(CONFIG)
     assert truth is not None
-    recon = dainr.reconstruct(replace(scan, reference=None), device="cpu", settings={"strain": "0.1"})
+    recon = dainr.reconstruct(replace(scan, reference=None), device="cpu")
     first = float(recon.cine.times[0])
     found = recon.displacement(reference=first)
-    back = recon.displacement(reference=first, kind="eulerian").displacement[0]
+    eulerian = recon.displacement(reference=first, kind="eulerian")
     images = windowed(np.abs(recon.cine.data[0]))
     wall, cavity = ring()
-    carried = {"fitted, with a grid carried along": grids(images, found.displacement[0])}
-    film("grid", carried | {"a contour carried along": contours(images, cavity, back)})
+    with_grid = {"fitted, with a grid carried along": grids(images, found.displacement[0])}
+    film("grid", with_grid | {"a contour carried along": contours(images, cavity, eulerian.displacement[0])})
     where_known = np.where(np.isfinite(truth[0]), found.displacement[0], np.nan)
     moved = {"true": truth[0], "fitted": where_known, "fitted, everywhere": found.displacement[0]}
     film("displacement", {label: sizes(one) for label, one in moved.items()})
@@ -48,7 +50,11 @@ def main() -> None:
     (FOLDER / "strain.svg").write_text(strain_curves(strain, recon.cine.times), encoding="utf-8")
     error = np.hypot(*(found.displacement[0] - truth[0]).transpose(1, 0, 2, 3))
     moving = np.nan_to_num(np.hypot(truth[0, :, 0], truth[0, :, 1]).max(0)) > 0.5
+    shares = carried(cavity[None, None], eulerian)
+    areas = shares.sum((0, 1, 3, 4))
     figures = {
+        "motion_explains_percent": round(100 * explained(np.abs(recon.cine.data), eulerian, 0, about(shares[0])), 1),
+        "ejection_fraction_percent": round(100 * float(1 - areas.min() / areas.max()), 1),
         "median_error_pixels": round(float(np.median(error[:, moving])), 2),
         "error_95_percent_pixels": round(float(np.quantile(error[:, moving], 0.95)), 2),
         "folded": int(found.folded.sum()),
