@@ -100,6 +100,7 @@ def finish(folder: RunFolder, recon: Recon, record: dict[str, Any]) -> None:
     with folder.writing(CINE) as part:
         arrays = {"gridded": recon.gridded, "scales": np.array(recon.scales), **maps_of_errors}
         write_cine(recon.cine, part, folder.run_id, **arrays)
+    folder.write_record(record | {"status": "running"})  # for who waits for the cine and the verdict alone
     folder.write_text(REPORT, build_report(recon, folder.read_config(), record))  # before the fields come into memory
     if recon.fields or recon.networks:
         tensors = [*(f.state_dict() for f in recon.fields), *recon.networks]

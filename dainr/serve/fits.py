@@ -1,11 +1,13 @@
 """Fits of streams, in processes forked from ones that have imported what a fit needs: so many at once."""
 
 import json
+import math
 import os
 import queue
 import subprocess
 import sys
 import threading
+import time
 from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager
 from dataclasses import asdict, dataclass
@@ -16,8 +18,7 @@ from dainr.machine.threads import usable_cores
 from dainr.studies.batch.forking import CAN_FORK, ForkedCommand, Forker
 
 PROGRAM = "dainr.cli.served"  # what is forked; by name, for nothing here imports it
-POLL_S = 0.25
-PATIENCE_S = 30.0  # for a fit that is asked to end to save its state
+POLL_S, SAID_AFTER_S = 0.25, 5.0
 
 
 Ending = Callable[[Callable[[], None]], AbstractContextManager[None]]
@@ -108,23 +109,21 @@ class Places:
         for place in self._all:
             self._free.put(place)
 
-    def take(self, given_up: threading.Event) -> Place:
-        """A place, once there is one. Raises Interrupted once it is given up."""
+    def take(self, given_up: threading.Event, waits: Callable[[], None] = lambda: None) -> Place:
+        """A place, once there is one; `waits` is called where that takes a while. Raises Interrupted once given up."""
+        says_at = time.monotonic() + SAID_AFTER_S
         while not given_up.is_set():
             try:
                 return self._free.get(timeout=POLL_S)
             except queue.Empty:
-                continue
+                if time.monotonic() > says_at:
+                    says_at = math.inf
+                    waits()
         raise Interrupted("the fit", "it was given up", "send the scan again")
 
     def give_back(self, place: Place) -> None:
         """Let another have it."""
         self._free.put(place)
-
-    @property
-    def all_taken(self) -> bool:
-        """Whether who comes now has to wait."""
-        return self._free.empty()
 
     def close(self) -> None:
         """End what forks."""

@@ -52,10 +52,11 @@ class Peer:
             raise Left from error
 
     def send(self, item: Any) -> None:
-        """Send a message. Raises Left."""
+        """Send a message; none after the close message. Raises Left."""
         try:
             with self._lock:
-                self._writer.send(item)
+                if not self._closed:
+                    self._writer.send(item)
         except OSError as error:
             raise Left from error
 
@@ -73,12 +74,20 @@ class Peer:
         except OSError as error:
             raise Left from error
 
+    def close(self) -> None:
+        """Send the close message, if it has not gone. Raises Left."""
+        try:
+            with self._lock:
+                if not self._closed:
+                    self._closed = True
+                    self._writer.close()
+        except OSError as error:
+            raise Left from error
+
     def end(self) -> None:
-        """Send the close message, if it has not gone."""
-        with suppress(Left, OSError), self._lock:
-            if not self._closed:
-                self._closed = True
-                self._writer.close()
+        """Send the close message, if it has not gone, and hang up."""
+        with suppress(Left):
+            self.close()
 
     def be_patient(self) -> None:
         """It has greeted, and may take its time."""

@@ -1,11 +1,12 @@
 """The images of a run on their way to a client, and what is said of them."""
 
+import json
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
 
-from dainr.runs.folder import RunFolder
+from dainr.runs.folder import RECORD, RunFolder
 from dainr.runs.run import read_run_cine
 from dainr.serve.asked import AS_STARTED, Order
 from dainr.serve.images import Measured, Series, images_of, unit_of
@@ -20,8 +21,16 @@ class Sent:
     verdict: str  # its level
 
 
+def has_images(run: Path) -> bool:
+    """Whether a run has come as far as its images and its verdict, though perhaps not to its end."""
+    try:
+        return "verdict" in json.loads((run / RECORD).read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return False
+
+
 def send_run(peer: Peer, run: Path, order: Order, measured: Measured, preview: bool) -> Sent:
-    """Send the images of a finished run, those of its error map after them, and the verdict as a text.
+    """Send the images of a run that has them, those of its error map after them, and the verdict as a text.
 
     Raises Left, and BadScan where the run is damaged.
     """

@@ -4,7 +4,7 @@ import json
 import logging
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -19,11 +19,12 @@ from dainr.serve.fits import FitFailed, Job, Place, Places
 from dainr.serve.limits import Limits
 from dainr.serve.peer import Left, Peer
 from dainr.serve.receiving import Received
-from dainr.serve.sending import send_run
+from dainr.serve.sending import has_images, send_run
 from dainr.serve.store import PREVIEW, RUN, Recorder, SessionFolder, Status
 
 log = logging.getLogger(__name__)
 
+LOOK_S = 0.05
 GONE, STOPPED = "the client has gone", "the server was stopped"
 
 
@@ -44,11 +45,13 @@ class Session:
 
     def __init__(self, house: House, peer: Peer | None, folder: SessionFolder) -> None:
         self._house, self._peer, self._folder = house, peer, folder
+        self._sent = set[str]()  # the runs whose images the client has
         self._received, self._sha256 = Received(), ""
         self._given_up = threading.Event()  # the client has left, or the server is to end
         self._lock, self._ends_fit = threading.Lock(), lambda: None
         self._facts: dict[str, Any] = {"session": folder.name, "client": None if peer is None else peer.name}
         self._seconds: dict[str, float] = {}
+        self._all_there = time.monotonic()
 
     def run(self) -> str:
         """The session, to its end, of which one line in the log tells; why it failed, or nothing."""
@@ -90,6 +93,10 @@ class Session:
         if self._peer is not None and not self.has_scan:
             self._peer.stop_reading()
 
+    def _client_has_left(self) -> None:
+        if RUN not in self._sent:
+            self.give_up()
+
     def _run(self) -> Status:
         if self._peer is None:
             self._fit(self._folder.notes.order)
@@ -97,8 +104,9 @@ class Session:
         with self._timed("receive"):
             if not self._receive(self._peer):
                 return "empty"
+        self._all_there = time.monotonic()
         order = self._received.order or Order()
-        with self._peer.watched(self.give_up):
+        with self._peer.watched(self._client_has_left):
             self._fit(order)
         return "done"
 
@@ -122,24 +130,24 @@ class Session:
 
     def _fit(self, order: Order) -> None:
         """Preview and fit, each sent as soon as it is there."""
-        if self._peer is not None and self._house.places.all_taken:
-            self._peer.say("dainr: other scans come first")
         with self._timed("wait"):
-            place = self._house.places.take(self._given_up)
+            place = self._house.places.take(self._given_up, self._say_wait)
         try:
             if order.preview and self._peer is not None:
                 try:
-                    self._fit_into(place, PREVIEW, self._house.offer.preview_options(order), "preview")
-                    self._send(order, PREVIEW)
+                    self._fit_into(place, PREVIEW, self._house.offer.preview_options(order), order)
                 except FitFailed as error:
                     log.warning("session %s: its preview failed: %s", self._folder.name, error)
-            self._fit_into(place, RUN, order.options, "fit")
+            self._fit_into(place, RUN, order.options, order)
         finally:
             self._house.places.give_back(place)
-        if self._peer is not None:
-            self._send(order, RUN)
 
-    def _fit_into(self, place: Place, name: str, options: Any, what: str) -> None:
+    def _say_wait(self) -> None:
+        if self._peer is not None:
+            self._peer.say("dainr: other scans come first")
+
+    def _fit_into(self, place: Place, name: str, options: Mapping[str, Any], order: Order) -> None:
+        """A run, its images sent as soon as they are there: its report comes after them."""
         run = self._folder.path / name
         folder = RunFolder(run)
         resume = folder.is_run
@@ -147,8 +155,33 @@ class Session:
             return
         sha256 = self._folder.notes.sha256 or self._sha256
         job = Job(str(self._folder.stream), sha256, str(run), dict(options), resume)
-        with self._timed(what):
+        with self._timed("preview" if name == PREVIEW else "fit"), self._sending(order, name):
             place.fit(job, self._house.limits.fit_s, self._ending)
+        self._send(order, name)
+
+    @contextmanager
+    def _sending(self, order: Order, name: str) -> Iterator[None]:
+        """A block in which the images of a run are sent once they are there."""
+        over = threading.Event()
+
+        def send_when_there() -> None:
+            while not has_images(self._folder.path / name):
+                if over.wait(LOOK_S):
+                    return
+            try:
+                self._send(order, name)
+            except Left:
+                self.give_up()
+            except DainrError as error:  # it is tried again, and told, when the run has ended
+                log.warning("session %s: %s", self._folder.name, error)
+
+        thread = threading.Thread(target=send_when_there, daemon=True)
+        thread.start()
+        try:
+            yield
+        finally:
+            over.set()
+            thread.join()
 
     @contextmanager
     def _ending(self, end: Any) -> Iterator[None]:
@@ -164,12 +197,17 @@ class Session:
                 self._ends_fit = lambda: None
 
     def _send(self, order: Order, name: str) -> None:
-        assert self._peer is not None
+        if self._peer is None or name in self._sent:
+            return
         with self._timed("send"):
             self._peer.begin(self._received.document or b"")
             sent = send_run(self._peer, self._folder.path / name, order, self._received.measured, name == PREVIEW)
         self._facts["images"] = self._facts.get("images", 0) + sent.images
         self._facts["verdict"] = sent.verdict
+        self._sent.add(name)
+        if name == RUN:
+            self._seconds["images"] = round(time.monotonic() - self._all_there, 3)
+            self._peer.close()
 
     @contextmanager
     def _timed(self, what: str) -> Iterator[None]:
