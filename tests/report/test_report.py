@@ -135,6 +135,11 @@ def test_gridding_is_not_compared_with_itself(fitted: Run, gridded: Run) -> None
     assert Page(build_report(*gridded)).tags.count("canvas") == 1
 
 
+def test_a_sentence_does_not_run_into_the_next(fitted: Run, gridded: Run) -> None:
+    for run in (fitted, gridded):
+        assert not re.findall(r"[a-z]\.[A-Z][a-z]+ .{20}", Page(build_report(*run)).text)
+
+
 def test_what_was_done_is_told(fitted: Run) -> None:
     text = Page(build_report(*fitted)).text
     for fact in ("Baik", fitted[2]["device_name"], "learning_rate = 0.01", fitted[2]["versions"]["torch"]):
