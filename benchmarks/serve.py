@@ -3,7 +3,8 @@
     python -m benchmarks.serve [--repeats 3] [--iterations 200] [--matrix 128] [-o serve.md]
 
 Seconds from the last readout to the first and to the last image at the client; of the command, from its start to its
-end, when its cine is on the disk. The fits are the same, so that what is told apart is what is around them.
+end, when its cine is on the disk. The fits are the same: how long each took by its own record is told as well, and what
+was around it.
 """
 
 import argparse
@@ -29,13 +30,16 @@ from dainr.io.scans.ismrmrd_messages import OF_IMAGES, Document, Messages, Write
 from dainr.io.scans.ismrmrd_write import GROUP, write_ismrmrd
 from dainr.simulate import SimulationConfig, simulate_phantom
 
+PAUSE_S = 5.0  # between two scans: the first one's report is then made
+
 
 @dataclass(frozen=True)
 class Waited:
-    """Seconds from the last readout to the first and to the last image."""
+    """Seconds from the last readout to the first and to the last image, and those of preparation and fit in them."""
 
     first: float
     last: float
+    fit: float
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
@@ -55,29 +59,37 @@ def main(arguments: Sequence[str] | None = None) -> None:
         scan = Path(folder) / "scan.h5"
         write_ismrmrd(simulate_phantom(SimulationConfig(matrix=asked.matrix, frames=16, coils=8, spokes=13)), scan)
         for repeat in range(asked.repeats):
-            with served(options) as port:
-                found["a server just started"].append(waited(scan, port))
-                found["a server that is ready"].append(waited(scan, port))
+            kept = Path(folder) / f"kept{repeat}"
+            with served([*options, "--keep", str(kept)]) as port:
+                found["a server just started"].append(waited(scan, port, kept))
+                time.sleep(PAUSE_S)
+                found["a server that is ready"].append(waited(scan, port, kept))
             done = run_dainr("fit", scan, "-o", Path(folder) / "run", "--force", "-q", *options)
             if done.code:
                 raise RuntimeError(done.why)
-            found["`dainr fit`"].append(Waited(done.seconds, done.seconds))
+            found["`dainr fit`"].append(Waited(done.seconds, done.seconds, seconds_of(Path(folder) / "run")))
             say(f"{repeat + 1} of {asked.repeats}")
-        fit = json.loads((Path(folder) / "run" / "run.json").read_text())["seconds"]["total"]
     report = Report(asked.output)
     report.add(heading("From the last readout to the images", "serve", arguments, asked.device))
-    rows = [[name, median(w.first for w in those), median(w.last for w in those)] for name, those in found.items()]
-    report.add(table(("", "first image", "last image"), rows))
-    gain = statistics.median(w.last for w in found["`dainr fit`"]) - statistics.median(
-        w.last for w in found["a server that is ready"]
+    columns = ("", "first image", "last image", "preparation and fit", "around them")
+    report.add(table(columns, [[name, *cells(those)] for name, those in found.items()]))
+    report.add(f"Seconds, medians of {asked.repeats}.")
+
+
+def cells(those: Sequence[Waited]) -> list[str]:
+    """The medians, as cells of the table."""
+    columns = (
+        (w.first for w in those),
+        (w.last for w in those),
+        (w.fit for w in those),
+        (w.last - w.fit for w in those),
     )
-    report.add(f"Seconds, medians of {asked.repeats}; {fit:.1f} s of the command's are preparation and fit.")
-    report.add(f"A server that is ready has the last image {gain:.1f} s before the command ends.")
+    return [f"{statistics.median(values):.1f}" for values in columns]
 
 
-def median(values: Iterator[float]) -> str:
-    """The median, as a cell."""
-    return f"{statistics.median(values):.1f}"
+def seconds_of(run: Path) -> float:
+    """What preparation and fit of a run took, by its record."""
+    return float(json.loads((run / "run.json").read_text())["seconds"]["total"])
 
 
 @contextmanager
@@ -99,8 +111,8 @@ def served(options: Sequence[str]) -> Iterator[int]:
         process.stderr.close()
 
 
-def waited(scan: Path, port: int) -> Waited:
-    """Send a scan, and take the times at which its images come."""
+def waited(scan: Path, port: int, kept: Path) -> Waited:
+    """Send a scan, and take the times at which its images come; `kept` is the server's folder."""
     with socket.create_connection(("127.0.0.1", port)) as connection:
         sink, source = (cast(BinaryIO, connection.makefile(mode)) for mode in ("wb", "rb"))
         writer = Writer(sink)
@@ -123,7 +135,7 @@ def waited(scan: Path, port: int) -> Waited:
         source.close()
     if not times:
         raise RuntimeError(f"no images came: {texts}")
-    return Waited(times[0], times[-1])
+    return Waited(times[0], times[-1], seconds_of(max(kept.glob("*/run"))))
 
 
 if __name__ == "__main__":
