@@ -17,6 +17,7 @@ from safetensors import safe_open
 Content = dict[str, str]  # checksum, or what is wrong, by path
 WRONG = "cannot be read: "
 SET, ENDED, HOW_ENDED = 5, 6, (1, 2)  # of the lines of an optuna study
+IDS = ("run", "replaces")  # of runs, in the record of a case
 OF_THE_DAY = "second|memory|version|_s$|^id$"  # of one run alone
 
 
@@ -142,7 +143,8 @@ def _is_setting(operation: dict[str, Any], trial: int) -> bool:
 def _lasting(thing: Any) -> Any:
     """Without what tells of times and memory."""
     if isinstance(thing, dict):
-        return {k: _lasting(v) for k, v in thing.items() if not re.search(OF_THE_DAY, k)}
+        told = {k: v for k, v in thing.items() if k not in IDS or isinstance(v, dict)}
+        return {k: _lasting(v) for k, v in told.items() if not re.search(OF_THE_DAY, k)}
     return [_lasting(one) for one in thing] if isinstance(thing, list) else thing
 
 

@@ -15,7 +15,9 @@ def write(folder: Path, seed: int, seconds: float) -> None:
     with h5py.File(folder / "cine.h5", "w") as file:
         file["cine"] = np.random.default_rng(seed).normal(size=8)
         file.attrs["run"] = str(seconds)  # an id
-    (folder / "run.json").write_text(json.dumps({"seed": seed, "seconds": {"total": seconds}, "id": str(seconds)}))
+    (folder / "run.json").write_text(
+        json.dumps({"seed": seed, "seconds": {"total": seconds}, "id": str(seconds), "run": str(seconds)})
+    )
     (folder / "page.html").write_text(f"<html>{'seed ' * seed} {seconds} s</html>")
     (folder / "notes.txt").write_text("mine")
     (folder / ".hidden").write_text(str(seconds))
