@@ -3,10 +3,12 @@
 import json
 import os
 import signal
+import socket
 import subprocess
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import numpy as np
@@ -87,18 +89,20 @@ def test_a_scan_that_waits_when_a_server_ends_is_fitted_by_the_next(radial_strea
     assert list(unfinished(tmp_path)) == []
 
 
-def started(folder: Path | None, *options: str) -> "tuple[subprocess.Popen[str], int]":
-    """The command as a process, and its port."""
-    import socket
-
+@contextmanager
+def started(folder: Path | None, *options: str) -> "Iterator[tuple[subprocess.Popen[str], int]]":
+    """The command as a process, and its port; ended in the end, if it is there still."""
     with socket.create_server(("127.0.0.1", 0)) as free:
         port: int = free.getsockname()[1]
     command = [sys.executable, "-m", "dainr.cli", "serve", "--port", str(port), *options]
     command += [] if folder is None else ["--keep", str(folder)]
-    process = subprocess.Popen(command, stderr=subprocess.PIPE, text=True)
-    assert process.stderr is not None
-    assert "listening" in process.stderr.readline()
-    return process, port
+    with subprocess.Popen(command, stderr=subprocess.PIPE, text=True) as process:
+        assert process.stderr is not None
+        try:
+            assert "listening" in process.stderr.readline()
+            yield process, port
+        finally:
+            process.kill()
 
 
 @pytest.mark.slow
@@ -106,39 +110,34 @@ def started(folder: Path | None, *options: str) -> "tuple[subprocess.Popen[str],
 def test_a_server_that_is_ended_in_a_fit_goes_on_with_it_at_the_next_start(
     number: signal.Signals, radial_stream: Path, tmp_path: Path
 ) -> None:
-    process, port = started(tmp_path, *TINY_OPTIONS, "--set", "iterations=500", "--set", "checkpoint_every_s=0.2")
-    with connect(port) as connection:
+    long = ("--set", "iterations=500", "--set", "checkpoint_every_s=0.2")
+    with started(tmp_path, *TINY_OPTIONS, *long) as (process, port), connect(port) as connection:
         connection.sendall(stream(radial_stream))
         wait_until(lambda: (only(tmp_path) / "run" / "state.safetensors").is_file())
         os.kill(process.pid, number)
         came = answer(connection)
-    assert process.wait(30) == (0 if number == signal.SIGTERM else -number)
-    process.stderr.close()  # type: ignore[union-attr]
+        assert process.wait(30) == (0 if number == signal.SIGTERM else -number)
     assert came.images == []
     assert came.texts == (["dainr: the server was stopped"] if number == signal.SIGTERM else [])
     assert status(only(tmp_path)) == "received"
-    process, port = started(tmp_path, *TINY_OPTIONS)
-    try:
+    with started(tmp_path, *TINY_OPTIONS) as (process, port):
         assert is_there(port)
         wait_until(lambda: status(only(tmp_path)) == "done")
-    finally:
         process.terminate()
-        process.wait(30)
-        process.stderr.close()  # type: ignore[union-attr]
+        assert process.wait(30) == 0
     assert RunFolder(only(tmp_path) / "run").is_complete
     assert RunFolder(only(tmp_path) / "run").read_record()["slices"][0]["fit"]["steps"] == 500
 
 
 @pytest.mark.slow
 def test_without_a_folder_a_fit_that_has_begun_is_finished_when_the_server_is_ended(radial_stream: Path) -> None:
-    process, port = started(None, *TINY_OPTIONS, "--set", "iterations=200")
-    with connect(port) as connection:
+    long = ("--set", "iterations=200")
+    with started(None, *TINY_OPTIONS, *long) as (process, port), connect(port) as connection:
         connection.sendall(stream(radial_stream))
         time.sleep(2)
         process.terminate()
         assert len(answer(connection).images) == 6
-    assert process.wait(30) == 0
-    process.stderr.close()  # type: ignore[union-attr]
+        assert process.wait(30) == 0
 
 
 def test_two_servers_do_not_keep_in_one_folder(tmp_path: Path) -> None:
