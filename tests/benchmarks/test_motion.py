@@ -37,7 +37,6 @@ def test_the_truth_filled_up_scores_as_the_truth(truth: motion.Truth) -> None:
 
 @pytest.mark.parametrize("name", motion.REGISTRATIONS)
 def test_a_registration_leads_from_the_fixed_image_to_the_moving_one(name: str) -> None:
-    pytest.importorskip("SimpleITK", reason="SimpleITK is not installed")
     y, x = np.meshgrid(np.arange(36.0), np.arange(36.0), indexing="ij")
 
     def blob(at: float) -> np.ndarray:

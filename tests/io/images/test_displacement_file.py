@@ -4,6 +4,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import SimpleITK as itk
 
 from dainr.cine import Cine
 from dainr.io.images.displacement import write_displacement
@@ -35,7 +36,6 @@ def motion(affine: np.ndarray | None, n_frames: int = 2) -> Motion:
 @pytest.mark.parametrize("n_frames", [1, 2])
 @pytest.mark.parametrize("affine", [None, turned()], ids=["axial", "turned"])
 def test_simpleitk_warps_by_it_as_we_do(tmp_path: Path, affine: np.ndarray | None, n_frames: int) -> None:
-    itk = pytest.importorskip("SimpleITK", reason="SimpleITK is not installed")
     found = motion(affine, n_frames)
     image = np.random.default_rng(0).random((2, n_frames, 30, 24))
     write_nifti(Cine(image.astype(np.complex64), found.times, found.fov_mm, 6.0, affine), tmp_path / "image.nii.gz")
@@ -54,7 +54,6 @@ def test_simpleitk_warps_by_it_as_we_do(tmp_path: Path, affine: np.ndarray | Non
 
 
 def test_simpleitk_reads_all_frames_of_it(tmp_path: Path) -> None:
-    itk = pytest.importorskip("SimpleITK", reason="SimpleITK is not installed")
     found = motion(None)
     write_displacement(found, tmp_path / "motion.nii")
     field = itk.ReadImage(str(tmp_path / "motion.nii"))
