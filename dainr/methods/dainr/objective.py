@@ -45,7 +45,7 @@ class ObjectiveConfig:
     canonical_variation: float = within(0.4, 0, 1e6)  # l_C
     spatial_variation: float = within(0.05, 0, 1e6)  # l_S
     sparsity: float = within(0.06, 0, 1e6)  # l_R
-    strain: float = within(0.1, 0, 1e6)  # l_D
+    strain: float = within(0.2, 0, 1e6)  # l_D
     prediction: float = within(0.3, 0, 1e6)  # l_P
     density_until: float = within(0.67, 1e-6, 1000)  # when the density weight is gone
     ease_from: float = within(0.4, 0, 1)  # when frames that the priors hold back begin to be eased
