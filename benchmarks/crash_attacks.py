@@ -5,10 +5,13 @@ import shutil
 from dataclasses import dataclass
 from pathlib import Path
 
+import numpy as np
 import torch
 
 from benchmarks.common import write_phantom
 from benchmarks.crash_forked import Kill, forked, warm
+from dainr.io.images.cine import read_cine
+from dainr.io.images.nifti import write_maps
 from dainr.networks.weights import load_encoder
 from dainr.simulate import SimulationConfig
 
@@ -63,6 +66,7 @@ def attacks() -> list[Attack]:
         Attack("report --repair", ("report", "broken", "--repair")),
         Attack("motion", ("motion", "run", "motion.nii.gz", "--from", "0", "--force")),
         Attack("strain", ("strain", "run", "strain", *RING, "--force")),
+        Attack("propagate", ("propagate", "run", "cavity.nii.gz", "labels", "--force")),
         Attack("weights import", ("weights", "import", "mine.pt", "--force"), (r"weights/manifest\.toml",)),
         *_fits(),
         Attack("batch", batch, (rf"out/[ab]/{OF_A_RUN}", r"out/\.cases/.*\.json"), 0.6),
@@ -122,9 +126,12 @@ def prepare(folder: Path) -> Path:
         ("weights", "import", "mine.pt"),
         ("motion", "run", "motion.nii.gz"),
         ("strain", "run", "strain", *RING, "--frame", "1"),
+        ("propagate", "run", "cavity.nii.gz", "labels", "--frame", "1"),
     ]
     torch.save(load_encoder("mdsr", "random", 1).state_dict(), prepared / "mine.pt")
     for command in commands:
+        if command[0] == "propagate":
+            _cavity(prepared)
         if (ended := forked(command, prepared)).code:
             raise SystemExit(f"{' '.join(command)}: {ended}")
         warm(ended.modules)
@@ -135,9 +142,17 @@ def prepare(folder: Path) -> Path:
     count = forked(half, prepared).changes
     shutil.rmtree(prepared / "half")
     forked(half, prepared, Kill(at_change=count // 2))
-    for place in ("", "scans", "run", "out", "half", "weights", "scenes", "net_training", "broken", "strain"):
+    for place in ("", "scans", "run", "out", "half", "weights", "scenes", "net_training", "broken", "strain", "labels"):
         (prepared / place / "notes.txt").write_text(f"the user's, in {place}")
     return prepared.rename(made)
+
+
+def _cavity(folder: Path) -> None:
+    """A label drawn on the run's images."""
+    cine = read_cine(folder / "run" / "cine.h5")[0]
+    drawn = np.zeros(cine.data.shape, np.uint8)
+    drawn[..., 9:15, 9:15] = 1
+    write_maps(drawn, cine, folder / "cavity.nii.gz")
 
 
 def _broken(folder: Path) -> None:
