@@ -50,9 +50,8 @@ def cases(scope: Scope) -> list[str]:
     if scope.small:
         return [f"{one} {scope.device}" for one in chosen]
     chosen += [f"phantom {preset}" for preset in ("fast", "hash", "paper")] + ["sax13 paper"] * ("sax13" in scans)
-    on_cpu = (
-        [one for one in chosen if one not in ("phantom hash", "phantom paper", "sax13 paper")] if scope.on_cuda else []
-    )
+    left_out = ("phantom fast", "phantom hash", "phantom paper", "sax13 paper")
+    on_cpu = [one for one in chosen if one not in left_out] if scope.on_cuda else []
     return [*(f"{one} {scope.device}" for one in chosen), *(f"{one} cpu" for one in on_cpu)]
 
 

@@ -46,8 +46,8 @@ def status(session: Path) -> str:
 def test_a_scan_is_kept_as_ismrmrd_with_its_run(radial_stream: Path, tmp_path: Path) -> None:
     with running(GRIDDING, keep=tmp_path / "kept") as port:
         assert len(ask(port, stream(radial_stream)).images) == 6
-    session = only(tmp_path / "kept")
-    assert status(session) == "done"
+        session = only(tmp_path / "kept")
+        wait_until(lambda: status(session) == "done")  # the report is made after the images are sent
     assert not (session / STREAM).exists()
     kept, sent = formats.read(session / SCAN), formats.read(radial_stream)
     np.testing.assert_array_equal(kept.kspace, sent.kspace)
@@ -59,8 +59,7 @@ def test_half_a_scan_is_kept_as_far_as_it_came(radial_stream: Path, tmp_path: Pa
     with running(GRIDDING, keep=tmp_path) as port, connect(port) as connection:
         connection.sendall(content[: len(content) // 2])
         connection.close()
-        wait_until(lambda: (only(tmp_path) / SCAN).is_file())
-    assert status(only(tmp_path)) == "broken"
+        wait_until(lambda: (only(tmp_path) / SCAN).is_file() and status(only(tmp_path)) == "broken")
 
 
 def test_nothing_is_left_where_nothing_is_kept(
