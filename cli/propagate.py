@@ -1,6 +1,7 @@
 """`dainr propagate`: labels drawn on one frame, carried to all; areas, volumes and the ejection fraction."""
 
 import json
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -11,6 +12,7 @@ from .progress import Progress
 from .tracked import check_folder, check_one_stack, say_assumed, say_doubts
 
 if TYPE_CHECKING:
+    from dainr.methods.recon import Recon
     from dainr.motion.labels import Volumes
 
 LABELS, TABLE, SUMMARY, CURVES = "labels.nii.gz", "volumes.csv", "summary.json", "volumes.svg"
@@ -41,7 +43,7 @@ def propagate(
     from dainr.io.images.mask import read_mask
     from dainr.io.images.nifti import write_maps
     from dainr.io.tables import write_volumes
-    from dainr.motion.explained import ENOUGH_EXPLAINED, about, explained
+    from dainr.motion.explained import about, explained
     from dainr.motion.labels import as_labels, carried, volumes
     from dainr.report.curves import volume_curves
     from dainr.runs.run import load_run
@@ -76,11 +78,14 @@ def propagate(
     for name, text in ((SUMMARY, json.dumps(summary, indent=1) + "\n"), (CURVES, volume_curves(found, times))):
         with write_whole(out / name) as temporary:
             temporary.write_text(text, encoding="utf-8")
-    if as_json:
-        typer.echo(json.dumps(summary))
-    else:
-        for number, one in found.items():
-            typer.echo(_said(number, one))
+    typer.echo(json.dumps(summary) if as_json else "\n".join(_said(number, one) for number, one in found.items()))
+    _warn(recon, shown)
+
+
+def _warn(recon: "Recon", shown: Mapping[int, float]) -> None:
+    """Say on stderr what speaks against the volumes; `shown` is how much of each label's change its motion explains."""
+    from dainr.motion.explained import ENOUGH_EXPLAINED
+
     for number, share in shown.items():
         if share < ENOUGH_EXPLAINED:
             typer.echo(LITTLE_EXPLAINED.format(number, 100 * max(share, 0.0)), err=True)

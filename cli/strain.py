@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 
     from dainr.cine import Cine
     from dainr.methods.recon import Recon
+    from dainr.motion import Motion
     from dainr.motion.strain import WallStrain
 
 TABLE, CURVES = "strain.csv", "strain.svg"
@@ -41,27 +42,22 @@ def strain(
     ] = None,
     frame: Annotated[str, typer.Option(metavar="N", help="The reference: strain is zero in it.")] = "0",
     anterior: Annotated[
-        float,
-        typer.Option(help="Middle of sector 1, degrees counter-clockwise from the image's right; 2 to 6 follow."),
-    ] = 90.0,
+        float | None,
+        typer.Option(
+            help="Middle of sector 1, degrees counter-clockwise from the image's right; 2 to 6 follow.  [default: 90]"
+        ),
+    ] = None,
     force: Annotated[bool, typer.Option("--force", help="Replace these files if they exist.")] = False,
 ) -> None:
     """Write Green-Lagrange strain of a wall: a table, curves of six sectors, and maps.
 
     Example: dainr strain run strain --mask mask.nii.gz --label 2
     """
-    import numpy as np
-
-    from dainr.io.hdf5 import write_whole
-    from dainr.io.images.nifti import write_maps
-    from dainr.io.tables import write_strain
-    from dainr.motion.strain import wall_strain
-    from dainr.report.curves import strain_curves
     from dainr.runs.run import load_run
 
     if (mask is None) == (radii is None) or (radii is not None and centre is None):
         raise BadRequest("the wall", "nothing says where it is", "give --mask, or --centre and --radii")
-    if not abs(anterior) <= 360:
+    if anterior is not None and not abs(anterior) <= 360:
         raise BadRequest(f"--anterior {anterior:g}", "it is no angle of a circle", "give degrees, such as 90")
     middle = None if centre is None else parse_pair("--centre", centre)
     recon = load_run(run)
@@ -77,14 +73,25 @@ def strain(
         walls = _of_mask(mask, label, cine, drawn_on) if mask is not None else _ring(middle, radii, cine)
     finally:
         progress.close()
-    found = {
-        index: wall_strain(motion.displacement[index], wall, motion.spacing_mm, middle, anterior)
-        for index, wall in enumerate(walls)
-        if wall.any()
-    }
+    found = _strains(motion, walls, middle, anterior)
     out.mkdir(exist_ok=True)
+    _write(found, cine, out)
+    for index, one in found.items():
+        typer.echo(_said(index, one))
+    say_doubts(recon.record)
+
+
+def _write(found: "dict[int, WallStrain]", cine: "Cine", out: Path) -> None:
+    """Maps, table and curves of the slices that have a wall."""
+    import numpy as np
+
+    from dainr.io.hdf5 import write_whole
+    from dainr.io.images.nifti import write_maps
+    from dainr.io.tables import write_strain
+    from dainr.report.curves import strain_curves
+
     for direction, name in MAPS.items():
-        maps = np.zeros(motion.found.shape, np.float32)
+        maps = np.zeros(cine.data.shape, np.float32)
         for index, one in found.items():
             maps[index] = np.nan_to_num(getattr(one, direction))
         write_maps(maps, cine, out / name)
@@ -92,19 +99,25 @@ def strain(
     for index, one in found.items():
         with write_whole(out / curves_name(index, len(cine.data))) as temporary:
             temporary.write_text(strain_curves(one, cine.times), encoding="utf-8")
-        typer.echo(_said(index, one))
-    say_doubts(recon.record)
 
 
 def strains_of(recon: "Recon", mask: Path, label: int | None, frame: str) -> "dict[int, WallStrain]":
     """The strain of a drawn wall, by slice."""
-    from dainr.motion.strain import wall_strain
-
     drawn_on = frame_of("--frame", frame, len(recon.cine.times))
     motion = recon.displacement(reference=float(recon.cine.times[drawn_on]))
     walls = _of_mask(mask, label, recon.cine, drawn_on)
+    return _strains(motion, walls, None, None)
+
+
+def _strains(
+    motion: "Motion", walls: "np.ndarray", middle: tuple[float, float] | None, anterior: float | None
+) -> "dict[int, WallStrain]":
+    """The strain of the slices that have a wall."""
+    from dainr.motion.strain import ANTERIOR_DEG, wall_strain
+
+    upwards = ANTERIOR_DEG if anterior is None else anterior
     return {
-        index: wall_strain(motion.displacement[index], wall, motion.spacing_mm)
+        index: wall_strain(motion.displacement[index], wall, motion.spacing_mm, middle, upwards)
         for index, wall in enumerate(walls)
         if wall.any()
     }
