@@ -25,6 +25,7 @@ from torch import Tensor
 from dainr.errors import BadRequest
 from dainr.io.hdf5 import write_whole
 from dainr.machine.checksum import file_sha256
+from dainr.machine.kept import kept
 from dainr.machine.lock import alone_in
 from dainr.networks.dists import SHA256, Dists, part_of, read_part
 from dainr.networks.encoders import ENCODERS, MDSR, Encoder
@@ -195,10 +196,11 @@ def load_encoder(encoder: str, weights: str, seed: int) -> Encoder:
             f"run python -m dainr.pretrained.train --network {encoder} --work FOLDER and dainr weights import"
             f" {name}.safetensors, or name others by encoder_weights",
         )
-    kind, network = _network(weights_path(name))
+    path = weights_path(name)
+    kind, network = _frozen(path, path.stat().st_mtime_ns)
     if kind != encoder:
         raise BadRequest(f"weights {name}", f"they are of {kind}, not of {encoder}", f"add --set encoder={kind}")
-    return network.requires_grad_(False).eval()
+    return network
 
 
 def restoring(encoder: str) -> dict[str, str]:
@@ -254,6 +256,13 @@ def _drawn(encoder: str, seed: int) -> Encoder:
         network = ENCODERS[encoder]()
     network.restores_frames = True
     return network
+
+
+@kept()
+def _frozen(path: Path, _written: int) -> tuple[str, Encoder]:
+    """The same, which nothing trains; `_written` tells a file from another that has taken its place."""
+    kind, network = _network(path)
+    return kind, network.requires_grad_(False).eval()
 
 
 def _network(path: Path) -> tuple[str, Encoder]:

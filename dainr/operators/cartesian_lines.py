@@ -18,6 +18,7 @@ from torch import Tensor
 
 from dainr.kernels.coil_sums import add_conjugate
 from dainr.kernels.compiling import as_array, chosen, inner, kernel, share_threads
+from dainr.machine.kept import kept
 from dainr.operators.cartesian import CartesianMatrixOperator, CartesianOperator
 from dainr.operators.fourier import ELEMENTS_AT_A_TIME, FourierOperator
 
@@ -84,6 +85,7 @@ class LinesOperator(CartesianOperator):
         return np.cumsum(n_lines) - n_lines, n_lines
 
 
+@kept()
 def make_cartesian(
     points: Sequence[Float[np.ndarray, "_ 2"]], matrix: tuple[int, int], n_coils: int, device: torch.device
 ) -> FourierOperator:

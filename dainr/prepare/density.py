@@ -7,6 +7,8 @@ Readouts through the k-space centre that turn evenly about it share the area of 
 import numpy as np
 from jaxtyping import Float
 
+from dainr.machine.kept import kept
+
 LOOKS = 64  # places along a readout at which its way is looked at
 BENT = 0.02  # of a readout's length: further aside of the straight line it bends
 
@@ -59,6 +61,7 @@ def is_spiral(trajectory: Float[np.ndarray, "readout sample 2"]) -> bool:
     return bool(np.median((outwards[:, 1:] != outwards[:, :-1]).sum(1)) <= 1)
 
 
+@kept()
 def estimated_density(
     trajectory: Float[np.ndarray, "readout sample 2"], pixels_per_mm: Float[np.ndarray, "2"]
 ) -> tuple[str, Float[np.ndarray, "readout sample"]]:

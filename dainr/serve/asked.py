@@ -14,7 +14,7 @@ from typing import Any
 
 from dainr.errors import BadRequest
 from dainr.methods import METHODS, get_method
-from dainr.settings.build import list_settings
+from dainr.settings.build import list_settings, renamed
 from dainr.settings.presets import DEFAULT_METHOD, preset_names
 
 AS_STARTED = ("", "default", "openrecon")  # configurations that mean what the server was started with
@@ -115,10 +115,11 @@ class Offer:
         return self._with_setting(order, name, text)
 
     def _with_setting(self, order: Order, name: str, text: str) -> Order:
-        method = order.options.get("method", DEFAULT_METHOD)
-        known = [path for path, kind in list_settings(get_method(method).Config).items() if kind != "text"]
-        found = [path for path in known if _plain(path) == _plain(name)]
-        found = found or [path for path in known if _plain(path.rpartition(".")[2]) == _plain(name)]
+        kind = get_method(order.options.get("method", DEFAULT_METHOD)).Config
+        wanted = next((new for old, new in renamed(kind).items() if _plain(old) == _plain(name)), name)
+        known = [path for path, values in list_settings(kind).items() if values != "text"]
+        found = [path for path in known if _plain(path) == _plain(wanted)]
+        found = found or [path for path in known if _plain(path.rpartition(".")[2]) == _plain(wanted)]
         if len(found) > 1:
             raise BadRequest(f"parameter {name}", "several settings have that name", f"write {' or '.join(found)}")
         if found:

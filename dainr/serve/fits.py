@@ -1,110 +1,84 @@
-"""Fits of streams, in processes forked from ones that have imported what a fit needs: so many at once."""
+"""Fits of streams: so many at once, each in a process that is ready for it."""
 
-import json
 import math
 import os
 import queue
-import subprocess
-import sys
 import threading
 import time
 from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager
-from dataclasses import asdict, dataclass
 from typing import Any
 
 from dainr.errors import BadRequest, Interrupted
 from dainr.machine.threads import usable_cores
-from dainr.studies.batch.forking import CAN_FORK, ForkedCommand, Forker
+from dainr.serve.worker import PROGRAM, FitFailed, Job, Worker
+from dainr.studies.batch.forking import CAN_FORK, Forker
 
-PROGRAM = "dainr.cli.served"  # what is forked; by name, for nothing here imports it
 POLL_S, SAID_AFTER_S = 0.25, 5.0
-
+MOST_JOBS = 50  # of one process: what memory it may have lost is then given back
 
 Ending = Callable[[Callable[[], None]], AbstractContextManager[None]]
 
-
-@dataclass(frozen=True)
-class Job:
-    """A fit of a stream into the folder of a run."""
-
-    stream: str
-    sha256: str
-    folder: str
-    options: Mapping[str, Any]  # of dainr fit, by name
-    resume: bool = False  # the run that is there
-
-
-class FitFailed(Exception):
-    """A fit that ended with an error; its text is what it said."""
+__all__ = ["FitFailed", "Job", "Place", "Places"]
 
 
 class Place:
-    """Where one fit runs at a time."""
+    """Where one fit runs at a time. A process waits there, warm by a fit of a phantom as `first` says."""
 
-    def __init__(self, environment: Mapping[str, str]) -> None:
-        self._environment = dict(environment)
+    def __init__(self, environment: Mapping[str, str], first: Mapping[str, Any]) -> None:
+        self._environment, self._first = dict(environment), dict(first)
         self._forker: Forker | None = Forker(environment, PROGRAM, apart=True) if CAN_FORK else None
+        self._lock, self._closed = threading.Lock(), False
+        self._worker: Worker | None = None
+        threading.Thread(target=self._ready, daemon=True).start()
 
     def fit(self, job: Job, limit_s: float, ending: Ending) -> None:
         """Fit; `ending` gives a block in which what it is given ends the fit early.
 
         Raises FitFailed with the sentence that the fit said, and Interrupted where it was ended.
         """
-        process, ended = self._start(["fit", json.dumps(asdict(job))]), threading.Event()
-
-        def end() -> None:
-            ended.set()
-            process.terminate()
-
-        with process:
-            try:
-                with ending(end):
-                    _, said = process.communicate(timeout=limit_s)
-            except subprocess.TimeoutExpired:
-                process.kill()
-                raise FitFailed(f"dainr: it took longer than {limit_s:g} s.") from None
-            finally:
-                if self._forker is not None:
-                    self._forker.is_busy = False
-        if ended.is_set() and process.returncode:
-            raise Interrupted("the fit", "it was ended", "send the scan again")
-        if process.returncode:
-            raise FitFailed(_sentence(said.decode(errors="replace"), process.returncode))
+        worker = self._ready()
+        worker.begin(job)
+        try:
+            with ending(worker.end):
+                worker.finish(limit_s)
+        finally:
+            if not worker.is_there or worker.jobs >= MOST_JOBS:
+                threading.Thread(target=self._ready, daemon=True).start()
 
     def close(self) -> None:
-        """End what forks."""
-        if self._forker is not None:
-            self._forker.close()
+        """End its process, and what forks it."""
+        with self._lock:
+            self._closed = True
+            if self._worker is not None:
+                self._worker.close()
+            if self._forker is not None:
+                self._forker.close()
 
-    def _start(self, arguments: list[str]) -> "ForkedCommand | subprocess.Popen[bytes]":
-        if self._forker is not None:
-            if not self._forker.is_there:
-                self._forker = Forker(self._environment, PROGRAM, apart=True)
-            command = self._forker.start(arguments, {})
-            if command is not None:
-                self._forker.is_busy = True
-                return command
-        program = f"import sys; from {PROGRAM} import main; main()"
-        return subprocess.Popen(
-            [sys.executable, "-c", program, *arguments],
-            env=self._environment,
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.DEVNULL,
-            stderr=subprocess.PIPE,
-            start_new_session=True,
-        )
+    def _ready(self) -> Worker:
+        """The process, a new one where it has ended. Raises Interrupted once the place is closed."""
+        with self._lock:
+            if self._closed:
+                raise Interrupted("the fit", "the server has ended", "send the scan again")
+            if self._worker is not None and (not self._worker.is_there or self._worker.jobs >= MOST_JOBS):
+                self._worker.close()
+                self._worker = None
+            if self._worker is None:
+                if self._forker is not None and not self._forker.is_there:
+                    self._forker = Forker(self._environment, PROGRAM, apart=True)
+                self._worker = Worker(self._forker, self._environment, self._first)
+            return self._worker
 
 
 class Places:
     """So many fits at once; who comes when all are at work waits for a place."""
 
-    def __init__(self, count: int) -> None:
+    def __init__(self, count: int, first: Mapping[str, Any]) -> None:
         if count < 1:
             raise BadRequest(f"--jobs {count}", "it is not a number of jobs", "choose 1 or more")
         threads = str(max(1, usable_cores() // count))
         share = {"OMP_NUM_THREADS": threads, "NUMBA_NUM_THREADS": threads} if count > 1 else {}
-        self._all = [Place({**os.environ, **share}) for _ in range(count)]
+        self._all = [Place({**os.environ, **share}, first) for _ in range(count)]
         self._free: queue.SimpleQueue[Place] = queue.SimpleQueue()
         for place in self._all:
             self._free.put(place)
@@ -129,9 +103,3 @@ class Places:
         """End what forks."""
         for place in self._all:
             place.close()
-
-
-def _sentence(said: str, code: int) -> str:
-    """What a failed fit said in the end."""
-    lines = [line for line in said.splitlines() if line.startswith("dainr: ")] or said.strip().splitlines()[-1:]
-    return lines[-1] if lines else f"dainr: the fit was killed ({code}); is memory short?"

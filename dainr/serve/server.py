@@ -39,7 +39,7 @@ class Server:
         self._stack = ExitStack()
         root = _temporary_root(self._stack) if keep is None else _made(keep)
         self._stack.enter_context(alone_in(root, "another dainr serve"))
-        places = Places(jobs)
+        places = Places(jobs, offer.started.options)
         self._stack.callback(places.close)
         self._house = House(offer, limits, places, root, keep is not None, self._stopping)
         self._sessions: dict[Session, threading.Thread] = {}

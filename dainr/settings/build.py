@@ -49,9 +49,9 @@ def build_config(kind: type[Config], preset: Mapping[str, Any], pairs: Sequence[
     Old names are understood, and said. Raises BadRequest for an unknown or ambiguous key and for a value of the wrong
     type.
     """
-    old_names = [key for key in (*preset, *(pair.partition("=")[0].strip() for pair in pairs)) if key in _renamed(kind)]
+    old_names = [key for key in (*preset, *(pair.partition("=")[0].strip() for pair in pairs)) if key in renamed(kind)]
     for key in dict.fromkeys(old_names):
-        log.warning("the setting %s is called %s now", key, _renamed(kind)[key])
+        log.warning("the setting %s is called %s now", key, renamed(kind)[key])
     values = dict(_flatten(with_new_names(kind, preset)))
     known = dict(_leaves(kind))
     for path in values:
@@ -72,17 +72,17 @@ def by_path(kind: type, pairs: Sequence[str]) -> dict[str, str]:
         key, equals, text = pair.partition("=")
         if not equals:
             raise BadRequest(f"--set {pair}", "there is no = in it", "write --set key=value")
-        found[_find(_renamed(kind).get(key.strip(), key.strip()), known)] = text.strip()
+        found[_find(renamed(kind).get(key.strip(), key.strip()), known)] = text.strip()
     return found
 
 
 def with_new_names(kind: type, values: Mapping[str, Any]) -> dict[str, Any]:
     """Settings under the names they have now, such as those of a run made before they were renamed."""
-    return {_renamed(kind).get(key, key): value for key, value in values.items()}
+    return {renamed(kind).get(key, key): value for key, value in values.items()}
 
 
-def _renamed(kind: type) -> Mapping[str, str]:
-    """The old names of settings and their new ones."""
+def renamed(kind: type) -> Mapping[str, str]:
+    """The old names of settings of a config dataclass, and their new ones."""
     return getattr(kind, "RENAMED", {})
 
 

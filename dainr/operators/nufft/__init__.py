@@ -14,6 +14,7 @@ import torch
 from jaxtyping import Float
 
 from dainr.errors import BadRequest, MissingBackend
+from dainr.machine.kept import kept
 from dainr.operators.fourier import FourierOperator
 
 # name -> module, class, package it needs, devices it runs on; in order of preference when the clock cannot tell
@@ -53,6 +54,7 @@ def why_missing(name: str) -> str | None:
     return None
 
 
+@kept()
 def make_nufft(
     name: str,
     points: Sequence[Float[np.ndarray, "_ 2"]],
@@ -78,6 +80,7 @@ def make_nufft(
     return getattr(importlib.import_module(module), operator)(points, matrix, n_coils, device)
 
 
+@kept(depends_on=lambda points, *others: (len(points), *others))  # where they lie takes no time
 def choose_backend(
     points: Float[np.ndarray, "point 2"], matrix: tuple[int, int], n_coils: int, device: torch.device
 ) -> tuple[str, dict[str, float]]:

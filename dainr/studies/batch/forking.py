@@ -62,11 +62,17 @@ class Forker:
                 start_new_session=apart,
             )
 
-    def start(self, arguments: Sequence[str], environment: Mapping[str, str]) -> "ForkedCommand | None":
-        """A command that runs, with these variables beside what the process has; None where it can fork none."""
+    def start(
+        self, arguments: Sequence[str], environment: Mapping[str, str], stdin: int | None = None
+    ) -> "ForkedCommand | None":
+        """A command that runs, with these variables beside what the process has; None where it can fork none.
+
+        `stdin`: an open file that it has as that.
+        """
         said, theirs = os.pipe()
+        files = [theirs] if stdin is None else [theirs, stdin]
         try:
-            socket.send_fds(self._questions, [pickle.dumps((Path.cwd(), arguments, dict(environment)))], [theirs])
+            socket.send_fds(self._questions, [pickle.dumps((Path.cwd(), arguments, dict(environment)))], files)
             begun = self._questions.recv(LONGEST)
         except OSError:
             begun = b""
@@ -170,7 +176,7 @@ def serve(program: str) -> None:
         import_module(module)
     gc.freeze()  # every slice ends with a collection of garbage, which need not look at what is loaded
     while True:
-        question, files, *_ = socket.recv_fds(questions, LONGEST, 1)
+        question, files, *_ = socket.recv_fds(questions, LONGEST, 2)
         if not question:
             return
         if not files:  # a signal for one that had ended
@@ -179,9 +185,10 @@ def serve(program: str) -> None:
         if process == 0:
             questions.close()
             signal.signal(signal.SIGHUP, hangs_up)
-            _command(program, question, files[0], parent)
+            _command(program, question, files, parent)
             return
-        os.close(files[0])
+        for file in files:
+            os.close(file)
         questions.send(BEGUN)
         _attend(process, questions)
 
@@ -203,7 +210,7 @@ def _attend(process: int, questions: socket.socket) -> None:
     questions.send(str(os.waitstatus_to_exitcode(os.waitpid(process, 0)[1])).encode())
 
 
-def _command(program: str, question: bytes, said: int, parent: int) -> None:
+def _command(program: str, question: bytes, files: Sequence[int], parent: int) -> None:
     """In the forked process: the command, as if it had been started."""
     end_with_parent()
     folder, arguments, environment = pickle.loads(question)
@@ -211,8 +218,9 @@ def _command(program: str, question: bytes, said: int, parent: int) -> None:
         return
     if _prctl is not None:
         _prctl(NAME, f"dainr {arguments[0]}".encode())
-    os.dup2(said, 2)
-    os.close(said)
+    for file, handle in zip(files, (2, 0), strict=False):
+        os.dup2(file, handle)
+        os.close(file)
     sys.stderr = open(2, "w", buffering=1, errors="backslashreplace", closefd=False)  # noqa: SIM115 - as at a start
     os.chdir(folder)
     os.environ.update(environment)

@@ -1,0 +1,82 @@
+"""What a process that fits one scan after another keeps from each for the next; others keep nothing.
+
+Transforms, density weights and the race that chooses a transform depend on the trajectory, the matrix and the coils
+alone, which two scans of one protocol share. What the scan before the last had and the last had not is let go.
+"""
+
+import functools
+import hashlib
+from collections.abc import Callable, Hashable, Sequence
+from typing import Any, TypeVar
+
+import numpy as np
+
+MOST = 64  # results of one scan: of many slices, each with a trajectory of its own, only the last ones'
+
+Result = TypeVar("Result", bound=Callable[..., Any])
+
+
+class _Kept:
+    """Results by what they were computed from: of this scan, and of the one before."""
+
+    def __init__(self) -> None:
+        self.of_this: dict[Hashable, Any] | None = None  # None: nothing is kept
+        self.of_last: dict[Hashable, Any] = {}
+
+    def next_scan(self) -> None:
+        """Another scan begins: what the last one had is kept for it."""
+        self.of_this, self.of_last = {}, self.of_this or {}
+
+    def result(self, key: Hashable, compute: Callable[[], Any]) -> Any:
+        """The result of that key, computed where it is not there."""
+        assert self.of_this is not None
+        if key not in self.of_this:
+            value = self.of_last[key] if key in self.of_last else compute()
+            while len(self.of_this) >= MOST:
+                del self.of_this[next(iter(self.of_this))]
+            self.of_this[key] = value
+        return self.of_this[key]
+
+
+_results = _Kept()
+
+
+def next_scan() -> None:
+    """Keep results from now on: those of the scan that ends here for the one that begins."""
+    _results.next_scan()
+
+
+def forget() -> None:
+    """Keep nothing any more."""
+    _results.of_this, _results.of_last = None, {}
+
+
+def kept(depends_on: Callable[..., Any] | None = None) -> Callable[[Result], Result]:
+    """Decorator of a function whose results nobody changes: they are kept where `next_scan` was called.
+
+    `depends_on` makes of its arguments what the result depends on; without it, that is all of them.
+    """
+
+    def decorate(function: Result) -> Result:
+        @functools.wraps(function)
+        def found(*arguments: Any) -> Any:
+            if _results.of_this is None:
+                return function(*arguments)
+            named = depends_on(*arguments) if depends_on is not None else arguments
+            key = (function.__module__, function.__qualname__, _key(named))
+            return _results.result(key, lambda: function(*arguments))
+
+        return found  # type: ignore[return-value]
+
+    return decorate
+
+
+def _key(value: Any) -> Hashable:
+    """What tells an argument from others; of an array its bytes, in short."""
+    if isinstance(value, np.ndarray):
+        content = hashlib.blake2b(np.ascontiguousarray(value).data, digest_size=16).digest()
+        return value.shape, value.dtype.str, content
+    if isinstance(value, Sequence) and not isinstance(value, str | bytes):
+        return tuple(map(_key, value))
+    found: Hashable = value
+    return found

@@ -1,0 +1,52 @@
+"""The process that fits one stream after another."""
+
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager, nullcontext
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from dainr.runs.folder import RunFolder
+from dainr.serve.fits import FitFailed, Job, Place
+from tests.serve import stream
+from tests.serve.conftest import GRIDDING
+
+
+@contextmanager
+def place() -> Iterator[Place]:
+    found = Place(dict(os.environ), GRIDDING)
+    try:
+        yield found
+    finally:
+        found.close()
+
+
+@pytest.fixture
+def job(radial_stream: Path, tmp_path: Path) -> Any:
+    (tmp_path / "stream.mrd").write_bytes(stream(radial_stream))
+    return lambda name, options=GRIDDING: Job(str(tmp_path / "stream.mrd"), "1", str(tmp_path / name), options)
+
+
+def test_one_process_fits_several_scans_and_another_comes_after_one_that_failed(job: Any, tmp_path: Path) -> None:
+    with place() as here:
+        here.fit(job("one"), 60, lambda end: nullcontext())
+        first = here._worker
+        here.fit(job("two"), 60, lambda end: nullcontext())
+        assert here._worker is first
+        with pytest.raises(FitFailed, match=r"dainr: .*broken\.mrd: No such file"):
+            broken = Job(str(tmp_path / "broken.mrd"), "1", str(tmp_path / "three"), GRIDDING)
+            here.fit(broken, 60, lambda end: nullcontext())
+        here.fit(job("four"), 60, lambda end: nullcontext())
+        assert here._worker is not first
+    assert all(RunFolder(tmp_path / name).is_complete for name in ("one", "two", "four"))
+
+
+def test_two_scans_of_one_protocol_share_what_their_trajectory_tells(job: Any, tmp_path: Path) -> None:
+    raced = {"method": "gridding", "device": "cpu"}
+    with place() as here:
+        for name in ("one", "two"):
+            here.fit(job(name, raced), 60, lambda end: nullcontext())
+    one, two = (RunFolder(tmp_path / name).read_record()["choices"] for name in ("one", "two"))
+    assert one["nufft_seconds_per_frame"] == two["nufft_seconds_per_frame"]
