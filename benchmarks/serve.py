@@ -1,10 +1,14 @@
 """How long a scan waits for its images: a server that is ready, one just started, and `dainr fit` as a command.
 
-    python -m benchmarks.serve [--repeats 3] [--iterations 200] [--matrix 128] [-o serve.md]
+    python -m benchmarks.serve [--repeats 3] [--iterations 200] [--matrix 128] [--hold 8] [--slices 4] [-o serve.md]
 
 Seconds from the last readout to the first and to the last image at the client; of the command, from its start to its
 end, when its cine is on the disk. The fits are the same: how long each took by its own record is told as well, and what
-was around it.
+was around it. A scan is sent as fast as the client can, and then at a scanner's pace: its readouts evenly over a
+breath-hold of `--hold` seconds. A stack is sent at that pace too, a breath-hold for each of its slices, as large and
+fitted as long as the other scan; its slices are fitted while others are sent, so that first images may be there before
+the last readout: their seconds are then below zero. The server is started anew for each repeat, and the command runs
+after it.
 """
 
 import argparse
@@ -14,6 +18,7 @@ import statistics
 import subprocess
 import sys
 import tempfile
+import threading
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -22,24 +27,35 @@ from pathlib import Path
 from typing import Any, BinaryIO, cast
 
 import ismrmrd
+import numpy as np
 from ismrmrd.serialization import ConfigFile
 
 from benchmarks.common import DAINR, Report, add_common, heading, run_dainr, say, table, warm_up
 from dainr.io.scans.ismrmrd_file import acquisition_parts, read_document
 from dainr.io.scans.ismrmrd_messages import OF_IMAGES, Document, Messages, Writer
 from dainr.io.scans.ismrmrd_write import GROUP, write_ismrmrd
+from dainr.scan import OF_A_SLICE, Scan
 from dainr.simulate import SimulationConfig, simulate_phantom
 
-PAUSE_S = 5.0  # between two scans: the first one's report is then made
+PAUSE_S = 3.0  # between two scans: the first one's report is then made
+ROWS = (
+    "a server just started",
+    "a server that is ready",
+    "the same, at a scanner's pace",
+    "`dainr fit`",
+)
 
 
 @dataclass(frozen=True)
 class Waited:
-    """Seconds from the last readout to the first and to the last image, and those of preparation and fit in them."""
+    """Seconds from the last readout to the first and to the last image, those of preparation and fit in them, and how
+    long the scan was sent.
+    """
 
     first: float
     last: float
     fit: float
+    sending: float | None = None
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
@@ -50,41 +66,77 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--repeats", type=int, default=3)
     parser.add_argument("--iterations", type=int, default=200)
     parser.add_argument("--matrix", type=int, default=128)
+    parser.add_argument("--hold", type=float, default=8.0)
+    parser.add_argument("--slices", type=int, default=4, help="of the stack; 0: none is measured")
     asked = parser.parse_args(arguments)
     options = ["--device", asked.device, "--iterations", str(asked.iterations)]
     options += [part for pair in asked.pairs for part in ("--set", pair)]
     warm_up(["default"], asked.device)
-    found: dict[str, list[Waited]] = {"a server that is ready": [], "a server just started": [], "`dainr fit`": []}
     with tempfile.TemporaryDirectory() as folder:
-        scan = Path(folder) / "scan.h5"
-        write_ismrmrd(simulate_phantom(SimulationConfig(matrix=asked.matrix, frames=16, coils=8, spokes=13)), scan)
-        for repeat in range(asked.repeats):
-            kept = Path(folder) / f"kept{repeat}"
-            with served([*options, "--keep", str(kept)]) as port:
-                found["a server just started"].append(waited(scan, port, kept))
-                time.sleep(PAUSE_S)
-                found["a server that is ready"].append(waited(scan, port, kept))
-            done = run_dainr("fit", scan, "-o", Path(folder) / "run", "--force", "-q", *options)
-            if done.code:
-                raise RuntimeError(done.why)
-            found["`dainr fit`"].append(Waited(done.seconds, done.seconds, seconds_of(Path(folder) / "run")))
-            say(f"{repeat + 1} of {asked.repeats}")
+        scan = simulate_phantom(SimulationConfig(matrix=asked.matrix, frames=16, coils=8, spokes=13))
+        found = of_one_slice(scan, Path(folder), options, asked.repeats, asked.hold)
+        if asked.slices > 1:
+            found |= of_a_stack(stack_of(scan, asked.slices), Path(folder), options, asked.hold)
     report = Report(asked.output)
     report.add(heading("From the last readout to the images", "serve", arguments, asked.device))
-    columns = ("", "first image", "last image", "preparation and fit", "around them")
+    columns = ("", "sending", "first image", "last image", "preparation and fit", "around them")
     report.add(table(columns, [[name, *cells(those)] for name, those in found.items()]))
-    report.add(f"Seconds, medians of {asked.repeats}.")
+    report.add(f"Seconds, medians of {asked.repeats}; those of a stack were measured once.")
+
+
+def of_one_slice(scan: Scan, folder: Path, options: list[str], repeats: int, hold_s: float) -> dict[str, list[Waited]]:
+    """The rows of a scan of one slice: each repeat starts a server, and after it comes the command."""
+    found: dict[str, list[Waited]] = {name: [] for name in ROWS}
+    path = folder / "scan.h5"
+    write_ismrmrd(scan, path)
+    for repeat in range(repeats):
+        kept = folder / f"kept{repeat}"
+        with served([*options, "--keep", str(kept)]) as port:
+            for name, sending_s in zip(ROWS, (0.0, 0.0, hold_s), strict=False):
+                found[name].append(waited(path, port, kept, sending_s))
+                time.sleep(PAUSE_S)
+        found[ROWS[-1]].append(of_command(path, folder / "run", options))
+        say(f"{repeat + 1} of {repeats}")
+    return found
+
+
+def of_a_stack(stack: Scan, folder: Path, options: list[str], hold_s: float) -> dict[str, list[Waited]]:
+    """The rows of a stack that is sent at a scanner's pace."""
+    path, kept, n = folder / "stack.h5", folder / "kept_stack", stack.n_slices
+    write_ismrmrd(stack, path)
+    with served([*options, "--keep", str(kept)]) as port:
+        time.sleep(PAUSE_S)
+        paced = waited(path, port, kept, n * hold_s)
+    rows = {f"{n} slices, at a scanner's pace": [paced]}
+    return rows | {f"{n} slices, `dainr fit`": [of_command(path, folder / "run", options)]}
+
+
+def stack_of(scan: Scan, n_slices: int) -> Scan:
+    """So many slices, each measured as the one of the scan."""
+    arrays = {name: getattr(scan, name) for name in OF_A_SLICE if name not in ("reference", "phase")}
+    parts: dict[str, Any] = {n: None if array is None else np.repeat(array, n_slices, 0) for n, array in arrays.items()}
+    return scan.changed(reference=None, phase=None, **parts)
+
+
+def of_command(scan: Path, run: Path, options: list[str]) -> Waited:
+    """The whole command."""
+    done = run_dainr("fit", scan, "-o", run, "--force", "-q", *options)
+    if done.code:
+        raise RuntimeError(done.why)
+    return Waited(done.seconds, done.seconds, seconds_of(run))
 
 
 def cells(those: Sequence[Waited]) -> list[str]:
     """The medians, as cells of the table."""
     columns = (
-        (w.first for w in those),
-        (w.last for w in those),
-        (w.fit for w in those),
-        (w.last - w.fit for w in those),
+        [w.first for w in those],
+        [w.last for w in those],
+        [w.fit for w in those],
+        [w.last - w.fit for w in those],
     )
-    return [f"{statistics.median(values):.1f}" for values in columns]
+    sent = [w.sending for w in those if w.sending is not None]
+    sending = f"{statistics.median(sent):.1f}" if sent else ""
+    return [sending, *(f"{statistics.median(values):.1f}" for values in columns)]
 
 
 def seconds_of(run: Path) -> float:
@@ -111,31 +163,45 @@ def served(options: Sequence[str]) -> Iterator[int]:
         process.stderr.close()
 
 
-def waited(scan: Path, port: int, kept: Path) -> Waited:
-    """Send a scan, and take the times at which its images come; `kept` is the server's folder."""
+def waited(scan: Path, port: int, kept: Path, sending_s: float) -> Waited:
+    """Send a scan in so many seconds, and take the times at which its images come; `kept` is the server's folder."""
+    readouts: list[Any] = []
+    for part in acquisition_parts(scan, GROUP):
+        columns = zip(part.head, part.data, part.trajectory, strict=True)
+        readouts += [ismrmrd.Acquisition(head.tobytes(), data, points) for head, data, points in columns]
+    times, texts = list[float](), list[str]()
     with socket.create_connection(("127.0.0.1", port)) as connection:
         sink, source = (cast(BinaryIO, connection.makefile(mode)) for mode in ("wb", "rb"))
+
+        def receive() -> None:
+            for item in Messages(source, "server", OF_IMAGES):
+                if isinstance(item, str):
+                    texts.append(item)
+                else:
+                    times.append(time.perf_counter())
+
+        receiver = threading.Thread(target=receive)
+        receiver.start()
+        begun_at = time.perf_counter()
         writer = Writer(sink)
         writer.send(ConfigFile("default"))
         writer.send(Document(read_document(scan, GROUP)))
-        readouts: list[Any] = []
-        for part in acquisition_parts(scan, GROUP):
-            columns = zip(part.head, part.data, part.trajectory, strict=True)
-            readouts += [ismrmrd.Acquisition(head.tobytes(), data, points) for head, data, points in columns]
-        for readout in readouts:
+        for number, readout in enumerate(readouts):
+            if sending_s:
+                time.sleep(max(0.0, begun_at + sending_s * number / len(readouts) - time.perf_counter()))
             writer.send(readout)
+            if sending_s:
+                writer.flush()
         writer.close()
-        last_readout, times, texts = time.perf_counter(), list[float](), list[str]()
-        for item in Messages(source, "server", OF_IMAGES):
-            if isinstance(item, str):
-                texts.append(item)
-            else:
-                times.append(time.perf_counter() - last_readout)
+        writer.flush()
+        last_readout = time.perf_counter()
+        receiver.join()
         sink.close()
         source.close()
     if not times:
         raise RuntimeError(f"no images came: {texts}")
-    return Waited(times[0], times[-1], seconds_of(max(kept.glob("*/run"))))
+    first, last = times[0] - last_readout, times[-1] - last_readout
+    return Waited(first, last, seconds_of(max(kept.glob("*/run"))), last_readout - begun_at)
 
 
 if __name__ == "__main__":

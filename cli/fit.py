@@ -16,6 +16,7 @@ from .progress import Progress
 from .resume import stored_reading, stored_run
 
 if TYPE_CHECKING:
+    from dainr.methods.slices import BesideRun
     from dainr.runs.folder import RunFolder
     from dainr.runs.run import Request
     from dainr.scan import Scan
@@ -95,8 +96,17 @@ def new_run(scan: Path, sha256: str, asked: options.Asked) -> tuple["Request", A
     return Request(method, preset, printable(str(scan)), sha256, binning, reading), config
 
 
-def run(folder: "RunFolder", scan: "Scan", request: "Request", config: Any, resume: bool, progress: Progress) -> None:
-    """The run itself, and in the end what it found."""
+def run(
+    folder: "RunFolder",
+    scan: "Scan",
+    request: "Request",
+    config: Any,
+    resume: bool,
+    progress: Progress,
+    beside: "BesideRun | None" = None,
+) -> None:
+    """The run itself, and in the end what it found; `beside`: slices that are made already."""
+    from dainr.methods.slices import BesideRun
     from dainr.runs.folder import REPORT
     from dainr.runs.run import reconstruct_into
 
@@ -105,7 +115,9 @@ def run(folder: "RunFolder", scan: "Scan", request: "Request", config: Any, resu
     gc.freeze()  # every slice ends with a collection of garbage, which need not look at what is loaded
     with Interrupt() as interrupt:
         try:
-            recon = reconstruct_into(folder, scan, request, config, [progress], resume, lambda: interrupt.requested)
+            recon = reconstruct_into(
+                folder, scan, request, config, [progress], resume, lambda: interrupt.requested, beside or BesideRun()
+            )
         finally:
             progress.close()
     for finding in folder.read_record()["verdict"]:

@@ -10,14 +10,16 @@ import os
 import select
 import sys
 from collections.abc import Mapping
+from dataclasses import replace
 from importlib import import_module
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import typer
 from typer.main import get_command
 
 from dainr.machine.kept import next_scan
+from dainr.serve.worker import DONE, Job
 from dainr.settings.presets import DEFAULT_METHOD
 
 from . import fit
@@ -26,14 +28,22 @@ from .options import Asked, read_binning
 from .progress import Progress
 from .resume import stored_reading, stored_run
 
-for module in ("matplotlib.figure", "matplotlib.backends.backend_svg"):  # what a report is drawn by
+for module in (
+    "dainr.serve.following",
+    "dainr.serve.slices",
+    "matplotlib.figure",
+    "matplotlib.backends.backend_svg",
+):  # what a report is drawn by
     import_module(module)
+
+if TYPE_CHECKING:
+    from dainr.methods.slices import MadeSlice
+    from dainr.runs.folder import RunFolder
+    from dainr.scan import Scan
 
 log = logging.getLogger(__name__)
 
 FEW_STEPS = {"iterations": 12, "budget_s": 0, "coarse_steps": 4, "start_steps": 2}  # of a fit whose images nobody sees
-DONE = b"\n"
-
 app = typer.Typer(cls=Commands, pretty_exceptions_enable=False)
 
 
@@ -77,23 +87,45 @@ def warm_up(options: Mapping[str, Any]) -> None:
 
 
 def fit_stream(job: str) -> None:
-    """Fit the stream of a `dainr.serve.fits.Job`, or go on with its run."""
-    from dainr.io.scans import formats, ismrmrd_stream
+    """Fit the stream of a `dainr.serve.worker.Job`, or go on with its run."""
+    from dainr.methods import get_method
     from dainr.runs.folder import RunFolder
+    from dainr.serve.following import Following
+    from dainr.serve.slices import write_slice
 
-    content: dict[str, Any] = json.loads(job)
-    asked, resume = Asked(content["options"]), bool(content["resume"])
-    stream, folder = Path(content["stream"]), RunFolder(Path(content["folder"]))
+    content = Job(**json.loads(job))
+    asked, folder = Asked(content.options), RunFolder(Path(content.folder))
+    stream = Path(content.stream)
+    if content.resume or not content.slices:
+        _fit_whole(content, asked, folder)
+        return
+    request, config = fit.new_run(stream, content.sha256, asked)
+
+    def tell(one: "Scan", index: int, made: "MadeSlice") -> None:
+        write_slice(Path(content.slices), index, one, made, request.method)
+
+    following = Following(stream, asked.reading, asked.binning, get_method(request.method), tell)
+    scan = following.scan(config)
+    request = replace(request, sha256=content.sha256 or following.sha256)
     with folder.alone():
-        reading = stored_reading(folder.path, asked) if resume else asked.reading
+        fit.run(folder, scan, request, config, False, Progress(quiet=True), following.beside(scan))
+
+
+def _fit_whole(job: Job, asked: Asked, folder: "RunFolder") -> None:
+    """The same, of a stream that is there as a whole and whose slices nobody waits for."""
+    from dainr.io.scans import formats, ismrmrd_stream
+
+    stream = Path(job.stream)
+    with folder.alone():
+        reading = stored_reading(folder.path, asked) if job.resume else asked.reading
         scan = formats.read_by(ismrmrd_stream, stream, reading)
-        if resume:
-            request, config = stored_run(folder, Asked({}), content["sha256"])
+        if job.resume:
+            request, config = stored_run(folder, Asked({}), job.sha256)
             binning = read_binning(request.binning)
         else:
-            request, config = fit.new_run(stream, content["sha256"], asked)
+            request, config = fit.new_run(stream, job.sha256, asked)
             binning = asked.binning
-        fit.run(folder, binning.applied(scan), request, config, resume, Progress(quiet=True))
+        fit.run(folder, binning.applied(scan), request, config, job.resume, Progress(quiet=True))
 
 
 def main() -> None:

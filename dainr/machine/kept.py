@@ -63,7 +63,7 @@ def kept(depends_on: Callable[..., Any] | None = None) -> Callable[[Result], Res
             if _results.of_this is None:
                 return function(*arguments)
             named = depends_on(*arguments) if depends_on is not None else arguments
-            key = (function.__module__, function.__qualname__, _key(named))
+            key = (function.__module__, function.__qualname__, digest(named))
             return _results.result(key, lambda: function(*arguments))
 
         return found  # type: ignore[return-value]
@@ -71,12 +71,12 @@ def kept(depends_on: Callable[..., Any] | None = None) -> Callable[[Result], Res
     return decorate
 
 
-def _key(value: Any) -> Hashable:
+def digest(value: Any) -> Hashable:
     """What tells an argument from others; of an array its bytes, in short."""
     if isinstance(value, np.ndarray):
         content = hashlib.blake2b(np.ascontiguousarray(value).data, digest_size=16).digest()
         return value.shape, value.dtype.str, content
     if isinstance(value, Sequence) and not isinstance(value, str | bytes):
-        return tuple(map(_key, value))
+        return tuple(map(digest, value))
     found: Hashable = value
     return found

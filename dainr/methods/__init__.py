@@ -13,6 +13,7 @@ from dainr.errors import BadRequest
 from dainr.fields.field import DynamicField
 from dainr.fit.state import Checkpoint, Observer, RunState
 from dainr.methods.recon import Recon
+from dainr.methods.slices import BesideRun, MadeSlice
 from dainr.scan import Scan
 from dainr.settings.build import build_config
 from dainr.settings.presets import choose_preset, read_preset
@@ -48,9 +49,26 @@ class Method(Protocol):
         ...
 
     def __call__(
-        self, scan: Scan, config: Any, observers: Sequence[Observer] = (), resume: RunState | None = None
+        self,
+        scan: Scan,
+        config: Any,
+        observers: Sequence[Observer] = (),
+        resume: RunState | None = None,
+        beside: BesideRun = BesideRun(),
     ) -> Recon:
         """Reconstruct a scan whose readouts are binned and in frame order."""
+        ...
+
+    def make(
+        self,
+        scan: Scan,
+        index: int,
+        config: Any,
+        observers: Sequence[Observer] = (),
+        begun: Checkpoint | None = None,
+        place: tuple[int, int] | None = None,
+    ) -> MadeSlice:
+        """Reconstruct one slice of such a scan; `place`: what it is called, and of how many it is one."""
         ...
 
     def restore(

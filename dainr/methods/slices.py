@@ -4,7 +4,7 @@ import gc
 import logging
 import math
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import Any
@@ -70,20 +70,42 @@ class SliceResult:
     kept: dict[str, Tensor] | None = None  # of a network that renders nothing but the images
 
 
+@dataclass(frozen=True, eq=False)
+class MadeSlice:
+    """A slice that is reconstructed, in the units of the image."""
+
+    images: Complex[np.ndarray, "frame y x"]
+    gridded: Float[np.ndarray, "frame y x"]  # magnitudes of the gridded frames
+    error_map: Float[np.ndarray, "frame y x"] | None
+    scale: float  # image units per unit of the fit
+    frame_times: Float[np.ndarray, " frame"]  # s
+    record: dict[str, Any]
+    result: SliceResult  # what is left of it, without images
+
+
+@dataclass(frozen=True, eq=False)
+class BesideRun:
+    """Slices that were made before the run of their scan began, and who is told of each that is there."""
+
+    made: Mapping[int, MadeSlice] = field(default_factory=dict)
+    config: Any = None  # by which they were made: by another they are made anew
+    tell: Callable[[int, MadeSlice], None] = lambda index, made: None
+
+
 class _ErrorMaps:
-    """The error maps of the slices in image units, on disk; none where no slice has one."""
+    """The error maps of the slices, on disk; none where no slice has one."""
 
     def __init__(self, shape: tuple[int, ...]) -> None:
         self.shape = shape
         self.maps: np.ndarray | None = None
 
-    def add(self, index: int, error_map: np.ndarray | None, scale: float) -> None:
-        """Keep that of a slice, which is in the units of its fit."""
+    def add(self, index: int, error_map: np.ndarray | None) -> None:
+        """Keep that of a slice."""
         if error_map is None:
             return
         if self.maps is None:
             self.maps = disk.zeros(self.shape, np.float32)
-        self.maps[index] = scale * error_map
+        self.maps[index] = error_map
         disk.release(self.maps[index])
 
 
@@ -122,8 +144,42 @@ class SliceMethod:
         config, record = resolve_common(scan, config)
         return replace(config, prepare=replace(config.prepare, holdout=0.0)), record
 
+    def make(
+        self,
+        scan: Scan,
+        index: int,
+        config: Any,
+        observers: Sequence[Observer] = (),
+        begun: Checkpoint | None = None,
+        place: tuple[int, int] | None = None,
+    ) -> MadeSlice:
+        """Reconstruct a slice, or what is left to do of it; `place`: what it is called, and of how many it is one."""
+        place = place or (index, scan.n_slices)
+        with memory_for(f"preparing slice {place[0]}"):
+            part = _prepared_slice(scan, index, config, place)
+            prepared = part.prepared
+            gridded = np.abs(prepared.scale * part.gridded.cpu().numpy())
+        with memory_for(f"reconstructing slice {place[0]}"):
+            result = self.of_slice(part, config, observers, begun)
+        if result.model is not None:
+            put_away(result.model)
+        return MadeSlice(
+            images=prepared.scale * result.images.cpu().numpy(),
+            gridded=gridded,
+            error_map=None if result.error_map is None else prepared.scale * result.error_map,
+            scale=prepared.scale,
+            frame_times=prepared.frame_times,
+            record={"prepare": prepared.record} | result.record,
+            result=replace(result, images=torch.empty(0), error_map=None),
+        )
+
     def __call__(
-        self, scan: Scan, config: Any, observers: Sequence[Observer] = (), resume: RunState | None = None
+        self,
+        scan: Scan,
+        config: Any,
+        observers: Sequence[Observer] = (),
+        resume: RunState | None = None,
+        beside: BesideRun = BesideRun(),
     ) -> Recon:
         """Reconstruct every slice. Resuming keeps the slices that are done.
 
@@ -133,22 +189,21 @@ class SliceMethod:
         started, resume = time.perf_counter(), resume or RunState()
         images = disk.zeros((scan.n_slices, scan.n_frames, *scan.matrix), np.complex64)
         gridded, results, records = disk.zeros(images.shape, np.float32), list[SliceResult](), list[dict[str, Any]]()
-        scales, times, errors = list[float](), np.zeros(0), _ErrorMaps(images.shape)
+        scales, times, errors, before = list[float](), np.zeros(0), _ErrorMaps(images.shape), 0.0
         for index in range(scan.n_slices):
-            with memory_for(f"preparing slice {index}"):
-                part = _prepared_slice(scan, index, config)
-                gridded[index] = np.abs(part.prepared.scale * part.gridded.cpu().numpy())
-            with memory_for(f"reconstructing slice {index}"):
-                result = self.of_slice(part, config, observers, resume.of_slice(index))
-            images[index] = part.prepared.scale * result.images.cpu().numpy()
-            errors.add(index, result.error_map, part.prepared.scale)
-            if result.model is not None:
-                put_away(result.model)
-            records.append({"prepare": part.prepared.record} | result.record)
-            results.append(replace(result, images=torch.empty(0), error_map=None))
-            scales.append(part.prepared.scale)
-            times = part.prepared.frame_times if index == 0 else times
-            del part, result
+            made = beside.made.get(index) if beside.config == config else None
+            if made is None:
+                made = self.make(scan, index, config, observers, resume.of_slice(index))
+            else:
+                before += sum(made.result.seconds.values())
+            images[index], gridded[index] = made.images, made.gridded
+            errors.add(index, made.error_map)
+            records.append(made.record)
+            results.append(made.result)
+            scales.append(made.scale)
+            times = made.frame_times if index == 0 else times
+            beside.tell(index, made)
+            del made
             _end_slice(images[index], gridded[index])
             if results[-1].state.stopped == "interrupted":
                 break
@@ -156,8 +211,8 @@ class SliceMethod:
         networks = tuple(r.kept for r in results if r.kept is not None)
         return Recon(
             method=self.name,
-            cine=_cine(scan, images[:n], times, records[0]["prepare"]["frame_times"] == MEASURED),
-            record={"slices": records} | _totals(results, time.perf_counter() - started),
+            cine=cine_of(scan, images[:n], times, records[0]),
+            record={"slices": records} | _totals(results, time.perf_counter() - started + before),
             gridded=gridded[:n],
             fields=models,
             scales=tuple(scales) if models or networks else (),
@@ -177,8 +232,9 @@ class SliceMethod:
         return ()
 
 
-def _cine(scan: Scan, images: np.ndarray, times: np.ndarray, measured: bool) -> Cine:
-    """The images in the geometry of the scan; `measured`: whether the times of the frames are."""
+def cine_of(scan: Scan, images: np.ndarray, times: np.ndarray, record: Mapping[str, Any]) -> Cine:
+    """The images in the geometry of the scan; the record of a slice tells whether the times of frames are measured."""
+    measured = record["prepare"]["frame_times"] == MEASURED
     return Cine(
         data=images,
         times=times,
@@ -199,20 +255,20 @@ def _summary(state: FitState) -> dict[str, Any]:
     return {"iterations": how}
 
 
-def _prepared_slice(scan: Scan, index: int, config: MethodConfig) -> Slice:
+def _prepared_slice(scan: Scan, index: int, config: MethodConfig, place: tuple[int, int]) -> Slice:
     """A slice with its samples on the device; what was found and done is logged."""
     begun_at = time.perf_counter()
     prepared = prepare_slice(scan, index, config.prepare, config.seed)
-    log.info("slice %d: noise from the %s", index, prepared.record["noise_from"])
-    log.info("slice %d: coil maps %s", index, prepared.record["coil_maps"])
+    log.info("slice %d: noise from the %s", place[0], prepared.record["noise_from"])
+    log.info("slice %d: coil maps %s", place[0], prepared.record["coil_maps"])
     if "gradient_delays_samples" in prepared.record:
-        log.info("slice %d: gradient delays corrected", index)
+        log.info("slice %d: gradient delays corrected", place[0])
     if "spoke_phase_rad" in prepared.record:
-        log.info("slice %d: phases of spokes by their direction corrected", index)
+        log.info("slice %d: phases of spokes by their direction corrected", place[0])
     if "outside_energy" in prepared.record:
-        log.info("slice %d: still signal from outside the field of view removed", index)
+        log.info("slice %d: still signal from outside the field of view removed", place[0])
     data = frame_data(prepared, ~prepared.held_out, config.nufft, resolve_device(config.device))
-    return Slice(prepared, data, (index, scan.n_slices), begun_at)
+    return Slice(prepared, data, place, begun_at)
 
 
 def _totals(results: Sequence[SliceResult], total: float) -> dict[str, Any]:

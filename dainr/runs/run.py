@@ -27,6 +27,7 @@ from dainr.machine.shortage import memory_for
 from dainr.machine.threads import WAITING
 from dainr.methods import get_method
 from dainr.methods.recon import Recon
+from dainr.methods.slices import BesideRun
 from dainr.report import build_report
 from dainr.runs.folder import CINE, REPORT, STATE, RunFolder
 from dainr.runs.stored import ANEW, RESUMED, check_id, damaged
@@ -60,12 +61,14 @@ def reconstruct_into(
     observers: Sequence[Observer] = (),
     resume: bool = False,
     stop_requested: Callable[[], bool] = lambda: False,
+    beside: BesideRun = BesideRun(),
 ) -> Recon:
     """Run the method of the request on a binned scan and leave everything in the folder.
 
-    Resuming goes on from the folder's state. Raises Interrupted once `stop_requested` and the state is saved, Diverged,
-    OutOfMemory, and NoRoom, at once where the cine has no room on the disk. A scan or request that turns out bad before
-    the first step leaves no folder, and leaves a run that was to be replaced as it was.
+    Resuming goes on from the folder's state; slices in `beside` are made already. Raises Interrupted once
+    `stop_requested` and the state is saved, Diverged, OutOfMemory, and NoRoom, at once where the cine has no room on
+    the disk. A scan or request that turns out bad before the first step leaves no folder, and leaves a run that was to
+    be replaced as it was.
     """
     with folder.alone():
         check_room(folder.file(CINE), SERIES * COMPLEX_BYTES * scan.n_slices * scan.n_frames * math.prod(scan.matrix))
@@ -87,7 +90,8 @@ def reconstruct_into(
 
         asked = {"run": request.__dict__, "config": config_dict(config)}
         with folder.beginning(asked, record, resume) as begin:
-            recon = method(scan, config, [begin, folder.log, folder.checkpoint, stop_when_asked, *observers], state)
+            watching = [begin, folder.log, folder.checkpoint, stop_when_asked, *observers]
+            recon = method(scan, config, watching, state, beside)
         finish(folder, recon, record | {"peak_memory_mb": peak_memory_mb(config.device)})
         return recon
 

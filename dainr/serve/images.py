@@ -1,8 +1,8 @@
 """Images as a scanner takes them: the place of the slice, its counters and times, and what they show, in attributes."""
 
 import re
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Collection, Iterator, Sequence
+from dataclasses import dataclass, replace
 from typing import Any
 
 import ismrmrd
@@ -63,20 +63,32 @@ def unit_of(record: dict[str, Any]) -> float:
     return (UNITS_S | RARE_S).get(record.get("scan", {}).get("time_unit", ""), TICK_S)
 
 
-def images_of(cine: Cine, series: Series, measured: Measured) -> Iterator[Any]:
-    """The images of a cine as `ismrmrd.Image`, slice by slice, numbered from 1."""
+def images_of(
+    cine: Cine, series: Series, measured: Measured, first: int = 0, leave_out: Collection[int] = ()
+) -> Iterator[Any]:
+    """The images of a cine as `ismrmrd.Image`, slice by slice, numbered from 1.
+
+    `first`: the number of its first slice in the whole cine; `leave_out`: slices that need not be there.
+    """
     largest = min(2**measured.bits - 1, LARGEST) if measured.bits else LARGEST
     peak = max((float(np.abs(part).max()) for part in cine.data), default=0.0)
     scale = largest / peak if series.pixels == "int16" and peak > 0 else 1.0
     white = scale * max(float(np.percentile(np.abs(part), WINDOW)) for part in cine.data)
-    number, oriented = 0, cine.affine is not None or cine.planes is not None
-    for volume, first in _volumes(cine):
+    oriented = cine.affine is not None or cine.planes is not None
+    if first and not oriented:  # where nothing says where slices lie, each lies on the one before
+        affine = cine.orientation()
+        affine[:3, 3] += first * affine[:3, 2]
+        cine = replace(cine, affine=affine)
+    for volume, begins in _volumes(cine):
         for index, frame in np.ndindex(*volume.data.shape[:2]):
-            number += 1
+            place = first + begins + index
+            if place in leave_out:
+                continue
             image = image_of(volume, index, frame)
             centre = np.array(image.position) if oriented else None
-            _measured_as(image, measured.of_slice(first + index, centre), volume.times[frame] - volume.times[0], series)
-            image.slice, image.image_index, image.image_series_index = first + index, number, SERIES[series.kind]
+            _measured_as(image, measured.of_slice(place, centre), volume.times[frame] - volume.times[0], series)
+            image.slice, image.image_index = place, place * volume.data.shape[1] + frame + 1
+            image.image_series_index = SERIES[series.kind]
             image = ismrmrd.Image(image.getHead(), data=_pixels(image.data, series.pixels, scale))
             image.image_type = ismrmrd.IMTYPE_COMPLEX if series.pixels == "complex" else ismrmrd.IMTYPE_MAGNITUDE
             image.meta = _attributes(series, image, scale, white)

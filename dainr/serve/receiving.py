@@ -1,6 +1,6 @@
 """What a client sends before its images: what it asks for, and the scan."""
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -25,16 +25,23 @@ class Received:
     order: Order | None = None  # once the first readout or waveform is there
     readouts: int = 0
     waveforms: int = 0
+    _told: bool = False  # that the scan has begun
     heads: dict[tuple[Any, ...], bytes] = field(default_factory=dict)  # of the first readout of each slice
 
-    def take_all(self, items: Iterable[Any], where: str, offer: Offer) -> bool:
+    def take_all(
+        self, items: Iterable[Any], where: str, offer: Offer, begun: Callable[[Order], None] = lambda order: None
+    ) -> bool:
         """Take the messages of a client; whether it has sent a scan, or only hung up again.
 
-        Raises BadScan for a scan without header or readouts, BadRequest for a configuration or parameter that is not
-        on offer, as soon as the first readout is there.
+        `begun` is told what is asked for as soon as the first readout is there. Raises BadScan for a scan without
+        header or readouts, BadRequest for a configuration or parameter that is not on offer, as soon as the first
+        readout is there.
         """
         for item in items:
             self.take(item, where, offer)
+            if self.readouts == 1 and self.order is not None and not self._told:
+                self._told = True
+                begun(self.order)
         if self.document is None and not self.config:
             return False
         self._ordered(where, offer)  # of one that asks what there is

@@ -18,9 +18,10 @@ from dainr.machine.lock import alone_in
 from dainr.machine.memory import share_freed_memory
 from dainr.serve.asked import Offer
 from dainr.serve.fits import Places
+from dainr.serve.house import House
 from dainr.serve.limits import Limits
 from dainr.serve.peer import Peer, SocketPeer
-from dainr.serve.session import House, Session
+from dainr.serve.session import Session
 from dainr.serve.store import SessionFolder, unfinished
 
 log = logging.getLogger(__name__)

@@ -4,40 +4,27 @@ import json
 import logging
 import threading
 import time
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager, suppress
-from dataclasses import dataclass
-from pathlib import Path
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import ExitStack, contextmanager, suppress
 from typing import Any
 
 from dainr.errors import BadScan, DainrError, Interrupted
 from dainr.io.scans.ismrmrd_messages import StreamEnded
 from dainr.runs.folder import RunFolder
 from dainr.runs.run import has_cine
-from dainr.serve.asked import Offer, Order
-from dainr.serve.fits import FitFailed, Job, Place, Places
-from dainr.serve.limits import Limits
+from dainr.serve.asked import Order
+from dainr.serve.fits import FitFailed, Job, Loan, Place
+from dainr.serve.house import House
 from dainr.serve.peer import Left, Peer
 from dainr.serve.receiving import Received
-from dainr.serve.sending import has_images, send_run
+from dainr.serve.sending import SlicesSent, has_images, pixels_of, send_run, send_slice
+from dainr.serve.slices import written
 from dainr.serve.store import PREVIEW, RUN, Recorder, SessionFolder, Status
 
 log = logging.getLogger(__name__)
 
-LOOK_S = 0.05
+LOOK_S = 0.02
 GONE, STOPPED = "the client has gone", "the server was stopped"
-
-
-@dataclass(frozen=True)
-class House:
-    """What sessions share."""
-
-    offer: Offer
-    limits: Limits
-    places: Places
-    root: Path  # of their folders
-    keep: bool  # whether these stay
-    stopping: threading.Event  # no scan is taken any more
 
 
 class Session:
@@ -46,9 +33,13 @@ class Session:
     def __init__(self, house: House, peer: Peer | None, folder: SessionFolder) -> None:
         self._house, self._peer, self._folder = house, peer, folder
         self._sent = set[str]()  # the runs whose images the client has
+        self._slices_sent = set[int]()
+        self._loan: Loan | None = None  # of a place, while the scan is received
+        self._ahead = ExitStack()  # ends the sending of slices that are made while others are received
         self._received, self._sha256 = Received(), ""
         self._given_up = threading.Event()  # the client has left, or the server is to end
-        self._lock, self._ends_fit = threading.Lock(), lambda: None
+        self._lock = threading.Lock()
+        self._ends_fit: Callable[[], Any] = lambda: None
         self._facts: dict[str, Any] = {"session": folder.name, "client": None if peer is None else peer.name}
         self._seconds: dict[str, float] = {}
         self._all_there = time.monotonic()
@@ -101,20 +92,24 @@ class Session:
         if self._peer is None:
             self._fit(self._folder.notes.order)
             return "done"
-        with self._timed("receive"):
-            if not self._receive(self._peer):
-                return "empty"
-        self._all_there = time.monotonic()
-        order = self._received.order or Order()
-        with self._peer.watched(self._client_has_left):
-            self._fit(order)
+        with self._ahead:
+            try:
+                with self._timed("receive"):
+                    if not self._receive(self._peer):
+                        return "empty"
+                self._all_there = time.monotonic()
+                with self._peer.watched(self._client_has_left):
+                    self._fit(self._received.order or Order())
+            finally:
+                if self._loan is not None:  # no whole scan has come
+                    self._loan.end()
         return "done"
 
     def _receive(self, peer: Peer) -> bool:
         """Take the scan; whether one came."""
         recorder = Recorder(self._folder.stream)
         try:
-            came = self._received.take_all(peer.messages(recorder), peer.name, self._house.offer)
+            came = self._received.take_all(peer.messages(recorder), peer.name, self._house.offer, self._begin_ahead)
         finally:
             sha256 = recorder.close()
             self._facts |= {
@@ -128,8 +123,29 @@ class Session:
         self._sha256 = sha256
         return came
 
+    def _begin_ahead(self, order: Order) -> None:
+        """Where a place is free, have its process read along, and make and send the slices that are complete."""
+        loan = None if order.preview else self._house.places.borrow()
+        if loan is not None:
+            with self._lock:
+                self._loan, self._ends_fit = loan, loan.end
+            self._ahead.enter_context(self._sending(order, RUN))
+            loan.begin(self._job(RUN, order.options, follow=True))
+
     def _fit(self, order: Order) -> None:
         """Preview and fit, each sent as soon as it is there."""
+        loan, self._loan = self._loan, None
+        worker = None if loan is None else loan.keep()
+        if loan is not None and worker is not None:
+            try:
+                with self._timed("fit"):
+                    loan.place.finish(worker, self._house.limits.fit_s, self._ending)
+                self._ahead.close()
+                self._send(order, RUN)
+            finally:
+                self._house.places.give_back(loan.place)
+            return
+        self._ahead.close()
         with self._timed("wait"):
             place = self._house.places.take(self._given_up, self._say_wait)
         try:
@@ -153,22 +169,33 @@ class Session:
         resume = folder.is_run
         if resume and folder.is_complete and has_cine(folder):
             return
-        sha256 = self._folder.notes.sha256 or self._sha256
-        job = Job(str(self._folder.stream), sha256, str(run), dict(options), resume)
         with self._timed("preview" if name == PREVIEW else "fit"), self._sending(order, name):
-            place.fit(job, self._house.limits.fit_s, self._ending)
+            place.fit(self._job(name, options, resume=resume), self._house.limits.fit_s, self._ending)
         self._send(order, name)
+
+    def _job(self, name: str, options: Mapping[str, Any], resume: bool = False, follow: bool = False) -> Job:
+        return Job(
+            str(self._folder.stream),
+            self._folder.notes.sha256 or self._sha256,
+            str(self._folder.path / name),
+            dict(options),
+            resume,
+            follow,
+            str(self._folder.slices) if name == RUN and self._peer is not None else "",
+        )
 
     @contextmanager
     def _sending(self, order: Order, name: str) -> Iterator[None]:
-        """A block in which the images of a run are sent once they are there."""
+        """A block in which the images of a run, and its slices before them, are sent once they are there."""
         over = threading.Event()
 
         def send_when_there() -> None:
-            while not has_images(self._folder.path / name):
-                if over.wait(LOOK_S):
-                    return
             try:
+                while not has_images(self._folder.path / name):
+                    if name == RUN:
+                        self._send_slices(order)
+                    if over.wait(LOOK_S):
+                        return
                 self._send(order, name)
             except Left:
                 self.give_up()
@@ -196,12 +223,28 @@ class Session:
             with self._lock:
                 self._ends_fit = lambda: None
 
+    def _send_slices(self, order: Order) -> None:
+        """Send slices that are made before the others; those in 16 bits wait for them, for all have one scale."""
+        measured = self._received.measured
+        if self._peer is None or order.preview or pixels_of(order, measured) == "int16":
+            return
+        for index in written(self._folder.slices):
+            if index not in self._slices_sent:
+                with self._timed("send"):
+                    self._peer.begin(self._received.document or b"")
+                    count = send_slice(self._peer, self._folder.slices, index, order, measured)
+                self._slices_sent.add(index)
+                self._facts["images"] = self._facts.get("images", 0) + count
+                self._facts["slices_before_others"] = len(self._slices_sent)
+
     def _send(self, order: Order, name: str) -> None:
         if self._peer is None or name in self._sent:
             return
         with self._timed("send"):
             self._peer.begin(self._received.document or b"")
-            sent = send_run(self._peer, self._folder.path / name, order, self._received.measured, name == PREVIEW)
+            before = SlicesSent(self._folder.slices, frozenset(self._slices_sent if name == RUN else ()))
+            run = self._folder.path / name
+            sent = send_run(self._peer, run, order, self._received.measured, name == PREVIEW, before)
         self._facts["images"] = self._facts.get("images", 0) + sent.images
         self._facts["verdict"] = sent.verdict
         self._sent.add(name)
@@ -226,6 +269,7 @@ class Session:
         log.log(logging.DEBUG if status == "empty" else logging.INFO, "%s", json.dumps(line))
         if self._peer is not None:
             self._peer.end()
+        self._folder.remove_slices()
         try:
             if not self._house.keep or not (self._peer is None or self._received.readouts):
                 self._folder.remove()

@@ -23,6 +23,7 @@ from dainr.serve.asked import Order
 log = logging.getLogger(__name__)
 
 NOTES, STREAM, SCAN, RUN, PREVIEW = "session.json", "stream.mrd", "scan.h5", "run", "preview"
+SLICES = "slices"  # on their way to the client: gone in the end
 Status = Literal["receiving", "received", "done", "failed", "broken", "left", "empty"]
 UNFINISHED = ("receiving", "received")
 
@@ -62,6 +63,11 @@ class SessionFolder:
         return self.path / STREAM
 
     @property
+    def slices(self) -> Path:
+        """Slices that are made before the others."""
+        return self.path / SLICES
+
+    @property
     def name(self) -> str:
         """What the session is called."""
         return self.path.name
@@ -81,6 +87,10 @@ class SessionFolder:
                 log.warning("session %s: its scan is kept as it came: %s", self.name, error)
                 return
             self.stream.unlink()
+
+    def remove_slices(self) -> None:
+        """Take away what was only on its way."""
+        shutil.rmtree(self.slices, ignore_errors=True)
 
     def remove(self) -> None:
         """Take everything away."""
@@ -114,6 +124,7 @@ class Recorder:
         """Take more of them. Raises NoRoom."""
         with room_for(self._path):
             self._file.write(data)
+            self._file.flush()  # for who follows the stream
         self._hash.update(data)
 
     def close(self) -> str:

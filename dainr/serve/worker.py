@@ -26,6 +26,8 @@ class Job:
     folder: str
     options: Mapping[str, Any]  # of dainr fit, by name
     resume: bool = False  # the run that is there
+    follow: bool = False  # the stream still grows
+    slices: str = ""  # folder for slices that are made before the others, of scans of several
 
 
 class FitFailed(Exception):

@@ -77,11 +77,25 @@ def connect(port: int) -> socket.socket:
     return socket.create_connection(("127.0.0.1", port), timeout=60)
 
 
-def answer(connection: socket.socket) -> Answer:
-    """What comes."""
+class Whole:
+    """A file of which as many bytes are read as were asked for, and none ahead of them where it has no buffer."""
+
+    def __init__(self, file: Any) -> None:
+        self._file = file
+
+    def read(self, size: int) -> bytes:
+        data = b""
+        while len(data) < size and (more := self._file.read(size - len(data))):
+            data += more
+        return data
+
+
+def answer(connection: socket.socket, most: int | None = None) -> Answer:
+    """What comes; no more than so many images."""
     images, texts = list[Image](), list[str]()
-    with connection.makefile("rb") as file:
-        while identifier := file.read(2):
+    with connection.makefile("rb", buffering=0 if most else -1) as raw:
+        file = Whole(raw)
+        while len(images) != most and (identifier := file.read(2)):
             (kind,) = struct.unpack("<H", identifier)
             if kind == CLOSE:
                 return Answer(images, texts, True)

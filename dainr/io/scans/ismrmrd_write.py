@@ -76,8 +76,11 @@ def _acquisitions(scan: Scan, partitions: bool) -> Iterator[Any]:
     for index, readout in np.ndindex(*(0, 0) if scan.calibration is None else scan.calibration[:, 0, :, 0].shape):
         yield _calibrating(scan, index, readout)
     places = _places(scan)
+    last = [np.flatnonzero(used)[-1] if used.any() else -1 for used in scan.used]  # readout of each slice
     for index, readout in np.argwhere(scan.used).tolist():
         acquisition = _acquisition(scan, index, readout)
+        if readout == last[index] and (not partitions or index == scan.n_slices - 1):
+            acquisition.set_flag(ismrmrd.ACQ_LAST_IN_SLICE)
         place = index
         if partitions:
             acquisition.idx.slice, acquisition.idx.kspace_encode_step_2, place = 0, index, scan.n_slices // 2
