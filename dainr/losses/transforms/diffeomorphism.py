@@ -16,8 +16,8 @@ from torch import Tensor
 from dainr.kernels.warp import warp
 
 CONTROL = 3  # splines a side
-SIZE = 0.03  # root mean square of v over the field of view and over draws, of its shorter side
-STEPS = 2  # of the flow: within some hundredths of a pixel
+SIZE = 0.06  # root mean square of v over the field of view and over draws, of its shorter side
+STEPS = 5  # of the flow: within some hundredths of a pixel
 
 
 @dataclass(frozen=True, eq=False)

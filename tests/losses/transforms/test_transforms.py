@@ -16,7 +16,7 @@ from dainr.losses.transforms import (
     draw,
     draw_diffeomorphism,
 )
-from dainr.losses.transforms.diffeomorphism import _pixels
+from dainr.losses.transforms.diffeomorphism import SIZE, _pixels
 from tests.helper import random_complex
 
 CPU = torch.device("cpu")
@@ -147,7 +147,7 @@ def test_velocities_have_the_size_that_is_stated_whatever_the_matrix() -> None:
             d.velocity(_pixels(matrix, CPU)).square().sum(0).mean()
             for d in (draw_diffeomorphism(g, matrix) for _ in range(200))
         ]
-        assert float(torch.stack(energies).mean().sqrt()) == pytest.approx(0.03 * min(matrix), rel=0.1)
+        assert float(torch.stack(energies).mean().sqrt()) == pytest.approx(SIZE * min(matrix), rel=0.1)
 
 
 def test_draws_follow_the_published_chances() -> None:
