@@ -1,6 +1,6 @@
 """How long a scan waits for its images: a server that is ready, one just started, and `dainr fit` as a command.
 
-    python -m benchmarks.serve [--repeats 3] [--iterations 200] [--matrix 128] [--hold 8] [--slices 4] [-o serve.md]
+    python -m benchmarks.serve [--repeats 3] [--iterations 100] [--matrix 128] [--hold 5] [--slices 3] [-o serve.md]
 
 Seconds from the last readout to the first and to the last image at the client; of the command, from its start to its
 end, when its cine is on the disk. The fits are the same: how long each took by its own record is told as well, and what
@@ -37,7 +37,7 @@ from dainr.io.scans.ismrmrd_write import GROUP, write_ismrmrd
 from dainr.scan import OF_A_SLICE, Scan
 from dainr.simulate import SimulationConfig, simulate_phantom
 
-PAUSE_S = 3.0  # between two scans: the first one's report is then made
+PAUSE_S = 2.0  # between two scans: the first one's report is then made
 ROWS = (
     "a server just started",
     "a server that is ready",
@@ -64,10 +64,10 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     add_common(parser)
     parser.add_argument("--repeats", type=int, default=3)
-    parser.add_argument("--iterations", type=int, default=200)
+    parser.add_argument("--iterations", type=int, default=100)
     parser.add_argument("--matrix", type=int, default=128)
-    parser.add_argument("--hold", type=float, default=8.0)
-    parser.add_argument("--slices", type=int, default=4, help="of the stack; 0: none is measured")
+    parser.add_argument("--hold", type=float, default=5.0)
+    parser.add_argument("--slices", type=int, default=3, help="of the stack; 0: none is measured")
     asked = parser.parse_args(arguments)
     options = ["--device", asked.device, "--iterations", str(asked.iterations)]
     options += [part for pair in asked.pairs for part in ("--set", pair)]

@@ -19,7 +19,8 @@ import typer
 from typer.main import get_command
 
 from dainr.machine.kept import next_scan
-from dainr.serve.worker import DONE, Job
+from dainr.serve.following import CalledOff, Following
+from dainr.serve.worker import CALLED_OFF, DONE, Job
 from dainr.settings.presets import DEFAULT_METHOD
 
 from . import fit
@@ -28,12 +29,8 @@ from .options import Asked, read_binning
 from .progress import Progress
 from .resume import stored_reading, stored_run
 
-for module in (
-    "dainr.serve.following",
-    "dainr.serve.slices",
-    "matplotlib.figure",
-    "matplotlib.backends.backend_svg",
-):  # what a report is drawn by
+# what writes slices, and what a report is drawn by
+for module in ("dainr.serve.slices", "matplotlib.figure", "matplotlib.backends.backend_svg"):
     import_module(module)
 
 if TYPE_CHECKING:
@@ -54,17 +51,35 @@ def root() -> None:
 
 @app.command("work")
 def work(first: str) -> None:
-    """Jobs, one a line on stdin, which is a socket: a line goes back for each that is done."""
-    with open(0, "rb", closefd=False) as jobs:
+    """Jobs, one a line on stdin, which is a socket: a line goes back for each that is done, or was called off."""
+    next_scan()
+    if not _is_called():
+        warm_up(json.loads(first))
+    while job := _read_line():
+        if job == CALLED_OFF:  # too late
+            continue
         next_scan()
-        if not select.select([jobs], [], [], 0)[0]:
-            warm_up(json.loads(first))
-        for job in jobs:
-            next_scan()
+        try:
             fit_stream(job.decode())
-            os.write(0, DONE)
-            gc.unfreeze()
-            gc.collect()
+        except CalledOff:
+            _read_line()
+        os.write(0, DONE)
+        if not _is_called():
+            gc.unfreeze()  # a fit freezes what it finds
+        gc.collect()
+
+
+def _read_line() -> bytes:
+    """The next line on stdin, nothing of what comes after it; empty once nobody sends any."""
+    line = b""
+    while not line.endswith(b"\n") and (byte := os.read(0, 1)):
+        line += byte
+    return line
+
+
+def _is_called() -> bool:
+    """Whether something has come on stdin."""
+    return bool(select.select([0], [], [], 0)[0])
 
 
 def warm_up(options: Mapping[str, Any]) -> None:
@@ -90,7 +105,6 @@ def fit_stream(job: str) -> None:
     """Fit the stream of a `dainr.serve.worker.Job`, or go on with its run."""
     from dainr.methods import get_method
     from dainr.runs.folder import RunFolder
-    from dainr.serve.following import Following
     from dainr.serve.slices import write_slice
 
     content = Job(**json.loads(job))
@@ -104,7 +118,7 @@ def fit_stream(job: str) -> None:
     def tell(one: "Scan", index: int, made: "MadeSlice") -> None:
         write_slice(Path(content.slices), index, one, made, request.method)
 
-    following = Following(stream, asked.reading, asked.binning, get_method(request.method), tell)
+    following = Following(stream, asked.reading, asked.binning, get_method(request.method), tell, _is_called)
     scan = following.scan(config)
     request = replace(request, sha256=content.sha256 or following.sha256)
     with folder.alone():

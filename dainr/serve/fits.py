@@ -30,7 +30,7 @@ class Place:
         self._forker: Forker | None = Forker(environment, PROGRAM, apart=True) if CAN_FORK else None
         self._lock, self._closed = threading.Lock(), False
         self._worker: Worker | None = None
-        threading.Thread(target=self._ready, daemon=True).start()
+        threading.Thread(target=self._try_ready, daemon=True).start()
 
     def fit(self, job: Job, limit_s: float, ending: Ending) -> None:
         """Fit; `ending` gives a block in which what it is given ends the fit early.
@@ -51,8 +51,12 @@ class Place:
             with ending(worker.end):
                 worker.finish(limit_s)
         finally:
-            if not worker.is_there or worker.jobs >= MOST_JOBS:
-                threading.Thread(target=self._ready, daemon=True).start()
+            self._replace(worker)
+
+    def call_off(self, worker: Worker) -> None:
+        """Let its process leave what it has begun, for the scan will not come to its end."""
+        worker.call_off()
+        self._replace(worker)
 
     def close(self) -> None:
         """End its process, and what forks it."""
@@ -62,6 +66,15 @@ class Place:
                 self._worker.close()
             if self._forker is not None:
                 self._forker.close()
+
+    def _replace(self, worker: Worker) -> None:
+        """Have another process where this one has ended, or should."""
+        if not worker.is_there or worker.jobs >= MOST_JOBS:
+            threading.Thread(target=self._try_ready, daemon=True).start()
+
+    def _try_ready(self) -> None:
+        with suppress(Interrupted, OSError):
+            self._ready()
 
     def _ready(self) -> Worker:
         """The process, a new one where it has ended. Raises Interrupted once the place is closed."""
@@ -73,6 +86,7 @@ class Place:
                 self._worker = None
             if self._worker is None:
                 if self._forker is not None and not self._forker.is_there:
+                    self._forker.close()
                     self._forker = Forker(self._environment, PROGRAM, apart=True)
                 self._worker = Worker(self._forker, self._environment, self._first)
             return self._worker
@@ -115,7 +129,7 @@ class Loan:
                 return False
             self.is_over = True
             if self._worker is not None:
-                self._worker.close()
+                self.place.call_off(self._worker)
             self._give_back(self.place)
             return True
 

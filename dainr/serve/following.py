@@ -33,21 +33,35 @@ from dainr.serve.complete import SlicesSeen, is_imaging
 
 log = logging.getLogger(__name__)
 
-LOOK_S = 0.01
+LOOK_S, CALLED_OFF_WITHIN_S = 0.01, 2.0
 RESOLVED_AFTER_S = 0.5  # since the first readout: a scan that goes on so long will go on
 OF_READOUTS = ("trajectory", "times", "frame", "phase", "copy_of", "density")
 
 Tell = Callable[[Scan, int, MadeSlice], None]
 
 
+class CalledOff(Exception):
+    """The stream does not come to its end: nobody waits for the scan any more."""
+
+
 class Following:
     """The scan in a stream that grows until its close message.
 
     `tell` hears of every slice that is made, with a scan of that slice alone and the slice's number in the whole scan.
+    `is_called_off` says whether the stream will not come to its end.
     """
 
-    def __init__(self, stream: Path, reading: ReadOptions, binning: Binning, method: Method, tell: Tell) -> None:
+    def __init__(
+        self,
+        stream: Path,
+        reading: ReadOptions,
+        binning: Binning,
+        method: Method,
+        tell: Tell,
+        is_called_off: Callable[[], bool] = lambda: False,
+    ) -> None:
         self.sha256 = ""
+        self._is_called_off = is_called_off
         self._stream, self._reading, self._binning = stream, reading, binning
         self._method, self._tell, self._config = method, tell, None
         self._document, self._acquisitions = b"", list[Any]()
@@ -59,22 +73,38 @@ class Following:
     def scan(self, config: Any) -> Scan:
         """The whole scan in frames, once all of it is there; slices are made by this config while it comes.
 
-        Raises what reading a stream does.
+        Raises what reading a stream does, and CalledOff.
         """
         self._asked, sha256 = config, hashlib.sha256()
-        with self._stream.open("rb") as file:
-            for item in Messages(Growing(file, self._idle), str(self._stream), copy=sha256.update):
-                if isinstance(item, Document):
-                    self._document = bytes(item)
-                    self._seen = SlicesSeen(self._document)
-                elif isinstance(item, ismrmrd.Acquisition):
-                    self._first_at = self._first_at or time.monotonic()
-                    self._acquisitions.append(item)
-                    self._seen.take(item)
+        try:
+            with self._stream.open("rb") as file:
+                for item in Messages(Growing(file, self._idle), str(self._stream), copy=sha256.update):
+                    self._take(item)
+        except BadScan:
+            self._expect_to_be_called_off()
+            raise
         self.sha256 = sha256.hexdigest()
         scan = self._read(self._acquisitions)
         self._acquisitions = []
         return scan
+
+    def _take(self, item: Any) -> None:
+        """Take a message of the stream."""
+        if isinstance(item, Document):
+            self._document = bytes(item)
+            self._seen = SlicesSeen(self._document)
+        elif isinstance(item, ismrmrd.Acquisition):
+            self._first_at = self._first_at or time.monotonic()
+            self._acquisitions.append(item)
+            self._seen.take(item)
+
+    def _expect_to_be_called_off(self) -> None:
+        """A stream that is damaged: who receives it sees that, too."""
+        ends_at = time.monotonic() + CALLED_OFF_WITHIN_S
+        while time.monotonic() < ends_at:
+            if self._is_called_off():
+                raise CalledOff
+            time.sleep(LOOK_S)
 
     def beside(self, scan: Scan) -> BesideRun:
         """What of the whole scan is made already, and who hears of the rest."""
@@ -104,6 +134,8 @@ class Following:
 
     def _idle(self) -> None:
         """What there is to do until more comes. Nothing counts that goes wrong here: the whole scan will tell."""
+        if self._is_called_off():
+            raise CalledOff
         if not self._first_at:
             return
         try:

@@ -225,17 +225,17 @@ class Session:
 
     def _send_slices(self, order: Order) -> None:
         """Send slices that are made before the others; those in 16 bits wait for them, for all have one scale."""
+        new = [index for index in written(self._folder.slices) if index not in self._slices_sent]
         measured = self._received.measured
-        if self._peer is None or order.preview or pixels_of(order, measured) == "int16":
+        if not new or self._peer is None or pixels_of(order, measured) == "int16":
             return
-        for index in written(self._folder.slices):
-            if index not in self._slices_sent:
-                with self._timed("send"):
-                    self._peer.begin(self._received.document or b"")
-                    count = send_slice(self._peer, self._folder.slices, index, order, measured)
-                self._slices_sent.add(index)
-                self._facts["images"] = self._facts.get("images", 0) + count
-                self._facts["slices_before_others"] = len(self._slices_sent)
+        for index in new:
+            with self._timed("send"):
+                self._peer.begin(self._received.document or b"")
+                count = send_slice(self._peer, self._folder.slices, index, order, measured)
+            self._slices_sent.add(index)
+            self._facts["images"] = self._facts.get("images", 0) + count
+            self._facts["slices_before_others"] = len(self._slices_sent)
 
     def _send(self, order: Order, name: str) -> None:
         if self._peer is None or name in self._sent:

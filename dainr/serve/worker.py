@@ -14,6 +14,8 @@ from dainr.errors import Interrupted
 from dainr.studies.batch.forking import ForkedCommand, Forker
 
 PROGRAM = "dainr.cli.served"  # what it runs; by name, for nothing here imports it
+CALLED_OFF = b"off\n"  # in place of a job: the scan that it reads along will not come to its end
+CALLED_OFF_S = 0.5  # in which it must have heard
 DONE = b"\n"  # what it answers; it says no more of a fit that failed than its last words, and ends
 
 
@@ -80,6 +82,17 @@ class Worker:
         if self._ended_by_us:
             raise Interrupted("the fit", "it was ended", "send the scan again")
         raise FitFailed(_sentence(self._said.decode(errors="replace"), code))
+
+    def call_off(self) -> None:
+        """The scan of its job will not come to its end; where it is in the middle of a fit it is ended."""
+        self._socket.settimeout(CALLED_OFF_S)
+        try:
+            self._socket.sendall(CALLED_OFF)
+            if self._socket.recv(len(DONE)) == DONE:
+                return
+        except OSError:
+            pass
+        self.close()
 
     def end(self) -> None:
         """Ask it to end: a fit saves its state."""

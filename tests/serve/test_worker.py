@@ -1,15 +1,17 @@
 """The process that fits one stream after another."""
 
 import os
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager, nullcontext
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from dainr.runs.folder import RunFolder
-from dainr.serve.fits import FitFailed, Job, Place
+from dainr.serve.fits import FitFailed, Job, Loan, Place
 from tests.serve import stream
 from tests.serve.conftest import GRIDDING
 
@@ -50,3 +52,22 @@ def test_two_scans_of_one_protocol_share_what_their_trajectory_tells(job: Any, t
             here.fit(job(name, raced), 60, lambda end: nullcontext())
     one, two = (RunFolder(tmp_path / name).read_record()["choices"] for name in ("one", "two"))
     assert one["nufft_seconds_per_frame"] == two["nufft_seconds_per_frame"]
+
+
+def test_a_process_that_reads_along_is_as_warm_as_before_when_the_scan_breaks_off(job: Any, tmp_path: Path) -> None:
+    whole = (tmp_path / "stream.mrd").read_bytes()
+    broken = tmp_path / "broken.mrd"
+    with place() as here:
+        here.fit(job("one"), 60, lambda end: nullcontext())
+        first = here._worker
+        for content in (whole[:-20000], whole[:-2] + b"\x63\x00" * 100):
+            broken.write_bytes(content)
+            loan = Loan(here, lambda place: None)
+            loan.begin(replace(job("two"), stream=str(broken), follow=True, slices=str(tmp_path / "slices")))
+            time.sleep(0.3)
+            assert loan.end()
+            assert not loan.end()
+        here.fit(job("three"), 60, lambda end: nullcontext())
+        assert here._worker is first
+    assert RunFolder(tmp_path / "three").is_complete
+    assert not (tmp_path / "two").exists()
