@@ -141,7 +141,7 @@ def mask(sampling: Sampling, number: int, size: Size) -> Bool[np.ndarray, "x y f
     return measured
 
 
-def build(name: str, seed: int, **sizes: int) -> nn.Module:
+def build(name: str, seed: int, **sizes: int | str) -> nn.Module:
     """A network as it is before it has learned anything; of its default sizes but for those given."""
     torch.manual_seed(seed)
     network = ARCHITECTURES[name]

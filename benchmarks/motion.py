@@ -202,7 +202,7 @@ def measured(config: SimulationConfig, asked: argparse.Namespace) -> tuple[dict[
     seconds = time.perf_counter() - began
     still = np.zeros_like(truth.displacement)
     rows = {"the field": [*scored(*of_field(recon), truth), seconds]}
-    for name in asked.registrations.split(","):
+    for name in [n for n in asked.registrations.split(",") if n]:
         match = REGISTRATIONS[name]
         began = time.perf_counter()
         found = registered(match, recon)

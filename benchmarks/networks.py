@@ -14,7 +14,7 @@ import time
 from collections.abc import Callable, Sequence
 from functools import partial
 from pathlib import Path
-from typing import Any, cast
+from typing import Any, cast, get_args
 
 import numpy as np
 import torch
@@ -43,14 +43,12 @@ from dainr.losses.learning import LossConfig, LossName
 from dainr.losses.splitting import SplittingConfig
 from dainr.networks.unrolled import ARCHITECTURES
 from dainr.networks.unrolled.crnn import CRNN, CRNNConfig
-from dainr.networks.unrolled.unrolled import Regulariser, UnrolledNetwork
+from dainr.networks.unrolled.unrolled import Regulariser, Start, UnrolledNetwork
 
 SOLVING = "crnn-proximal"  # crnn that solves for the data in each cascade, as cinenet does
 SMALL = {"channels": 12, "cascades": 2}  # of the crnn that losses are compared with
 SCORES = ("PSNR dB", "SSIM", "dynamic PSNR dB")
-ADAPTED = (60,)  # steps by the scan itself
-ADAPTED_RATE = 3e-4
-ADAPTING = LossConfig(splitting=SplittingConfig(ratio=0.2))  # ssdu: a frame has few lines to part
+ADAPTING = SplittingConfig(ratio=0.2)  # of ssdu, by the scan itself: a frame has few lines to part
 TRANSFORMS = {  # shift, rotation, diffeomorphism, in turn
     "all three, by chance": (True, True, True, False),
     "all three, in turn": (True, True, True, True),
@@ -69,9 +67,14 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--parts", default=",".join(PARTS), help="which tables")
     parser.add_argument("--networks", default=",".join(ARCHITECTURES), help=f"of the order; also {SOLVING}")
-    parser.add_argument("--losses", default="mc,ssdu,ddei,supervised", help="of one-mask and many-masks")
+    parser.add_argument("--losses", default="mc,ssdu,ddei,supervised", help="of one-mask, one-coil and many-masks")
+    parser.add_argument("--start", choices=get_args(Start), default="average", help="first images there")
     parser.add_argument("--ratio", type=float, default=0.0, help="of ssdu there: the share of readouts that judges")
+    parser.add_argument("--adapting", default="60", help="of masks: steps by the scan itself, for several a row each")
+    parser.add_argument("--adapting-rates", default="3e-4", help="of masks: learning rates of that, likewise")
+    parser.add_argument("--adapting-losses", default="ssdu", help="of masks: losses of that, likewise")
     parser.add_argument("--seeds", type=int, default=3, help="how many")
+    parser.add_argument("--first-seed", type=int, default=0)
     parser.add_argument("--steps", type=int, default=300, help="of each training")
     parser.add_argument("--rate", type=float, default=2e-3, help="learning rate")
     parser.add_argument("--scenes", type=int, default=24, help="to learn from, of each sampling; a third more judge")
@@ -95,7 +98,7 @@ def order(asked: argparse.Namespace) -> str:
     rows = [["gridded", "", *(cell([value]) for scores in map(gridded, tests) for value in scores)]]
     for name in asked.networks.split(","):
         found = []
-        for seed in range(asked.seeds):
+        for seed in seeds(asked):
             network = learned(in_order(name, seed), learn, LossConfig(loss="supervised"), asked, seed)
             found.append(np.concatenate([judged(network, test) for test in tests]))
             say(f"order {name} {seed}: {found[-1].round(3)}")
@@ -161,28 +164,41 @@ def masks(asked: argparse.Namespace) -> str:
     """A network applied to lines without calibration, which it never saw; then adapted to each scan."""
     learn, tests = cases(LINES, asked), {name: test_cases(s, asked) for name, s in (("as", LINES), ("bare", BARE))}
     rows: dict[str, list[np.ndarray]] = {}
-    seconds: dict[int, list[float]] = {steps: [] for steps in ADAPTED}
-    for seed in range(asked.seeds):
-        network = learned(build("crnn", seed, **SMALL), learn, LossConfig(loss="supervised"), asked, seed)
+    seconds: dict[str, list[float]] = {}
+    ways = adaptings(asked)
+    for seed in seeds(asked):
+        network = learned(small(seed), learn, LossConfig(loss="supervised"), asked, seed)
         rows.setdefault("as trained, and with the lines restored", []).append(judged(network, tests["as"]))
         rows.setdefault("without calibration lines", []).append(judged(network, tests["bare"]))
-        for steps in ADAPTED:
-            for start, adapted in (("adapted", network), ("from nothing", build("crnn", seed, **SMALL))):
+        for way, (loss, rate, steps) in ways.items():
+            for start, adapted in (("adapted", network), ("from nothing", small(seed))):
                 began = time.process_time()
-                found = np.mean([own(adapted, case, steps, seed) for case in tests["bare"]], axis=0)
-                rows.setdefault(f"without, {start}, {steps} steps", []).append(found)
-                seconds[steps].append((time.process_time() - began) / len(tests["bare"]))
-        say(f"masks {seed}: {[f'{k} {v[-1].round(2)}' for k, v in rows.items()]}")
-    took = ", ".join(f"{steps} steps {np.mean(s):.1f} s" for steps, s in seconds.items())
+                found = np.mean([own(adapted, case, loss, steps, rate, seed) for case in tests["bare"]], axis=0)
+                rows.setdefault(f"without, {start}, {way}", []).append(found)
+                seconds.setdefault(way, []).append((time.process_time() - began) / len(tests["bare"]))
+                say(f"masks {seed}: {start}, {way}: {found.round(3)}")
+    took = "; ".join(f"{way} {np.mean(s):.1f} s" for way, s in seconds.items())
     cells = [["gridded, without", *(cell([value]) for value in gridded(tests["bare"]))]]
     cells += [[name, *spread(found)] for name, found in rows.items()]
     return f"Another mask; adapting takes, of one core: {took}.\n\n{table(('scan', *SCORES), cells)}"
 
 
-def own(network: nn.Module, case: Case, steps: int, seed: int) -> np.ndarray:
+def adaptings(asked: argparse.Namespace) -> dict[str, tuple[LossConfig, float, int]]:
+    """The ways to learn from a scan itself, by what a table calls them."""
+    return {
+        f"`{loss}`, rate {rate}, {steps} steps": (
+            LossConfig(loss=cast(LossName, loss), splitting=ADAPTING), float(rate), int(steps)
+        )
+        for loss in asked.adapting_losses.split(",")
+        for rate in asked.adapting_rates.split(",")
+        for steps in asked.adapting.split(",")
+    }  # fmt: skip
+
+
+def own(network: nn.Module, case: Case, loss: LossConfig, steps: int, rate: float, seed: int) -> np.ndarray:
     """Scores of a scan by a copy of the network that learned from its measurements."""
     network = copy.deepcopy(network)
-    train(network, [case], ADAPTING, steps, ADAPTED_RATE, seed)
+    train(network, [case], loss, steps, rate, seed)
     return judged(network, [case])
 
 
@@ -192,11 +208,21 @@ def compared(sampling: Sampling, kinds: dict[str, LossConfig], asked: argparse.N
     rows = [["gridded", *(cell([value]) for value in gridded(test))]]
     for name, loss in kinds.items():
         found = []
-        for seed in range(asked.seeds):
-            found.append(judged(learned(build("crnn", seed, **SMALL), learn, loss, asked, seed), test))
+        for seed in seeds(asked):
+            found.append(judged(learned(small(seed, asked.start), learn, loss, asked, seed), test))
             say(f"{sampling.name}, {name}, {seed}: {found[-1].round(3)}")
         rows.append([name, *spread(found)])
     return f"{sampling.name}:\n\n{table(('loss', *SCORES), rows)}"
+
+
+def small(seed: int, start: str = "average") -> nn.Module:
+    """The network that losses are compared with; its first images are the gridded frames or near the time average."""
+    return build("crnn", seed, **SMALL, start=start)
+
+
+def seeds(asked: argparse.Namespace) -> range:
+    """The seeds of a table."""
+    return range(asked.first_seed, asked.first_seed + asked.seeds)
 
 
 def cases(sampling: Sampling, asked: argparse.Namespace) -> list[Case]:
@@ -233,6 +259,7 @@ PARTS: dict[str, Callable[[argparse.Namespace], str]] = {
     "order": order,
     "start": start,
     "one-mask": partial(losses, sampling=ONE_MASK),
+    "one-coil": partial(losses, sampling=KT),
     "many-masks": partial(losses, sampling=LINES),
     "transforms": transforms,
     "masks": masks,

@@ -119,7 +119,7 @@ def _parser() -> argparse.ArgumentParser:
 def choose(names: Sequence[str] | None, steps: int = 0) -> list[Candidate]:
     """The presets of the neural field and the other methods, or those named; a name that does not exist is told.
 
-    A preset of another method goes by METHOD:PRESET.
+    A preset of another method goes by METHOD:PRESET, weights that first adapt to the scan by METHOD:PRESET:STEPS.
     """
     presets = sorted(preset_names(), key=lambda name: (name != DEFAULT_PRESET, name))
     known = {
@@ -135,6 +135,12 @@ def choose(names: Sequence[str] | None, steps: int = 0) -> list[Candidate]:
             name = f"{method}:{preset}"
             known[name] = Candidate(f"`{name}`", method, ("--method", method, "--preset", preset))
     for name in names:
+        preset, _, taken = name.rpartition(":")
+        if taken.isdigit() and preset in known and known[preset].method in ARCHITECTURES:
+            plain = known[preset]
+            known[name] = Candidate(
+                f"{plain.name}, {taken} steps", plain.method, (*plain.options, "--iterations", taken)
+            )
         if name not in known and name not in (BART, GRAPPA):
             say(f"{name}: left out, there is no such method or preset")
     return [known[name] for name in names if name in known]

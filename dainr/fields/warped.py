@@ -159,8 +159,11 @@ class WarpedCine(DynamicField):
 
     @torch.no_grad()
     def continue_from(self, coarse: "WarpedCine") -> None:
-        """Take over a field fitted to fewer pixels; its innovation is resampled."""
-        state = coarse.state_dict()
+        """Take over a field fitted to fewer pixels, and maybe coils; its innovation is resampled.
+
+        What corrects the coil maps starts anew.
+        """
+        state = coarse.state_dict() | {"coil_correction": self.coil_correction}
         state["innovation"] = torch.view_as_real(resample(torch.view_as_complex(coarse.innovation), self.matrix))
         self.load_state_dict(state)
 

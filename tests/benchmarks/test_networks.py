@@ -41,15 +41,20 @@ def test_scenes_of_the_test_are_others() -> None:
 
 def test_every_part_fills_its_table(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(networks, "TRANSFORMS", {"rotation alone": (False, True, False, False)})
-    monkeypatch.setattr(networks, "ADAPTED", (1,))
     pairs = ("loss=ssdu", "channels=4", "cascades=2", "nufft=finufft")
     monkeypatch.setattr(per_scan, "CANDIDATES", (per_scan.Candidate("crnn", pairs, learns=True),))
     page = tmp_path / "networks.md"
     few = ["--networks", "unet3d,crnn-proximal", "--losses", "mc,ddei", "--seeds", "1", "--steps", "1", "--scenes", "1"]
+    few += ["--start", "gridded", "--adapting", "1", "--adapting-losses", "ssdu,ddei"]
     networks.main([*few, "--matrix", "32", "--frames", "2", "-o", str(page)])
     rows = [line.split("|")[1:-1] for line in page.read_text().splitlines() if line.startswith("| ")]
     names = {row[0].strip() for row in rows}
-    assert {"gridded, gradient", "average, proximal", "rotation alone", "without, adapted, 1 steps"} <= names
+    assert {
+        "gridded, gradient",
+        "average, proximal",
+        "rotation alone",
+        "without, adapted, `ddei`, rate 3e-4, 1 steps",
+    } <= names
     assert {"`unet3d`", "`crnn-proximal`", "ddei", "`crnn` " + " ".join(pairs)} <= names
     assert networks.spread([np.array([20.0, 0.8]), np.array([22.0, 0.8])]) == ["21.00 ± 1.41", "0.800 ± 0.000"]
     with pytest.raises(SystemExit):

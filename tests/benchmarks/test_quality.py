@@ -61,11 +61,12 @@ def test_methods_that_do_not_exist_are_left_out() -> None:
 
 
 def test_a_preset_goes_by_its_method_and_steps_are_for_networks_that_learn() -> None:
-    names = ["grasp", "crnn", "crunet:trained"]
+    names = ["grasp", "crnn", "crunet:trained", "crunet:trained:30", "grasp:30"]
     assert [c.options for c in quality.choose(names, steps=20)] == [
         ("--method", "grasp"),
         ("--method", "crnn", "--iterations", "20"),
         ("--method", "crunet", "--preset", "trained"),
+        ("--method", "crunet", "--preset", "trained", "--iterations", "30"),
     ]
 
 

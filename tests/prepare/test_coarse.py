@@ -1,5 +1,7 @@
 """Half the resolution of a prepared slice: the same object, seen through the inner half of its k-space."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import torch
@@ -48,6 +50,21 @@ def test_held_out_readouts_stay_held_out(scan: Scan) -> None:
     assert coarse.held_out.any()
     assert coarse.held_out.sum() <= prepared.held_out.sum()
     assert coarse.noise_std == pytest.approx(prepared.noise_std / 2)
+
+
+def test_a_coarse_slice_has_the_few_coils_that_hold_most_of_it(scan: Scan) -> None:
+    prepared = prepare_slice(scan, 0, PrepareConfig(coil_loss=0.0), 0)
+    twice = replace(
+        prepared,
+        kspace=np.concatenate([prepared.kspace, 0.6 * prepared.kspace]),  # what one coil sees, another sees as well
+        coil_maps=np.concatenate([prepared.coil_maps, 0.6 * prepared.coil_maps]),
+    )
+    coarse, expected = halve(twice), halve(prepared)
+    assert coarse is not None
+    assert expected is not None
+    assert len(coarse.kspace) == len(coarse.coil_maps) == len(expected.kspace) <= 3
+    whole = np.linalg.norm(twice.coil_maps.reshape(6, 32, 2, 32, 2).mean((2, 4)))
+    assert 0.9 * whole < np.linalg.norm(coarse.coil_maps) <= 1.001 * whole
 
 
 def test_small_and_odd_matrices_are_not_halved(radial_scan: Scan) -> None:

@@ -38,7 +38,7 @@ class DainrConfig(MethodConfig):
     encoder_weights: str = "auto"  # a name that dainr weights lists, or a checkpoint's path; auto: those of the encoder
     # of the warped field
     cyclic: Literal["auto", "yes", "no"] = "auto"  # whether the last frame leads to the first; auto: binning or data
-    start_steps: int = within(30, 0, 100_000)  # least-squares steps that bring the canonical image to the time average
+    start_steps: int = within(20, 0, 100_000)  # least-squares steps that bring the canonical image to the time average
     coarse_steps: int = within(80, 0, 100_000)  # steps at half the resolution before the fit proper
     warped: WarpedConfig = dataclasses.field(default_factory=WarpedConfig)
     objective: ObjectiveConfig = dataclasses.field(default_factory=ObjectiveConfig)

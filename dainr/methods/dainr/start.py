@@ -35,6 +35,10 @@ from dainr.prepare.frame_data import frame_data
 
 log = logging.getLogger(__name__)
 
+# of the least squares of canonical maps: rates of the table and of a network that is new, or fitted to coarse pixels.
+# A momentum shorter than a fit's, for there is no noise of steps here: half the steps to the same distance.
+TABLE_RATE, NETWORK_RATE, FITTED_NETWORK_RATE = 2e-2, 1e-2, 1e-3
+START_BETAS = (0.7, 0.99)
 CLASSICAL_ITERATIONS = 3  # of temporal total variation, before frames are restored: those the network was trained on
 
 
@@ -126,13 +130,13 @@ def start_warped(model: WarpedCine, config: DainrConfig, part: Slice) -> None:
     if coarse is None:
         maps = average.new_zeros(config.warped.maps, *model.matrix)
         maps[0] = average
-        return start_maps(model, maps, config.start_steps)
+        return start_maps(model, maps, config.start_steps, NETWORK_RATE)
     device = average.device
     half = Slice(coarse, frame_data(coarse, ~coarse.held_out, config.nufft, device))
     coils, times = torch.from_numpy(coarse.coil_maps).to(device), coarse.frame_times.tolist()
     small = build_warped(config, times, coarse.matrix, coils, model.cyclic, max(model.matrix))
     coarse_average = grid_average(half.data)
-    start_maps(small, _first_maps(small, half, coarse_average), config.start_steps)
+    start_maps(small, _first_maps(small, half, coarse_average), config.start_steps, NETWORK_RATE)
     course = replace(config.fit, iterations=config.coarse_steps, budget_s=0.0, validate_every=config.coarse_steps)
     objective = Objective(replace(config.objective, ease_from=1.0), coarse.noise_std)  # it is too unsteady to ease
     Fit(small, objective, half.data, None, course, config.seed).run()
@@ -140,7 +144,7 @@ def start_warped(model: WarpedCine, config: DainrConfig, part: Slice) -> None:
     with torch.no_grad():
         maps = resample(small.canonical_maps(coarse.matrix), model.matrix)
         maps[0] += average - resample(coarse_average[None], model.matrix)[0]
-    return start_maps(model, maps, config.start_steps)
+    return start_maps(model, maps, config.start_steps, FITTED_NETWORK_RATE)
 
 
 def _first_maps(model: WarpedCine, part: Slice, average: Complex[Tensor, "y x"]) -> Complex[Tensor, "map y x"]:
@@ -157,15 +161,20 @@ def _first_maps(model: WarpedCine, part: Slice, average: Complex[Tensor, "y x"])
     return maps
 
 
-def start_maps(model: WarpedCine, maps: Complex[Tensor, "map y x"], steps: int) -> None:
-    """Fit a field's canonical maps to given ones by least squares: a second's work that saves many costlier steps."""
+def start_maps(model: WarpedCine, maps: Complex[Tensor, "map y x"], steps: int, network_rate: float) -> None:
+    """Fit a field's canonical maps to given ones by least squares: a second's work that saves many costlier steps.
+
+    The rates fall to half their first values.
+    """
     target = torch.cat([maps.real, maps.imag]).flatten(1).T / GAIN
     rates = [
-        {"params": [model.grid.table], "lr": 1e-2, "weight_decay": 0.0},
-        {"params": model.value.parameters(), "lr": 5e-3, "weight_decay": 0.0},
+        {"params": [model.grid.table], "lr": TABLE_RATE, "weight_decay": 0.0},
+        {"params": model.value.parameters(), "lr": network_rate, "weight_decay": 0.0},
     ]
-    optimiser = AdamW(rates, (0.9, 0.99))
-    for _ in range(steps):
+    optimiser = AdamW(rates, START_BETAS)
+    for step in range(steps):
+        for group, rate in zip(optimiser.param_groups, (TABLE_RATE, network_rate), strict=True):
+            group["lr"] = rate * (1 - 0.5 * step / steps)
         optimiser.zero_grad()
         functional.mse_loss(model.values(), target).backward()
         optimiser.step()

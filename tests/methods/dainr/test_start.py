@@ -3,7 +3,7 @@
 import torch
 
 from dainr.fields.warped import WarpedCine, WarpedConfig
-from dainr.methods.dainr.start import start_maps
+from dainr.methods.dainr.start import NETWORK_RATE, start_maps
 from tests.fields.test_warped import TIMES, hold, smooth_image, unit_maps
 
 
@@ -14,7 +14,7 @@ def test_the_start_is_near_the_image_it_is_given() -> None:
     hold(field.basis, 0.0)
     before = {name: value.clone() for name, value in field.state_dict().items()}
     maps = torch.stack([image, 0.5 * image.flip(0), *torch.zeros(2, 32, 32)])
-    start_maps(field, maps, 60)
+    start_maps(field, maps, 40, NETWORK_RATE)
     with torch.no_grad():
         canonical, found = field.series([0.0, 2.0], (32, 32)).canonical, field.canonical_maps((32, 32))
     assert float((canonical - image).norm(dim=(1, 2)).max() / image.norm()) < 0.08
