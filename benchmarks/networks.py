@@ -161,8 +161,12 @@ def transforms(asked: argparse.Namespace) -> str:
 
 
 def masks(asked: argparse.Namespace) -> str:
-    """A network applied to lines without calibration, which it never saw; then adapted to each scan."""
-    learn, tests = cases(LINES, asked), {name: test_cases(s, asked) for name, s in (("as", LINES), ("bare", BARE))}
+    """A network applied to lines without calibration, which it never saw; then adapted to each scan.
+
+    One that learned from such scans says what can be had of them.
+    """
+    learn, bare = cases(LINES, asked), cases(BARE, asked)
+    tests = {name: test_cases(s, asked) for name, s in (("as", LINES), ("bare", BARE))}
     rows: dict[str, list[np.ndarray]] = {}
     seconds: dict[str, list[float]] = {}
     ways = adaptings(asked)
@@ -170,6 +174,8 @@ def masks(asked: argparse.Namespace) -> str:
         network = learned(small(seed), learn, LossConfig(loss="supervised"), asked, seed)
         rows.setdefault("as trained, and with the lines restored", []).append(judged(network, tests["as"]))
         rows.setdefault("without calibration lines", []).append(judged(network, tests["bare"]))
+        other = learned(small(seed), bare, LossConfig(loss="supervised"), asked, seed)
+        rows.setdefault("without, trained on such scans", []).append(judged(other, tests["bare"]))
         for way, (loss, rate, steps) in ways.items():
             for start, adapted in (("adapted", network), ("from nothing", small(seed))):
                 began = time.process_time()

@@ -55,6 +55,7 @@ def test_every_part_fills_its_table(tmp_path: Path, monkeypatch: pytest.MonkeyPa
         "rotation alone",
         "without, adapted, `ddei`, rate 3e-4, 1 steps",
     } <= names
+    assert {"without, trained on such scans", "without, from nothing, `ssdu`, rate 3e-4, 1 steps"} <= names
     assert {"`unet3d`", "`crnn-proximal`", "ddei", "`crnn` " + " ".join(pairs)} <= names
     assert networks.spread([np.array([20.0, 0.8]), np.array([22.0, 0.8])]) == ["21.00 ± 1.41", "0.800 ± 0.000"]
     with pytest.raises(SystemExit):
