@@ -1,7 +1,8 @@
 """What a process that fits one scan after another keeps from each for the next; others keep nothing.
 
 Transforms, density weights and the race that chooses a transform depend on the trajectory, the matrix and the coils
-alone, which two scans of one protocol share. What the scan before the last had and the last had not is let go.
+alone, which two scans of one protocol share. What the scan before the last had and the last had not is let go, and what
+a function has kept is as soon as it is asked for something else.
 """
 
 import functools
@@ -13,6 +14,7 @@ import numpy as np
 
 MOST = 64  # results of one scan: of many slices, each with a trajectory of its own, only the last ones'
 
+Key = tuple[str, Hashable]  # a function, and what its result depends on
 Result = TypeVar("Result", bound=Callable[..., Any])
 
 
@@ -20,17 +22,19 @@ class _Kept:
     """Results by what they were computed from: of this scan, and of the one before."""
 
     def __init__(self) -> None:
-        self.of_this: dict[Hashable, Any] | None = None  # None: nothing is kept
-        self.of_last: dict[Hashable, Any] = {}
+        self.of_this: dict[Key, Any] | None = None  # None: nothing is kept
+        self.of_last: dict[Key, Any] = {}
 
     def next_scan(self) -> None:
         """Another scan begins: what the last one had is kept for it."""
         self.of_this, self.of_last = {}, self.of_this or {}
 
-    def result(self, key: Hashable, compute: Callable[[], Any]) -> Any:
+    def result(self, key: Key, compute: Callable[[], Any]) -> Any:
         """The result of that key, computed where it is not there."""
         assert self.of_this is not None
         if key not in self.of_this:
+            if key not in self.of_last:  # another protocol: room for what it needs
+                self.of_last = {other: value for other, value in self.of_last.items() if other[0] != key[0]}
             value = self.of_last[key] if key in self.of_last else compute()
             while len(self.of_this) >= MOST:
                 del self.of_this[next(iter(self.of_this))]
@@ -63,7 +67,7 @@ def kept(depends_on: Callable[..., Any] | None = None) -> Callable[[Result], Res
             if _results.of_this is None:
                 return function(*arguments)
             named = depends_on(*arguments) if depends_on is not None else arguments
-            key = (function.__module__, function.__qualname__, digest(named))
+            key = (f"{function.__module__}.{function.__qualname__}", digest(named))
             return _results.result(key, lambda: function(*arguments))
 
         return found  # type: ignore[return-value]
@@ -72,7 +76,7 @@ def kept(depends_on: Callable[..., Any] | None = None) -> Callable[[Result], Res
 
 
 def digest(value: Any) -> Hashable:
-    """What tells an argument from others; of an array its bytes, in short."""
+    """What tells a value from others; of an array its bytes, in short."""
     if isinstance(value, np.ndarray):
         content = hashlib.blake2b(np.ascontiguousarray(value).data, digest_size=16).digest()
         return value.shape, value.dtype.str, content

@@ -16,7 +16,7 @@ from typing import Any, BinaryIO
 import ismrmrd
 import numpy as np
 
-from dainr.errors import BadScan
+from dainr.errors import BadScan, DainrError
 from dainr.io.scans import formats, ismrmrd_stream
 from dainr.io.scans.decisions import Decisions
 from dainr.io.scans.ismrmrd_build import build_scan
@@ -114,7 +114,10 @@ class Following:
 
         def tell(index: int, made: MadeSlice) -> None:
             if scan.n_slices > 1 and index not in self._told:
-                self._tell(scan.select_slices([index]), index, made)
+                try:
+                    self._tell(scan.select_slices([index]), index, made)
+                except DainrError as error:  # they are sent with the others
+                    log.info("images of slice %d wait for the others: %s", index, error)
 
         return BesideRun(same, self._config, tell)
 

@@ -17,7 +17,7 @@ from dainr.serve.fits import FitFailed, Job, Loan, Place
 from dainr.serve.house import House
 from dainr.serve.peer import Left, Peer
 from dainr.serve.receiving import Received
-from dainr.serve.sending import SlicesSent, has_images, pixels_of, send_run, send_slice
+from dainr.serve.sending import SlicesSent, has_images, pixels_of, send_run, send_slice, version_of
 from dainr.serve.slices import written
 from dainr.serve.store import PREVIEW, RUN, Recorder, SessionFolder, Status
 
@@ -190,8 +190,10 @@ class Session:
         over = threading.Event()
 
         def send_when_there() -> None:
+            run, looked_at = self._folder.path / name, ""
             try:
-                while not has_images(self._folder.path / name):
+                while (now := version_of(run)) == looked_at or not has_images(run):
+                    looked_at = now
                     if name == RUN:
                         self._send_slices(order)
                     if over.wait(LOOK_S):

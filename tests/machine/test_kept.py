@@ -49,6 +49,20 @@ def test_what_a_scan_has_is_there_for_the_next_and_gone_with_the_one_after_that(
     assert len(calls) == 6
 
 
+def test_what_was_kept_goes_when_another_protocol_comes() -> None:
+    @kept.kept()
+    def same(x: int) -> int:
+        return x
+
+    kept.next_scan()
+    same(1), same(2)
+    kept.next_scan()
+    same(2)
+    assert len(kept._results.of_last) == 2
+    same(3)
+    assert kept._results.of_last == {}
+
+
 def test_a_result_may_depend_on_less_than_all() -> None:
     calls = []
 
