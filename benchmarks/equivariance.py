@@ -1,6 +1,6 @@
 """How far networks are from turning along with a scan, and what it buys when one does.
 
-    python -m benchmarks.equivariance [--parts errors,buys] [--seeds 3] [--learned]
+    python -m benchmarks.equivariance [--parts errors,buys] [--seeds 3] [--learned] [--only dun-sre] [--blobs 5,7]
 
 `errors`: of untrained layers and networks, relative to what their weights change of the images, medians over draws of
 the weights; smooth series, in a circle, double precision. Whole networks read scans: spokes with coil maps at every
@@ -25,6 +25,8 @@ from benchmarks.cohort import FIRST_TEST, LINES, Case, Size, cohort, gridded, ju
 from benchmarks.common import Report, heading, say, table
 from benchmarks.networks import SCORES, cell, spread
 from benchmarks.turning import (
+    WIDTHS,
+    Widths,
     learned_part,
     measured_on_grid,
     quarter,
@@ -69,6 +71,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--matrix", type=int, default=24, help="of the scans to learn from")
     parser.add_argument("--frames", type=int, default=4)
     parser.add_argument("--smooth", type=int, default=48, help="the matrix of the smooth series")
+    parser.add_argument("--blobs", type=_widths, default=WIDTHS, help="their standard deviations in pixels, from,to")
+    parser.add_argument("--only", default="", help="networks whose names hold this")
     parser.add_argument("-o", "--output", type=Path, help="Markdown file to write beside stdout")
     asked = parser.parse_args(arguments)
     report = Report(asked.output)
@@ -79,6 +83,11 @@ def main(arguments: Sequence[str] | None = None) -> None:
         report.add(PARTS[part](asked))
 
 
+def _widths(text: str) -> Widths:
+    first, last = map(float, text.split(","))
+    return first, last
+
+
 def errors(asked: argparse.Namespace) -> str:
     """Layers between a lift and a projection, networks without data, and networks as they are."""
     n, n_frames = asked.smooth, asked.frames
@@ -87,15 +96,17 @@ def errors(asked: argparse.Namespace) -> str:
     for order in orders:
         for name in LAYERS:
             rows.append([f"{name}, order {order}", *layer_errors(name, order, asked), *[""] * (len(ANGLES) + 1)])
-    spokes = {degrees: smooth_spokes(n, n_frames, 3, degrees) for degrees in (0.0, *ANGLES)}
-    samples = smooth_on_grid(n, n_frames, 3)
+    spokes = {degrees: smooth_spokes(n, n_frames, 3, degrees, asked.blobs) for degrees in (0.0, *ANGLES)}
+    samples = smooth_on_grid(n, n_frames, 3, asked.blobs)
     lines = {0.0: measured_on_grid(samples), 90.0: measured_on_grid(quarter_on_grid(samples))}
     for name, make in networks().items():
+        if asked.only not in name:
+            continue
         found = []
         for draw in range(asked.draws):
             torch.manual_seed(draw)
             network = make().double()
-            by_itself = [turn_error(partial(alone, network, n, n_frames), degrees) for degrees in ANGLES]
+            by_itself = [turn_error(partial(alone, network, asked), degrees) for degrees in ANGLES]
             found.append([*by_itself, turn_error(partial(of_scan, network, lines), 90.0)])
             found[-1] += [turn_error(partial(of_scan, network, spokes), degrees) for degrees in ANGLES]
         rows.append([name, *(f"{median(values):.1e}" for values in zip(*found, strict=True))])
@@ -123,15 +134,22 @@ def networks() -> dict[str, Callable[[], UnrolledNetwork]]:
 
 
 @torch.no_grad()
-def alone(network: UnrolledNetwork, n: int, n_frames: int, degrees: float) -> Tensor:
+def alone(network: UnrolledNetwork, asked: argparse.Namespace, degrees: float) -> Tensor:
     """What the first regulariser adds to a smooth series."""
-    parts = torch.view_as_real(smooth_series(n, n_frames, degrees)).permute(0, 3, 1, 2)
+    parts = _parts(asked, degrees)
     return network.regularisers[0](parts, None, True)[0] - parts
 
 
 def of_scan(network: UnrolledNetwork, scans: dict[float, Measured], degrees: float) -> Tensor:
     """What the network's weights change of the images of a scan."""
     return learned_part(network, scans[degrees])
+
+
+def _parts(asked: argparse.Namespace, degrees: float) -> Tensor:
+    """A smooth series, its real and imaginary parts as channels: `frame part y x`."""
+    return torch.view_as_real(smooth_series(asked.smooth, asked.frames, degrees, widths=asked.blobs)).permute(
+        0, 3, 1, 2
+    )
 
 
 class Between(nn.Module):
@@ -170,7 +188,7 @@ def layer_errors(name: str, order: Order, asked: argparse.Namespace) -> list[str
         layers = Between(LAYERS[name], order).double()
 
         def change(degrees: float, layers: Between = layers) -> Tensor:
-            return layers(torch.view_as_real(smooth_series(asked.smooth, asked.frames, degrees)).permute(0, 3, 1, 2))
+            return layers(_parts(asked, degrees))
 
         found.append([turn_error(change, degrees) for degrees in ANGLES])
     return [f"{median(values):.1e}" for values in zip(*found, strict=True)]

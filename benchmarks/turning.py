@@ -22,7 +22,9 @@ from dainr.operators.gram import KernelGram, SelfAdjoint, toeplitz_kernel
 from dainr.operators.measured import Measured
 from dainr.operators.on_grid import OnGrid
 
-BLOBS, WIDTHS, SPOKES = 8, (2.5, 3.5), 13  # widths: standard deviations in pixels
+BLOBS, SPOKES = 8, 13
+Widths = tuple[float, float]
+WIDTHS: Widths = (2.5, 3.5)  # of blobs: between these standard deviations, in pixels
 LINES_FOLD = 4
 INNER, OUTER = 0.36, 0.47  # radii in fields of view: where errors are measured, and where coils see nothing any more
 
@@ -57,14 +59,16 @@ def quarter_on_grid(samples: OnGrid) -> OnGrid:
     return replace(samples, maps=maps, weights=quarter(samples.weights, 0), kspace=quarter(samples.kspace, 0))
 
 
-def smooth_series(n: int, n_frames: int, degrees: float, seed: int = 0) -> Complex[Tensor, "frame y x"]:
+def smooth_series(
+    n: int, n_frames: int, degrees: float, seed: int = 0, widths: Widths = WIDTHS
+) -> Complex[Tensor, "frame y x"]:
     """Blobs that move and pulse in a cycle, turned; in double precision."""
     random = np.random.default_rng(seed)
     y, x = _turned_grid(n, degrees)
     time = 2 * np.pi * np.arange(n_frames)[:, None, None] / n_frames
     series = np.zeros((n_frames, n, n), complex)
     for _ in range(BLOBS):
-        angle, radius, width = random.uniform(0, 2 * np.pi), 0.25 * random.uniform() ** 0.5, random.uniform(*WIDTHS) / n
+        angle, radius, width = random.uniform(0, 2 * np.pi), 0.25 * random.uniform() ** 0.5, random.uniform(*widths) / n
         at, phase = radius * np.exp(1j * angle), random.uniform(0, 2 * np.pi)
         dy, dx = y - at.real - 0.02 * np.cos(time + phase), x - at.imag - 0.02 * np.sin(time + phase)
         height = (1 + 0.3 * np.cos(time + phase)) * random.standard_normal(2).view(complex)
@@ -82,19 +86,19 @@ def smooth_maps(n: int, n_coils: int, degrees: float) -> Complex[Tensor, "coil y
     return torch.from_numpy(taper * maps / np.sqrt((np.abs(maps) ** 2).sum(0)))
 
 
-def smooth_on_grid(n: int, n_frames: int, n_coils: int) -> OnGrid:
+def smooth_on_grid(n: int, n_frames: int, n_coils: int, widths: Widths = WIDTHS) -> OnGrid:
     """A smooth series measured by lines, others in each frame, the central ones in all."""
     random = np.random.default_rng(0)
     lines = random.uniform(size=(n_frames, n, 1)) < 1 / LINES_FOLD
     lines[:, [0, 1, -1]] = True
     weights = torch.from_numpy(np.broadcast_to(lines, (n_frames, n, n)).astype(float))
     scan = OnGrid(smooth_maps(n, n_coils, 0.0), weights, torch.zeros(n_frames, n_coils, n, n, dtype=torch.complex128))
-    return scan.remeasured(smooth_series(n, n_frames, 0.0))
+    return scan.remeasured(smooth_series(n, n_frames, 0.0, widths=widths))
 
 
-def smooth_spokes(n: int, n_frames: int, n_coils: int, degrees: float) -> Measured:
+def smooth_spokes(n: int, n_frames: int, n_coils: int, degrees: float, widths: Widths = WIDTHS) -> Measured:
     """A smooth series measured by spokes, all turned; weighted by their density and without noise."""
-    series, maps = smooth_series(n, n_frames, degrees), smooth_maps(n, n_coils, degrees)
+    series, maps = smooth_series(n, n_frames, degrees, widths=widths), smooth_maps(n, n_coils, degrees)
     kernels = []
     for frame in range(n_frames):
         angles = np.pi * (np.arange(SPOKES) / SPOKES + 0.618 * frame) + np.deg2rad(degrees)
