@@ -28,8 +28,13 @@ class About:
 
 
 def write_slice(folder: Path, index: int, scan: Scan, made: MadeSlice, method: str) -> None:
-    """Write a slice, given with a scan of it alone; the second file says that the first is whole. Raises NoRoom."""
+    """Write a slice, given with a scan of it alone; the second file says that the first is whole. Raises NoRoom.
+
+    One that is there stays: it may have been sent, and is compared with what the run makes of it.
+    """
     folder.mkdir(parents=True, exist_ok=True)
+    if index in written(folder):
+        return
     facts = describe(scan)
     overall, *_ = judge({"slices": [made.record], "scan": facts})
     about = About(method, [f"slice {index}, {overall.level}: {overall.text}"], unit_of({"scan": facts}))

@@ -13,10 +13,12 @@ import pytest
 
 from dainr.io.scans import formats
 from dainr.io.scans.ismrmrd_write import write_ismrmrd
+from dainr.methods import get_method
 from dainr.runs.folder import RunFolder
 from dainr.scan import Scan
 from dainr.serve.complete import SlicesSeen
 from dainr.serve.following import mark
+from dainr.serve.slices import read_slice, write_slice, written
 from tests.cli import GRIDDING as GRIDDING_OPTIONS
 from tests.cli import TINY_OPTIONS
 from tests.helper import repeated
@@ -130,6 +132,16 @@ def test_a_slice_that_comes_out_shorter_has_what_was_sent_before_sent_again(radi
         image = came[one.slice, one.phase]
         np.testing.assert_allclose(image.pixels, np.abs(one.data[0, 0]), rtol=1e-3, atol=1e-3)
         np.testing.assert_allclose(image.head.position[:], one.position[:], atol=1e-3)
+
+
+def test_what_was_sent_of_a_slice_stays_as_it_was(cartesian_scan: Scan, tmp_path: Path) -> None:
+    method = get_method("gridding")
+    made = method.make(cartesian_scan, 0, method.Config(device="cpu"))
+    write_slice(tmp_path, 0, cartesian_scan, made, "gridding")
+    write_slice(tmp_path, 0, cartesian_scan, replace(made, images=2 * made.images), "gridding")
+    cine, errors, about = read_slice(tmp_path, 0)
+    np.testing.assert_array_equal(cine.data[0], made.images)
+    assert (errors, about.method, written(tmp_path)) == (None, "gridding", [0])
 
 
 def test_a_client_killed_half_way_through_its_slices_harms_no_other(

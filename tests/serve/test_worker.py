@@ -8,12 +8,14 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 
 from dainr.runs.folder import RunFolder
+from dainr.runs.run import read_run_cine
 from dainr.serve.fits import FitFailed, Job, Loan, Place
 from tests.serve import stream
-from tests.serve.conftest import GRIDDING
+from tests.serve.conftest import GRIDDING, TINY_FIT
 
 
 @contextmanager
@@ -71,3 +73,11 @@ def test_a_process_that_reads_along_is_as_warm_as_before_when_the_scan_breaks_of
         assert here._worker is first
     assert RunFolder(tmp_path / "three").is_complete
     assert not (tmp_path / "two").exists()
+
+
+def test_a_scan_has_the_same_images_whatever_came_before_it(job: Any, tmp_path: Path) -> None:
+    with place() as here:
+        for name, options in (("one", TINY_FIT), ("other", GRIDDING), ("two", TINY_FIT)):
+            here.fit(job(name, options), 60, lambda end: nullcontext())
+    one, two = (read_run_cine(RunFolder(tmp_path / name))[0].data for name in ("one", "two"))
+    np.testing.assert_allclose(one, two, rtol=0, atol=1e-6 * np.abs(one).max())
