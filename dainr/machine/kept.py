@@ -50,11 +50,6 @@ def next_scan() -> None:
     _results.next_scan()
 
 
-def forget() -> None:
-    """Keep nothing any more."""
-    _results.of_this, _results.of_last = None, {}
-
-
 def kept(depends_on: Callable[..., Any] | None = None) -> Callable[[Result], Result]:
     """Decorator of a function whose results nobody changes: they are kept where `next_scan` was called.
 

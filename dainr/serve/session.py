@@ -130,7 +130,7 @@ class Session:
             with self._lock:
                 self._loan, self._ends_fit = loan, loan.end
             self._ahead.enter_context(self._sending(order, RUN))
-            loan.begin(self._job(RUN, order.options, follow=True))
+            loan.begin(self._job(RUN, order.options))
 
     def _fit(self, order: Order) -> None:
         """Preview and fit, each sent as soon as it is there."""
@@ -173,14 +173,13 @@ class Session:
             place.fit(self._job(name, options, resume=resume), self._house.limits.fit_s, self._ending)
         self._send(order, name)
 
-    def _job(self, name: str, options: Mapping[str, Any], resume: bool = False, follow: bool = False) -> Job:
+    def _job(self, name: str, options: Mapping[str, Any], resume: bool = False) -> Job:
         return Job(
             str(self._folder.stream),
             self._folder.notes.sha256 or self._sha256,
             str(self._folder.path / name),
             dict(options),
             resume,
-            follow,
             str(self._folder.slices) if name == RUN and self._peer is not None else "",
         )
 

@@ -21,14 +21,13 @@ DONE = b"\n"  # what it answers; it says no more of a fit that failed than its l
 
 @dataclass(frozen=True)
 class Job:
-    """A fit of a stream into the folder of a run."""
+    """A fit of a stream, which may still grow, into the folder of a run."""
 
     stream: str
     sha256: str
     folder: str
     options: Mapping[str, Any]  # of dainr fit, by name
     resume: bool = False  # the run that is there
-    follow: bool = False  # the stream still grows
     slices: str = ""  # folder for slices that are made before the others, of scans of several
 
 

@@ -1,7 +1,5 @@
 """Results that are kept from one scan to the next."""
 
-from collections.abc import Iterator
-
 import numpy as np
 import pytest
 
@@ -9,9 +7,8 @@ from dainr.machine import kept
 
 
 @pytest.fixture(autouse=True)
-def _nothing_stays() -> Iterator[None]:
-    yield
-    kept.forget()
+def _nothing_stays(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(kept, "_results", kept._Kept())
 
 
 def test_nothing_is_kept_unless_it_is_asked_for() -> None:

@@ -65,7 +65,7 @@ def test_a_process_that_reads_along_is_as_warm_as_before_when_the_scan_breaks_of
         for content in (whole[:-20000], whole[:-2] + b"\x63\x00" * 100):
             broken.write_bytes(content)
             loan = Loan(here, lambda place: None)
-            loan.begin(replace(job("two"), stream=str(broken), follow=True, slices=str(tmp_path / "slices")))
+            loan.begin(replace(job("two"), stream=str(broken), slices=str(tmp_path / "slices")))
             time.sleep(0.3)
             assert loan.end()
             assert not loan.end()
